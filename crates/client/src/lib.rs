@@ -1,0 +1,1 @@
+//! The Rust client: connect, publish, subscribe, request.

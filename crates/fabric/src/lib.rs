@@ -1,0 +1,1 @@
+//! One node without IO: the cores wired together, and `Session`, the one way in.

@@ -1,0 +1,1 @@
+//! The doors: one protocol a module, bytes to `Session` calls and back.

@@ -1,0 +1,3 @@
+//! The neuroplex binary.
+
+fn main() {}

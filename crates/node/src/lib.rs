@@ -1,0 +1,1 @@
+//! The driver: tokio meets the fabric; configuration, data folder, telemetry and lifecycle.

@@ -1,0 +1,1 @@
+//! Conformance suites that every row of an extension table must pass.

@@ -1,0 +1,1 @@
+//! Every byte form that two crates share; the only encoder and decoder.
