@@ -1,1 +1,23 @@
-//! Messages, subjects, ids, time, error codes, limits and the ports; no IO, no clock, no dependencies on the rest.
+//! Messages, subjects, ids, time, error codes, limits and the ports.
+//!
+//! The floor that everything stands on. It is *not* a place for logic that only one crate needs: no routing,
+//! no byte forms of protocols, no IO, no clock, no randomness.
+
+pub mod code;
+pub mod envelope;
+pub mod headers;
+pub mod id;
+pub mod limits;
+pub mod msg;
+pub mod port;
+pub mod subject;
+pub mod time;
+
+pub use code::{Code, Retry};
+pub use envelope::{Delivery, Envelope, Guarantee, Kind, Priority, RetryPolicy};
+pub use headers::{Header, Headers};
+pub use id::{ConnectionId, MessageId, NodeId, SubId, TenantId};
+pub use msg::{Message, Msg};
+pub use port::{Client, ClientInfo, ClientStats, Full, Listener, Put, Spare};
+pub use subject::{Subject, SubjectPattern};
+pub use time::Now;

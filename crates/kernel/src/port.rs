@@ -1,0 +1,113 @@
+//! The ports between the cores and the world: who hears, and who is connected. A port for durable storage comes
+//! with its first user. Nothing here waits, and nothing here does IO.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::limits::CHUNK_BYTES;
+use crate::{Code, ConnectionId, Msg, TenantId};
+
+/// What it means that a listener is full; the listener declares it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// A client's connection: it is told and closed.
+    Cut,
+    /// Ephemeral traffic to a peer: the message is dropped and counted.
+    Drop,
+    /// A stream or a service: the publisher gets [`Code::Backpressure`].
+    Refuse,
+}
+
+/// What became of a message put to a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It waits behind others that somebody will flush.
+    Queued,
+    /// It is the first to wait: the caller must call [`Listener::flush`] when its turn ends.
+    First,
+    /// It waits, and more than the high-water mark does: the caller should slow down ([`Listener::on_drain`]).
+    High,
+    /// It was not taken: see [`Listener::full`].
+    Full,
+    /// It was not taken: the listener hears nothing any more.
+    Gone,
+}
+
+/// Everything that hears: a client's subscription, a peer node, a stream that captures, a waiting call.
+pub trait Listener: Send + Sync {
+    /// Takes a message, encoding it into the listener's own outbox. Never waits.
+    fn put(&self, m: &Msg<'_>, spare: &mut Spare) -> Put;
+    /// What it means when [`Put::Full`] comes back.
+    fn full(&self) -> Full;
+    /// Writes out what waits, as far as it goes without waiting. Called once a turn by whoever got [`Put::First`].
+    fn flush(&self, spare: &mut Spare);
+    /// Wakes `waker` once the listener is below its high-water mark; false: it is so already.
+    fn on_drain(&self, waker: &Waker) -> bool;
+    /// The connection behind this listener, for those who do not want to hear themselves.
+    fn connection(&self) -> Option<ConnectionId>;
+}
+
+/// Empty buffers kept by whoever publishes, so that outboxes fill and drain without the allocator.
+#[derive(Debug, Default)]
+pub struct Spare(Vec<Vec<u8>>);
+
+impl Spare {
+    /// Most buffers kept: 4 MiB a thread.
+    const KEPT_MAX: usize = 128;
+
+    /// An empty buffer with room for at least `bytes`.
+    pub fn take(&mut self, bytes: usize) -> Vec<u8> {
+        match self.0.pop() {
+            Some(buffer) if bytes <= buffer.capacity() => buffer,
+            _ => Vec::with_capacity(bytes.max(CHUNK_BYTES)),
+        }
+    }
+
+    /// Gives a buffer back; odd sizes and what is too many go to the allocator.
+    pub fn give(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() == CHUNK_BYTES && self.0.len() < Self::KEPT_MAX {
+            buffer.clear();
+            self.0.push(buffer);
+        }
+    }
+}
+
+/// A connected client as operators see it, whatever its protocol.
+pub trait Client: Send + Sync {
+    /// Its identity on this node.
+    fn id(&self) -> ConnectionId;
+    /// Who and what it is.
+    fn info(&self) -> ClientInfo;
+    /// What went through it so far.
+    fn stats(&self) -> ClientStats;
+    /// Told and closed, for the reason that `why` names.
+    fn cut(self: Arc<Self>, why: Code);
+}
+
+/// Who a client is: what it said of itself and what we know. Times in milliseconds since 1970.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs, reason = "each field is named as the operator reads it")]
+pub struct ClientInfo {
+    pub tenant: TenantId,
+    pub protocol: &'static str,
+    pub address: String,
+    pub name: String,
+    pub lang: String,
+    pub version: String,
+    pub user: String,
+    pub tls: bool,
+    pub connected_wall_ms: u64,
+}
+
+/// What went through a client: `in` is from the client to us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each field is named as the operator reads it")]
+pub struct ClientStats {
+    pub in_messages: u64,
+    pub in_bytes: u64,
+    pub out_messages: u64,
+    pub out_bytes: u64,
+    pub pending_bytes: u64,
+    pub subscriptions: u64,
+    pub active_wall_ms: u64,
+}
