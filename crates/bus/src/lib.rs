@@ -1,1 +1,29 @@
-//! The data plane: interest, routes and outboxes.
+//! The data plane: who hears what ([`Interest`]), a publisher's memory of it ([`RouteCache`]), and where bytes wait
+//! for a slow world ([`Outbox`]).
+//!
+//! Concurrent but without IO: sockets are a closure that an outbox is flushed through. It does *not* know protocols
+//! or permissions; a door encodes, the fabric judges.
+
+pub mod budget;
+pub mod interest;
+pub mod outbox;
+pub mod route;
+mod trie;
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod outbox_tests;
+#[cfg(test)]
+mod test;
+
+/// The locks that the outbox uses; its model check swaps them for ones that explore every interleaving.
+mod sync {
+    pub(crate) use std::sync::{Mutex, MutexGuard};
+}
+
+pub use budget::Budget;
+pub use interest::{Interest, Reading, Stamp};
+pub use outbox::{Flush, Outbox};
+pub use route::{Found, Groups, Route, RouteCache};
+pub use trie::{Entry, Hit};

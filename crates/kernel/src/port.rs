@@ -37,6 +37,10 @@ pub enum Put {
 pub trait Listener: Send + Sync {
     /// Takes a message, encoding it into the listener's own outbox. Never waits.
     fn put(&self, m: &Msg<'_>, spare: &mut Spare) -> Put;
+    /// Whether messages on `subject` are for it at all, although its pattern matches. Asked when a route is made.
+    fn hears(&self, _subject: &[u8]) -> bool {
+        true
+    }
     /// What it means when [`Put::Full`] comes back.
     fn full(&self) -> Full;
     /// Writes out what waits, as far as it goes without waiting. Called once a turn by whoever got [`Put::First`].
