@@ -1,1 +1,47 @@
 //! A load generator for any server of the NATS protocol.
+//!
+//! It measures the *server*, so the load must not be the limit: one thread, raw sockets, prebuilt blocks of many
+//! messages, and subscribers that compare what arrives with what was sent instead of parsing it. Every byte is looked
+//! at and every message is counted; a lost, doubled or damaged one is an error, not a smaller number.
+//!
+//! It is *not* a client library: it knows just enough of the protocol to load a server, and it blocks its thread.
+
+mod block;
+mod connections;
+mod control;
+mod counter;
+mod cpu;
+mod error;
+mod histogram;
+mod inflight;
+mod link;
+mod options;
+mod paced;
+mod poller;
+mod pump;
+mod report;
+mod request;
+mod rng;
+pub mod sink;
+mod throughput;
+
+pub use error::BenchError;
+pub use histogram::Histogram;
+pub use options::{Mode, Options};
+pub use report::{Connections, Faults, Latency, Load, Report, ServerCost, ServerName};
+
+/// Runs one benchmark to its end and reports what was measured.
+///
+/// # Errors
+/// When the server cannot be reached, refuses or closes a connection, or stops making progress. Messages that were lost,
+/// doubled or damaged are no error here but [`Report::faults`], so that the figures beside them can be read.
+pub fn run(options: &Options) -> Result<Report, BenchError> {
+    options.check()?;
+    let measured = match options.mode {
+        Mode::Connections => connections::run(options)?,
+        Mode::Request => request::run(options)?,
+        Mode::PubSub if options.rate.is_some() => paced::run(options)?,
+        Mode::Pub | Mode::Sub | Mode::PubSub | Mode::Fanout => throughput::run(options)?,
+    };
+    Ok(measured)
+}

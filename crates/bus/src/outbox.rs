@@ -187,17 +187,19 @@ impl Outbox {
         self.inner().sealed = true;
     }
 
-    /// Drops all that waits but the message that is half written, says `last_words`, and takes no more.
-    pub fn cut(&self, last_words: &'static [u8]) {
+    /// Drops all that waits but the message that is half written, says `last_words`, and takes no more. False: it
+    /// took no more already.
+    pub fn cut(&self, last_words: &'static [u8]) -> bool {
         let mut inner = self.inner();
         if inner.state == State::Closed || inner.sealed {
-            return;
+            return false;
         }
         inner.sealed = true;
         inner.last_words = Some(last_words);
         if inner.state != State::Flushing {
             self.speak_last(&mut inner);
         }
+        true
     }
 
     /// Closes: what waits is dropped, nothing is taken or written any more.
@@ -284,8 +286,10 @@ impl Outbox {
         };
         let dropped: usize = inner.chunks.drain(keep..).map(|c| c.cost()).sum();
         self.budget.sub(dropped);
-        inner.chunks.push_back(Chunk { bytes: Content::Shared(Bytes::from_static(words)), ends: true });
-        self.budget.add(words.len());
+        if !words.is_empty() {
+            inner.chunks.push_back(Chunk { bytes: Content::Shared(Bytes::from_static(words)), ends: true });
+            self.budget.add(words.len());
+        }
         inner.waiting = inner.chunks.iter().map(|c| c.as_slice().len()).sum::<usize>() - inner.written;
         if inner.state == State::Idle {
             inner.state = State::Blocked;

@@ -1,1 +1,14 @@
-//! One node without IO: the cores wired together, and `Session`, the one way in.
+//! One node without IO: the cores wired together, and [`Session`], the one way in for every door.
+//!
+//! A session knows who somebody is, what it may do and where its messages go. It does *not* know protocols or
+//! sockets.
+
+pub mod clients;
+pub mod hub;
+pub mod session;
+pub mod woken;
+
+pub use clients::Clients;
+pub use hub::{Hub, Limits};
+pub use session::Session;
+pub use woken::Woken;

@@ -1,11 +1,10 @@
 //! The ports between the cores and the world: who hears, and who is connected. A port for durable storage comes
 //! with its first user. Nothing here waits, and nothing here does IO.
 
-use std::sync::Arc;
 use std::task::Waker;
 
 use crate::limits::CHUNK_BYTES;
-use crate::{Code, ConnectionId, Msg, TenantId};
+use crate::{Code, ConnectionId, Msg, Now, TenantId};
 
 /// What it means that a listener is full; the listener declares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +84,11 @@ pub trait Client: Send + Sync {
     /// What went through it so far.
     fn stats(&self) -> ClientStats;
     /// Told and closed, for the reason that `why` names.
-    fn cut(self: Arc<Self>, why: Code);
+    fn cut(&self, why: Code);
+    /// Told, in the protocol's own way, that the node is about to stop.
+    fn warn(&self);
+    /// Called about once a second: silence is noticed here.
+    fn tick(&self, now: Now);
 }
 
 /// Who a client is: what it said of itself and what we know. Times in milliseconds since 1970.

@@ -1,0 +1,210 @@
+//! The accounts of a node, and the question whether credentials open one of them.
+
+use std::sync::Arc;
+
+use kernel::{Code, SubjectPattern, TenantId};
+use subtle::ConstantTimeEq;
+
+use crate::options::{Options, User};
+use crate::permissions::{Permissions, Rule};
+
+/// Somebody who was let in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Principal {
+    /// Name for logs and operators; empty: anonymous.
+    pub name: String,
+    /// Whose subjects it sees.
+    pub tenant: TenantId,
+    /// What it may do.
+    pub permissions: Permissions,
+}
+
+/// What somebody shows at a door. Empty: not shown.
+#[derive(Clone, Copy, Default)]
+pub struct Credentials<'a> {
+    /// Name.
+    pub user: &'a str,
+    /// Password.
+    pub password: &'a str,
+    /// Token.
+    pub token: &'a str,
+}
+
+/// Why a list of accounts cannot be used; it names the account.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Neither password nor token, or both.
+    #[error("auth.users[{0}]: give a user and a password, or a token")]
+    Credentials(usize),
+    /// Two accounts with the same user or token.
+    #[error("auth.users[{0}]: the same user or token stands twice")]
+    Twice(usize),
+    /// A list holds something that is no pattern.
+    #[error("auth.users[{at}].{list}: {text:?} is no subject pattern")]
+    Pattern {
+        /// Which account.
+        at: usize,
+        /// Which list.
+        list: &'static str,
+        /// What stands there.
+        text: String,
+    },
+}
+
+struct Account {
+    user: String,
+    password: String,
+    token: String,
+    principal: Arc<Principal>,
+}
+
+/// Every account of the node. None at all: the node is open, and everybody is anonymous.
+pub struct Accounts {
+    accounts: Vec<Account>,
+    anonymous: Arc<Principal>,
+    tenants: Vec<String>,
+}
+
+impl Accounts {
+    /// Checks and takes the accounts of the configuration.
+    pub fn new(options: &Options) -> Result<Accounts, Error> {
+        let mut all =
+            Accounts { accounts: Vec::new(), anonymous: Arc::default(), tenants: vec![String::new()] };
+        for (at, user) in options.users.iter().enumerate() {
+            let by_password = !user.user.is_empty() && !user.password.is_empty() && user.token.is_empty();
+            let by_token = !user.token.is_empty() && user.password.is_empty();
+            if !by_password && !by_token {
+                return Err(Error::Credentials(at));
+            }
+            let twice = |a: &Account| match by_token {
+                true => a.token == user.token,
+                false => a.token.is_empty() && a.user == user.user,
+            };
+            if all.accounts.iter().any(twice) {
+                return Err(Error::Twice(at));
+            }
+            let principal = Principal {
+                name: if user.user.is_empty() { "token".into() } else { user.user.clone() },
+                tenant: all.tenant(&user.tenant),
+                permissions: permissions(at, user)?,
+            };
+            all.accounts.push(Account {
+                user: user.user.clone(),
+                password: user.password.clone(),
+                token: user.token.clone(),
+                principal: Arc::new(principal),
+            });
+        }
+        Ok(all)
+    }
+
+    fn tenant(&mut self, name: &str) -> TenantId {
+        let known = self.tenants.iter().position(|t| t == name);
+        let at = known.unwrap_or_else(|| {
+            self.tenants.push(name.to_owned());
+            self.tenants.len() - 1
+        });
+        TenantId(at as u32)
+    }
+
+    /// Names of the tenants, by id; the node's own comes first and is empty.
+    pub fn tenants(&self) -> &[String] {
+        &self.tenants
+    }
+
+    /// Whether credentials are needed.
+    pub fn are_required(&self) -> bool {
+        !self.accounts.is_empty()
+    }
+
+    /// Who shows these credentials. Errors with [`Code::AuthFailed`]. Takes the same time for every wrong one.
+    pub fn authenticate(&self, shown: Credentials<'_>) -> Result<Arc<Principal>, Code> {
+        if !self.are_required() {
+            return Ok(self.anonymous.clone());
+        }
+        let same = |a: &str, b: &str| a.as_bytes().ct_eq(b.as_bytes());
+        let mut found = None;
+        for account in &self.accounts {
+            let opens = match account.token.is_empty() {
+                true => same(&account.user, shown.user) & same(&account.password, shown.password),
+                false => same(&account.token, shown.token),
+            };
+            if bool::from(opens) {
+                found = Some(&account.principal);
+            }
+        }
+        found.cloned().ok_or(Code::AuthFailed)
+    }
+}
+
+fn permissions(at: usize, user: &User) -> Result<Permissions, Error> {
+    let list = |list: &'static str, texts: &[String]| -> Result<Vec<SubjectPattern>, Error> {
+        let read = |text: &String| {
+            SubjectPattern::parse(text.as_bytes()).map_err(|_| Error::Pattern {
+                at,
+                list,
+                text: text.clone(),
+            })
+        };
+        texts.iter().map(read).collect()
+    };
+    Ok(Permissions {
+        publish: Rule {
+            allow: list("publish_allow", &user.publish_allow)?,
+            deny: list("publish_deny", &user.publish_deny)?,
+        },
+        subscribe: Rule {
+            allow: list("subscribe_allow", &user.subscribe_allow)?,
+            deny: list("subscribe_deny", &user.subscribe_deny)?,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(user: &str, password: &str, token: &str, tenant: &str) -> User {
+        let own = str::to_owned;
+        User {
+            user: own(user),
+            password: own(password),
+            token: own(token),
+            tenant: own(tenant),
+            ..User::default()
+        }
+    }
+
+    #[test]
+    fn credentials_open_their_own_account_only() {
+        let users = vec![user("a", "pa", "", ""), user("b", "pb", "", "x"), user("", "", "t", "x")];
+        let all = Accounts::new(&Options { users }).unwrap();
+        let ask = |user, password, token| all.authenticate(Credentials { user, password, token });
+        assert_eq!(ask("a", "pa", "").unwrap().tenant, TenantId(0));
+        assert_eq!(ask("b", "pb", "").unwrap().tenant, ask("", "", "t").unwrap().tenant);
+        for (user, password, token) in
+            [("", "", ""), ("a", "pb", ""), ("a", "", ""), ("", "", "x"), ("a", "", "pa")]
+        {
+            assert_eq!(ask(user, password, token), Err(Code::AuthFailed));
+        }
+    }
+
+    #[test]
+    fn a_node_without_accounts_is_open() {
+        let all = Accounts::new(&Options::default()).unwrap();
+        assert!(!all.are_required() && all.authenticate(Credentials::default()).is_ok());
+    }
+
+    #[test]
+    fn accounts_that_make_no_sense_are_refused() {
+        for users in [
+            vec![user("a", "", "", "")],
+            vec![user("a", "p", "t", "")],
+            vec![user("a", "p", "", ""), user("a", "q", "", "")],
+            vec![user("", "", "t", ""), user("x", "", "t", "")],
+            vec![User { publish_allow: vec!["a..b".into()], ..user("a", "p", "", "") }],
+        ] {
+            assert!(Accounts::new(&Options { users }).is_err());
+        }
+    }
+}

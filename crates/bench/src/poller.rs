@@ -1,0 +1,67 @@
+//! epoll, as much of it as a load of a few thousand sockets needs.
+
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+/// What one wait may report; the rest comes with the next.
+const EVENTS_LIMIT: usize = 256;
+
+/// A set of sockets, each with a number of the caller's.
+pub(crate) struct Poller {
+    epoll: OwnedFd,
+    ready: Vec<Ready>,
+}
+
+/// What a socket is ready for. An error or an end counts as both: the next call on the socket tells.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ready {
+    pub(crate) token: usize,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+}
+
+impl Poller {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { epoll: epoll::create(CreateFlags::CLOEXEC)?, ready: Vec::with_capacity(EVENTS_LIMIT) })
+    }
+
+    /// Reports `socket` as long as it can be read.
+    pub(crate) fn add_reader(&self, socket: impl AsFd, token: usize) -> io::Result<()> {
+        self.add(socket, token, EventFlags::IN)
+    }
+
+    /// Reports `socket` each time it *becomes* readable or writable: the caller goes on until it would block.
+    pub(crate) fn add_edges(&self, socket: impl AsFd, token: usize) -> io::Result<()> {
+        self.add(socket, token, EventFlags::IN | EventFlags::OUT | EventFlags::ET)
+    }
+
+    fn add(&self, socket: impl AsFd, token: usize, flags: EventFlags) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, socket, EventData::new_u64(token as u64), flags)?)
+    }
+
+    /// Waits until a socket is ready or the time is over. An interrupted wait is an empty one.
+    pub(crate) fn wait(&mut self, timeout: Duration) -> io::Result<&[Ready]> {
+        let timeout = timeout.try_into().unwrap_or_default();
+        let mut events = [const { MaybeUninit::<Event>::uninit() }; EVENTS_LIMIT];
+        self.ready.clear();
+        match epoll::wait(&self.epoll, &mut events, Some(&timeout)) {
+            Ok((events, _)) => {
+                let broken = EventFlags::ERR | EventFlags::HUP | EventFlags::RDHUP;
+                self.ready.extend(events.iter().map(|event| {
+                    let (data, flags) = (event.data, event.flags);
+                    Ready {
+                        token: data.u64() as usize,
+                        readable: flags.intersects(EventFlags::IN | broken),
+                        writable: flags.intersects(EventFlags::OUT | broken),
+                    }
+                }));
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        Ok(&self.ready)
+    }
+}

@@ -1,0 +1,143 @@
+//! Why a call did not do what was asked, each with a code of the one table.
+
+use kernel::Code;
+
+/// What went wrong. Clones are cheap enough to tell everybody who waits.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The address of a server cannot be read. Nothing was done.
+    #[error("`{url}` is no server address: {reason}")]
+    Url {
+        /// What was given, without its credentials.
+        url: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// No connection to this server.
+    #[error("cannot connect to {server}: {reason}")]
+    Connect {
+        /// The server that was tried.
+        server: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The server was reached, but did not finish its side of the handshake in time.
+    #[error("{server} accepted the connection but did not finish the handshake within {timeout_ms} ms")]
+    Handshake {
+        /// The server that was tried.
+        server: String,
+        /// How long the client waited.
+        timeout_ms: u64,
+    },
+    /// TLS with the server failed, such as by an authority that is not trusted.
+    #[error("TLS with {server} failed: {reason}")]
+    Tls {
+        /// The server that was tried.
+        server: String,
+        /// What rustls said.
+        reason: String,
+    },
+    /// The address says `tls://`, but the server speaks no TLS.
+    #[error("{server} offers no TLS, and its address asks for it")]
+    TlsUnavailable {
+        /// The server that was tried.
+        server: String,
+    },
+    /// The TLS configuration cannot be made.
+    #[error("{0}")]
+    TlsFiles(String),
+    /// The server refused with `-ERR`.
+    #[error("the server said: {text}")]
+    Refused {
+        /// What its text means.
+        code: Code,
+        /// Its text.
+        text: String,
+    },
+    /// What came is not the protocol.
+    #[error("what the server sent is not the NATS protocol: {0}")]
+    Protocol(String),
+    /// The connection broke. What was on its way may or may not have arrived.
+    #[error("the connection was lost: {0}")]
+    Disconnected(String),
+    /// The client was closed or drained.
+    #[error("the client is closed")]
+    Closed,
+    /// Not a subject that can be published to, or not a pattern. Nothing was sent.
+    #[error("`{0}` is no valid subject")]
+    Subject(String),
+    /// Not a header block. Nothing was sent.
+    #[error("the headers are malformed: a name has no colon or space, a value no line break")]
+    Headers,
+    /// The server takes no headers. Nothing was sent.
+    #[error("the server does not support headers")]
+    HeadersUnsupported,
+    /// Larger than the server takes. Nothing was sent.
+    #[error("the message has {bytes} bytes of headers and payload, and the server takes at most {bytes_max}")]
+    PayloadTooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The server's limit.
+        bytes_max: usize,
+    },
+    /// The connection is away and the buffer for this time is full. This message was not taken.
+    #[error("the connection is away and {bytes} bytes already wait for it")]
+    BufferFull {
+        /// What waits.
+        bytes: usize,
+    },
+    /// No answer in time.
+    #[error("no answer on `{subject}` within {timeout_ms} ms")]
+    Timeout {
+        /// Where the request went.
+        subject: String,
+        /// How long the client waited.
+        timeout_ms: u64,
+    },
+    /// Nobody listens.
+    #[error("nobody listens on `{subject}`")]
+    NoResponders {
+        /// Where the request went.
+        subject: String,
+    },
+    /// The system gives no random numbers, so no inbox can be made.
+    #[error("the system gives no random numbers")]
+    NoRandomness,
+}
+
+impl Error {
+    /// The row of the code table.
+    pub fn code(&self) -> Code {
+        match self {
+            Error::Url { .. } | Error::Headers | Error::HeadersUnsupported => Code::InvalidRequest,
+            Error::Connect { .. }
+            | Error::Handshake { .. }
+            | Error::Tls { .. }
+            | Error::Protocol(_)
+            | Error::Disconnected(_)
+            | Error::Closed => Code::ConnectionError,
+            Error::TlsUnavailable { .. } => Code::TlsRequired,
+            Error::TlsFiles(_) => Code::ConfigInvalid,
+            Error::Refused { code, .. } => *code,
+            Error::Subject(_) => Code::SubjectInvalid,
+            Error::PayloadTooLarge { .. } => Code::PayloadTooLarge,
+            Error::BufferFull { .. } => Code::Backpressure,
+            Error::Timeout { .. } => Code::Timeout,
+            Error::NoResponders { .. } => Code::NoResponders,
+            Error::NoRandomness => Code::InternalError,
+        }
+    }
+}
+
+impl From<wire::nats::Error> for Error {
+    fn from(e: wire::nats::Error) -> Error {
+        Error::Protocol(e.to_string())
+    }
+}
+
+impl From<net::Error> for Error {
+    fn from(e: net::Error) -> Error {
+        Error::TlsFiles(e.to_string())
+    }
+}

@@ -1,0 +1,135 @@
+//! Every connected client, whatever its door: for operators, for the node's budget, and for a farewell.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use kernel::{Client, ClientStats, Code, ConnectionId, Now};
+
+type Table = HashMap<ConnectionId, Arc<dyn Client>, FixedState>;
+
+/// See the module.
+pub struct Clients {
+    table: Mutex<Table>,
+    next: AtomicU64,
+    limit: usize,
+    /// What went through clients that are gone.
+    gone: Mutex<ClientStats>,
+    slow: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Clients {
+    /// Room for `limit` clients.
+    pub fn new(seed: u64, limit: usize) -> Clients {
+        Clients {
+            table: Mutex::new(HashMap::with_hasher(FixedState::with_seed(seed))),
+            next: AtomicU64::new(1),
+            limit,
+            gone: Mutex::default(),
+            slow: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A fresh identity for a connection.
+    pub fn next_id(&self) -> ConnectionId {
+        ConnectionId(self.next.fetch_add(1, Relaxed))
+    }
+
+    /// Enters a client. Errors with [`Code::LimitExceeded`] when there is no room.
+    pub fn enter(&self, client: Arc<dyn Client>) -> Result<(), Code> {
+        let mut table = self.table();
+        if table.len() >= self.limit {
+            self.refused.fetch_add(1, Relaxed);
+            return Err(Code::LimitExceeded);
+        }
+        table.insert(client.id(), client);
+        Ok(())
+    }
+
+    /// Takes a client out; what went through it stays counted.
+    pub fn leave(&self, id: ConnectionId) {
+        let Some(client) = self.table().remove(&id) else { return };
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        *gone = sum(*gone, client.stats());
+    }
+
+    /// Counts a client that was cut because it did not read.
+    pub fn count_slow(&self) {
+        self.slow.fetch_add(1, Relaxed);
+    }
+
+    /// Clients cut because they did not read.
+    pub fn slow(&self) -> u64 {
+        self.slow.load(Relaxed)
+    }
+
+    /// Connections turned away because there was no room.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Relaxed)
+    }
+
+    /// Connections made since the node started.
+    pub fn total(&self) -> u64 {
+        self.next.load(Relaxed) - 1
+    }
+
+    /// How many are connected.
+    pub fn len(&self) -> usize {
+        self.table().len()
+    }
+
+    /// Whether nobody is connected.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Everybody who is connected, in the order in which they came.
+    pub fn all(&self) -> Vec<Arc<dyn Client>> {
+        let mut all: Vec<_> = self.table().values().cloned().collect();
+        all.sort_unstable_by_key(|c| c.id());
+        all
+    }
+
+    /// What went through all clients, those that are gone included.
+    pub fn stats(&self) -> ClientStats {
+        let gone = *self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: Vec<_> = self.table().values().cloned().collect();
+        let mut stats = all.iter().fold(gone, |total, c| sum(total, c.stats()));
+        stats.pending_bytes = all.iter().map(|c| c.stats().pending_bytes).sum();
+        stats.subscriptions = all.iter().map(|c| c.stats().subscriptions).sum();
+        stats
+    }
+
+    /// Lets every client notice that time passes.
+    pub fn tick(&self, now: Now) {
+        let all: Vec<_> = self.table().values().cloned().collect();
+        all.iter().for_each(|c| c.tick(now));
+    }
+
+    /// Cuts the client for which most bytes wait: the node's budget is used up.
+    pub fn cut_fullest(&self) {
+        let all: Vec<_> = self.table().values().cloned().collect();
+        if let Some(fullest) = all.into_iter().max_by_key(|c| c.stats().pending_bytes) {
+            fullest.cut(Code::SlowConsumer);
+        }
+    }
+}
+
+fn sum(a: ClientStats, b: ClientStats) -> ClientStats {
+    ClientStats {
+        in_messages: a.in_messages + b.in_messages,
+        in_bytes: a.in_bytes + b.in_bytes,
+        out_messages: a.out_messages + b.out_messages,
+        out_bytes: a.out_bytes + b.out_bytes,
+        pending_bytes: 0,
+        subscriptions: 0,
+        active_wall_ms: a.active_wall_ms.max(b.active_wall_ms),
+    }
+}

@@ -1,0 +1,72 @@
+//! What all sessions of a node share.
+
+use std::sync::Arc;
+
+use auth::Accounts;
+use bus::{Budget, Interest};
+use kernel::TenantId;
+
+use crate::clients::Clients;
+
+/// Limits of the node, as its configuration sets them.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most clients at once.
+    pub connections_max: usize,
+    /// Most subscriptions of one client.
+    pub subscriptions_max: usize,
+    /// Bytes that may wait for one client.
+    pub outbox_bytes_max: usize,
+    /// Bytes that may wait for all clients together.
+    pub outboxes_bytes_max: usize,
+}
+
+/// See the module.
+pub struct Hub {
+    /// Who may connect.
+    pub accounts: Accounts,
+    /// Who is connected.
+    pub clients: Clients,
+    /// The limits in force.
+    pub limits: Limits,
+    budget: Arc<Budget>,
+    interests: Box<[Arc<Interest>]>,
+    seed: u64,
+}
+
+impl Hub {
+    /// A hub for these accounts. `seed` is random and makes hashes unpredictable from outside.
+    pub fn new(accounts: Accounts, limits: Limits, seed: u64) -> Hub {
+        let interests = accounts.tenants().iter().map(|_| Arc::new(Interest::new(seed))).collect();
+        let clients = Clients::new(seed, limits.connections_max);
+        let budget = Arc::new(Budget::new(limits.outboxes_bytes_max));
+        Hub { accounts, clients, limits, budget, interests, seed }
+    }
+
+    /// What all outboxes may hold together.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    /// The interest of a tenant. Tenants come from the accounts, so there is one for each.
+    pub(crate) fn interest(&self, tenant: TenantId) -> Arc<Interest> {
+        let own = self.interests.get(tenant.0 as usize);
+        own.cloned().unwrap_or_else(|| Arc::new(Interest::new(self.seed)))
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Subscriptions of all tenants.
+    pub fn subscriptions(&self) -> u64 {
+        self.interests.iter().map(|i| i.len()).sum()
+    }
+
+    /// Cuts the fullest client if the node's budget is used up.
+    pub fn keep_budget(&self) {
+        if self.budget.is_over() {
+            self.clients.cut_fullest();
+        }
+    }
+}

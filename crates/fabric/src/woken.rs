@@ -1,0 +1,73 @@
+//! What a turn of a door owes when its messages are put: outboxes to flush, publishers to slow down. One a thread;
+//! it also keeps that thread's spare buffers.
+
+use std::sync::Arc;
+
+use kernel::{Full, Listener, Msg, Put, Spare};
+
+/// See the module.
+#[derive(Default)]
+pub struct Woken {
+    /// Buffers for outboxes to fill.
+    pub spare: Spare,
+    first: Vec<Arc<dyn Listener>>,
+    high: Vec<Arc<dyn Listener>>,
+    put_bytes: usize,
+}
+
+/// What came of putting one message to one listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Taken,
+    Lost,
+    Refused,
+}
+
+impl Woken {
+    /// Bytes put in one turn after which the door should flush in between, so that they are still in the caches.
+    const HEAVY_BYTES: usize = 512 * 1024;
+
+    #[inline]
+    pub(crate) fn put(&mut self, listener: &Arc<dyn Listener>, m: &Msg<'_>) -> Outcome {
+        match listener.put(m, &mut self.spare) {
+            Put::Queued => {}
+            Put::First => self.first.push(listener.clone()),
+            Put::High => self.note_high(listener),
+            Put::Gone => return Outcome::Lost,
+            Put::Full if listener.full() == Full::Refuse => return Outcome::Refused,
+            Put::Full => return Outcome::Lost,
+        }
+        self.put_bytes += m.payload.len();
+        Outcome::Taken
+    }
+
+    /// A door spoke to its own client by itself and owes the flush.
+    pub fn owe(&mut self, listener: Arc<dyn Listener>) {
+        self.first.push(listener);
+    }
+
+    #[cold]
+    fn note_high(&mut self, listener: &Arc<dyn Listener>) {
+        if !self.high.iter().any(|l| Arc::ptr_eq(l, listener)) {
+            self.high.push(listener.clone());
+        }
+    }
+
+    /// Whether so much was put that the door should flush before it reads on.
+    pub fn is_heavy(&self) -> bool {
+        self.put_bytes > Self::HEAVY_BYTES
+    }
+
+    /// Writes out all that was woken.
+    pub fn flush(&mut self) {
+        self.put_bytes = 0;
+        for listener in self.first.drain(..) {
+            listener.flush(&mut self.spare);
+        }
+    }
+
+    /// Listeners above their high-water mark that this turn met: the publisher should wait for them a little.
+    pub fn take_high(&mut self) -> Vec<Arc<dyn Listener>> {
+        std::mem::take(&mut self.high)
+    }
+}

@@ -1,0 +1,360 @@
+//! Drives one connection: a future that is polled when its socket can be read, when somebody sends it on an errand,
+//! or when a pause ends. An idle one owns no buffer: reading happens into a buffer that the thread shares.
+//!
+//! A turn is bounded (a few reads), so that a flood starves nobody. What a turn put into other outboxes is written
+//! from here, after the bytes that were read are used up.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bus::Flush;
+use bytes::Bytes;
+use fabric::Woken;
+use kernel::limits::PUBLISHER_PAUSE_MS_MAX;
+use kernel::{Client, Listener};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::time::Sleep;
+use tokio_rustls::server::TlsStream;
+
+use super::peer::{Peer, errand, try_write};
+use super::protocol::{Flow, Protocol};
+
+/// Reads of one turn; after them others may go first.
+const READS_MAX: usize = 4;
+/// The buffer that all connections of a thread read into, in bytes.
+const READ_BYTES: usize = 256 * 1024;
+/// From this size on an unfinished message gathers in a buffer of its own, in bytes.
+const LARGE_BYTES: usize = 16 * 1024;
+/// How long a closed connection waits for the client to read its last line, in milliseconds.
+const LINGER_MS: u64 = 1000;
+
+/// What the connections of one thread share.
+struct Turn {
+    buffer: Box<[u8]>,
+    woken: Woken,
+}
+
+thread_local! {
+    static TURN: RefCell<Turn> =
+        RefCell::new(Turn { buffer: vec![0; READ_BYTES].into(), woken: Woken::default() });
+}
+
+/// The socket, as far as only the owner uses it. In the clear, writing is everybody's: [`Peer::writer`].
+pub(super) enum Transport {
+    Plain(OwnedReadHalf),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Transport {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Transport::Plain(half) => Pin::new(half).poll_read(cx, buffer),
+            Transport::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, buffer),
+        }
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>, peer: &Peer) -> Poll<()> {
+        match self {
+            Transport::Plain(_) => {
+                if let Some(writer) = &peer.writer {
+                    // The client sees the end of the stream after the last line; that it is gone already is no harm.
+                    let _ = socket2::SockRef::from(writer.as_ref()).shutdown(std::net::Shutdown::Write);
+                }
+                Poll::Ready(())
+            }
+            Transport::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx).map(|_| ()),
+        }
+    }
+}
+
+enum State {
+    Open,
+    /// A listener is above its high-water mark: reading goes on when it has drained, or when the pause is over.
+    Paused(Vec<Arc<dyn Listener>>, Pin<Box<Sleep>>),
+    /// Writes what is left, then waits a little for the client to read it.
+    Closing(Pin<Box<Sleep>>),
+    /// Everything is written and the client was told; what it still sends is thrown away.
+    Lingering(Pin<Box<Sleep>>),
+}
+
+/// See the module.
+pub(super) struct Connection {
+    peer: Arc<Peer>,
+    transport: Transport,
+    protocol: Protocol,
+    /// The beginning of an operation whose rest has not come, and how many bytes it needs.
+    partial: Vec<u8>,
+    need: usize,
+    state: State,
+}
+
+impl Connection {
+    /// Enters the client at the node; `greet`: with an `INFO`. `None`: there is no room, and it was told.
+    pub(super) fn open(peer: Arc<Peer>, transport: Transport, greet: bool) -> Option<Connection> {
+        let room = peer.door.hub.clients.enter(peer.clone());
+        TURN.with_borrow_mut(|turn| {
+            if greet && peer.say(&peer.door.info_line(&peer), &mut turn.woken.spare) {
+                peer.flush(&mut turn.woken.spare);
+            }
+        });
+        if let Err(why) = room {
+            peer.cut(why);
+        }
+        let protocol = Protocol::new(peer.clone());
+        Some(Connection { peer, transport, protocol, partial: Vec::new(), need: 0, state: State::Open })
+    }
+
+    fn run_errands(&mut self, cx: &mut Context<'_>) {
+        let errands = self.peer.errands(cx.waker());
+        if errands == 0 {
+            return;
+        }
+        TURN.with_borrow_mut(|turn| {
+            let mut owe = false;
+            if errands & errand::EXPIRED != 0 {
+                self.protocol.drop_expired();
+            }
+            if errands & errand::PING != 0 {
+                owe |= self.peer.say(wire::nats::encode::PING, &mut turn.woken.spare);
+            }
+            if errands & errand::WARN != 0 && self.protocol.understands_info() {
+                owe |= self.peer.say(&self.peer.door.info_line(&self.peer), &mut turn.woken.spare);
+            }
+            if owe {
+                self.peer.flush(&mut turn.woken.spare);
+            }
+        });
+        if errands & errand::END != 0 {
+            self.close();
+        }
+    }
+
+    /// Takes no more, and ends when what waits is written.
+    fn close(&mut self) {
+        self.peer.outbox.seal();
+        self.protocol.drop_all();
+        self.partial = Vec::new();
+        if !matches!(self.state, State::Closing(_) | State::Lingering(_)) {
+            self.state = State::Closing(sleep(LINGER_MS));
+        }
+    }
+
+    /// Writes what others left for the owner. Ready: nothing is left, or nothing can be written any more.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let peer = &self.peer;
+        TURN.with_borrow_mut(|turn| {
+            let spare = &mut turn.woken.spare;
+            loop {
+                let flushed = match (&mut self.transport, &peer.writer) {
+                    (Transport::Plain(_), Some(writer)) => {
+                        if !peer.outbox.is_blocked() {
+                            return Poll::Ready(());
+                        }
+                        if ready!(writer.as_ref().poll_write_ready(cx)).is_err() {
+                            peer.outbox.close();
+                        }
+                        peer.outbox.flush(spare, |slices| try_write(writer, slices))
+                    }
+                    (Transport::Tls(stream), _) => {
+                        let flushed = peer.outbox.flush(spare, |slices| {
+                            match Pin::new(&mut **stream).poll_write_vectored(cx, slices) {
+                                Poll::Ready(result) => result,
+                                Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+                            }
+                        });
+                        let pushed = Pin::new(&mut **stream).poll_flush(cx);
+                        match (flushed, pushed) {
+                            (Flush::Blocked, _) if peer.outbox.is_blocked() => return Poll::Pending,
+                            (Flush::Done, Poll::Pending) => return Poll::Pending,
+                            (flushed, _) => flushed,
+                        }
+                    }
+                    (Transport::Plain(_), None) => Flush::Closed,
+                };
+                match flushed {
+                    Flush::Done | Flush::Closed | Flush::Failed(_) => return Poll::Ready(()),
+                    Flush::Blocked => {}
+                }
+            }
+        })
+    }
+
+    /// Reads and carries out a few buffers of operations. Ready: the client is gone.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..READS_MAX {
+            let flow = TURN.with_borrow_mut(|turn| self.poll_turn(cx, turn));
+            match ready!(flow) {
+                Ok(Flow::On) => {}
+                Ok(Flow::Close) => {
+                    self.close();
+                    return Poll::Pending;
+                }
+                Err(_) => return Poll::Ready(()),
+            }
+            if !matches!(self.state, State::Open) {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// One read and what it brings, and the writes that this causes.
+    fn poll_turn(&mut self, cx: &mut Context<'_>, turn: &mut Turn) -> Poll<io::Result<Flow>> {
+        let flow = match self.need > LARGE_BYTES {
+            true => ready!(self.poll_large(cx, turn)),
+            false => ready!(self.poll_small(cx, turn)),
+        };
+        self.protocol.end_turn(&mut turn.woken);
+        turn.woken.flush();
+        let high = turn.woken.take_high();
+        if !high.is_empty() && matches!(flow, Ok(Flow::On)) {
+            self.state = State::Paused(high, sleep(PUBLISHER_PAUSE_MS_MAX));
+        }
+        self.peer.door.hub.keep_budget();
+        Poll::Ready(flow)
+    }
+
+    /// Reads into the thread's buffer, behind what is there of an unfinished operation.
+    fn poll_small(&mut self, cx: &mut Context<'_>, turn: &mut Turn) -> Poll<io::Result<Flow>> {
+        let kept = self.partial.len();
+        turn.buffer[..kept].copy_from_slice(&self.partial);
+        let mut buffer = ReadBuf::new(&mut turn.buffer);
+        buffer.set_filled(kept);
+        if let Err(e) = ready!(self.transport.poll_read(cx, &mut buffer)) {
+            return Poll::Ready(Err(e));
+        }
+        let filled = buffer.filled().len();
+        if filled == kept {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        let (used, flow) = self.protocol.carry_out(&turn.buffer[..filled], None, &mut turn.woken);
+        self.keep(&turn.buffer[used..filled]);
+        Poll::Ready(Ok(flow))
+    }
+
+    /// Reads the rest of a large message where it will stay.
+    fn poll_large(&mut self, cx: &mut Context<'_>, turn: &mut Turn) -> Poll<io::Result<Flow>> {
+        let kept = self.partial.len();
+        // Grows with what comes, not with what was announced.
+        let room = (self.need - kept).clamp(LARGE_BYTES, kept.max(READ_BYTES));
+        self.partial.resize(kept + room, 0);
+        let mut buffer = ReadBuf::new(&mut self.partial);
+        buffer.set_filled(kept);
+        let result = self.transport.poll_read(cx, &mut buffer);
+        let filled = buffer.filled().len();
+        self.partial.truncate(filled);
+        if let Err(e) = ready!(result) {
+            return Poll::Ready(Err(e));
+        }
+        if filled == kept {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        if filled < self.need {
+            return Poll::Ready(Ok(Flow::On));
+        }
+        let whole = Bytes::from(std::mem::take(&mut self.partial));
+        let (used, flow) = self.protocol.carry_out(&whole, Some(&whole), &mut turn.woken);
+        self.keep(&whole[used..]);
+        Poll::Ready(Ok(flow))
+    }
+
+    /// Remembers the beginning of an operation whose rest has not come.
+    fn keep(&mut self, rest: &[u8]) {
+        self.need = self.protocol.need();
+        if rest.is_empty() {
+            // Also gives the memory back: an idle connection owns no buffer.
+            self.partial = Vec::new();
+            self.need = 0;
+            return;
+        }
+        self.partial.clear();
+        self.partial.extend_from_slice(rest);
+    }
+
+    /// Throws away what a client still sends that was told to go. Ready: it is gone.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        TURN.with_borrow_mut(|turn| {
+            for _ in 0..READS_MAX {
+                let mut buffer = ReadBuf::new(&mut turn.buffer);
+                match ready!(self.transport.poll_read(cx, &mut buffer)) {
+                    Ok(()) if !buffer.filled().is_empty() => {}
+                    _ => return Poll::Ready(()),
+                }
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+    }
+
+    /// Whether all listeners that were too full have drained.
+    fn poll_pause(high: &mut Vec<Arc<dyn Listener>>, cx: &mut Context<'_>) -> Poll<()> {
+        high.retain(|l| l.on_drain(cx.waker()));
+        match high.is_empty() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+}
+
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.run_errands(cx);
+        loop {
+            let written = this.poll_write(cx);
+            match &mut this.state {
+                State::Open => {
+                    if this.poll_read(cx).is_ready() {
+                        return Poll::Ready(());
+                    }
+                    if matches!(this.state, State::Open) {
+                        return Poll::Pending;
+                    }
+                }
+                State::Paused(high, timer) => {
+                    if Self::poll_pause(high, cx).is_pending() && timer.as_mut().poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    this.state = State::Open;
+                }
+                State::Closing(timer) => {
+                    if written.is_pending() && timer.as_mut().poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    if written.is_pending() || this.transport.poll_shutdown(cx, &this.peer).is_pending() {
+                        return Poll::Ready(());
+                    }
+                    this.state = State::Lingering(sleep(LINGER_MS));
+                }
+                State::Lingering(timer) => {
+                    if timer.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(());
+                    }
+                    return this.poll_drain(cx);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.protocol.drop_all();
+        self.peer.outbox.close();
+        self.peer.door.hub.clients.leave(self.peer.id);
+    }
+}
+
+fn sleep(ms: u64) -> Pin<Box<Sleep>> {
+    Box::pin(tokio::time::sleep(Duration::from_millis(ms)))
+}

@@ -1,0 +1,358 @@
+//! Carries out the operations of one client: what `CONNECT`, `PUB`, `SUB` and the others mean. It speaks through the
+//! peer's outbox and acts through the session; it does *not* touch the socket.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use auth::{Answer, Credentials};
+use bytes::Bytes;
+use fabric::{Session, Woken};
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use kernel::limits::SHARED_PAYLOAD_BYTES_MIN;
+use kernel::{Code, Msg, Spare, SubId, Subject, SubjectPattern, headers};
+use wire::nats::{Connect, Op, Step, encode};
+
+use super::delivery::Delivery;
+use super::peer::{About, Peer};
+use super::refusal;
+
+/// Whether the connection goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    On,
+    Close,
+}
+
+struct Subscription {
+    pattern: SubjectPattern,
+    queue: Option<Box<[u8]>>,
+    id: SubId,
+    delivery: Arc<Delivery>,
+}
+
+/// See the module.
+pub(super) struct Protocol {
+    peer: Arc<Peer>,
+    session: Option<Session>,
+    subscriptions: HashMap<Box<[u8]>, Subscription, RandomState>,
+    verbose: bool,
+    pedantic: bool,
+    headers: bool,
+    no_responders: bool,
+    /// Level of the client's protocol: from 1 on it understands `INFO` at any time.
+    level: u8,
+    in_messages: u64,
+    in_bytes: u64,
+    /// Something was said to the client itself in this turn, and nobody else will flush it.
+    owes: bool,
+    need: usize,
+}
+
+impl Protocol {
+    pub(super) fn new(peer: Arc<Peer>) -> Protocol {
+        Protocol {
+            peer,
+            session: None,
+            subscriptions: HashMap::with_hasher(RandomState::default()),
+            // The protocol's defaults, until `CONNECT` says otherwise.
+            verbose: true,
+            pedantic: true,
+            headers: false,
+            no_responders: false,
+            level: 0,
+            in_messages: 0,
+            in_bytes: 0,
+            owes: false,
+            need: 0,
+        }
+    }
+
+    /// Carries out all whole operations of `bytes`; says how many bytes they were. `whole`: the counted buffer that
+    /// `bytes` is, if it is one.
+    pub(super) fn carry_out(&mut self, bytes: &[u8], whole: Option<&Bytes>, woken: &mut Woken) -> (usize, Flow) {
+        let decoder = self.peer.door.decoder;
+        let mut used = 0;
+        loop {
+            let rest = &bytes[used..];
+            if rest.is_empty() {
+                self.need = 0;
+                return (used, Flow::On);
+            }
+            match decoder.step(rest) {
+                Ok(Step::Op(op, taken)) => {
+                    used += taken;
+                    if self.one(op, whole, woken) == Flow::Close {
+                        return (used, Flow::Close);
+                    }
+                    if woken.is_heavy() {
+                        woken.flush();
+                    }
+                }
+                Ok(Step::More(need)) => {
+                    self.need = need;
+                    return (used, Flow::On);
+                }
+                Err(error) => {
+                    let text = match self.is_admitted() {
+                        true => refusal::of_protocol(error),
+                        false => refusal::AUTHORIZATION_VIOLATION,
+                    };
+                    return (used, self.end(text, &mut woken.spare));
+                }
+            }
+        }
+    }
+
+    /// Bytes that the next operation needs at least.
+    pub(super) fn need(&self) -> usize {
+        self.need
+    }
+
+    /// Whether the client takes an `INFO` that it did not wait for.
+    pub(super) fn understands_info(&self) -> bool {
+        self.level >= 1
+    }
+
+    /// What a turn leaves behind: counters for operators, and what was said to the client.
+    pub(super) fn end_turn(&mut self, woken: &mut Woken) {
+        let peer = &self.peer;
+        peer.in_messages.store(self.in_messages, Relaxed);
+        peer.in_bytes.store(self.in_bytes, Relaxed);
+        peer.active_wall_ms.store(peer.door.wall_ms.load(Relaxed), Relaxed);
+        if std::mem::take(&mut self.owes) {
+            peer.flush(&mut woken.spare);
+        }
+    }
+
+    fn is_admitted(&self) -> bool {
+        self.session.is_some() || !self.peer.door.hub.accounts.are_required()
+    }
+
+    #[inline]
+    fn one(&mut self, op: Op<'_>, whole: Option<&Bytes>, woken: &mut Woken) -> Flow {
+        match op {
+            Op::Publish(m) => self.publish(m, whole, woken),
+            other => self.other(other, woken),
+        }
+    }
+
+    fn other(&mut self, op: Op<'_>, woken: &mut Woken) -> Flow {
+        let spare = &mut woken.spare;
+        if !self.is_admitted() && !matches!(op, Op::Connect(_)) {
+            return self.end(refusal::AUTHORIZATION_VIOLATION, spare);
+        }
+        match op {
+            Op::Connect(json) => self.connect(json, spare),
+            Op::Subscribe { pattern, queue, sid } => self.subscribe(pattern, queue, sid, spare),
+            Op::Unsubscribe { sid, max } => self.unsubscribe(sid, max, spare),
+            Op::Ping => {
+                self.say(encode::PONG, spare);
+                Flow::On
+            }
+            Op::Pong => {
+                self.peer.pings_out.store(0, Relaxed);
+                Flow::On
+            }
+            Op::Ok | Op::Err(_) => Flow::On,
+            // A server's operations.
+            Op::Info(_) | Op::Deliver { .. } => self.end(refusal::of_protocol(wire::nats::Error::UnknownOperation), spare),
+            Op::Publish(_) => Flow::On,
+        }
+    }
+
+    fn connect(&mut self, json: &[u8], spare: &mut Spare) -> Flow {
+        let Ok(c) = serde_json::from_slice::<Connect>(json) else {
+            return self.end(refusal::of_protocol(wire::nats::Error::Arguments), spare);
+        };
+        let shown = Credentials { user: &c.user, password: &c.pass, token: &c.auth_token };
+        let hub = &self.peer.door.hub;
+        let Ok(who) = hub.accounts.authenticate(shown) else {
+            tracing::info!(client = self.peer.id.0, address = %self.peer.address, user = c.user, "wrong credentials");
+            return self.end(refusal::AUTHORIZATION_VIOLATION, spare);
+        };
+        let about = About {
+            name: c.name.into(),
+            lang: c.lang.into(),
+            version: c.version.into(),
+            user: who.name.as_str().into(),
+            tenant: who.tenant,
+        };
+        // A second CONNECT changes the settings; who somebody is stays as it was.
+        if self.peer.about.set(Box::new(about)).is_ok() {
+            self.session = Some(Session::new(hub, who));
+        }
+        (self.verbose, self.pedantic, self.headers) = (c.verbose, c.pedantic, c.headers);
+        (self.no_responders, self.level) = (c.no_responders && c.headers, c.protocol);
+        self.peer.headers.store(c.headers, Relaxed);
+        let id = self.peer.id;
+        if !c.echo {
+            self.session().hear_own(id, false);
+        }
+        self.confirm(spare)
+    }
+
+    fn session(&mut self) -> &mut Session {
+        let hub = &self.peer.door.hub;
+        self.session.get_or_insert_with(|| {
+            // Only reached where no credentials are needed, and then these always open.
+            let who = hub.accounts.authenticate(Credentials::default()).unwrap_or_default();
+            Session::new(hub, who)
+        })
+    }
+
+    #[inline]
+    fn publish(&mut self, m: Msg<'_>, whole: Option<&Bytes>, woken: &mut Woken) -> Flow {
+        self.in_messages += 1;
+        self.in_bytes += m.size() as u64;
+        let shared = (m.payload.len() >= SHARED_PAYLOAD_BYTES_MIN).then(|| share(&m, whole));
+        let m = Msg { shared: shared.as_ref(), ..m };
+        let ask = self.pedantic || !m.headers.is_empty() || self.session.is_none();
+        if ask && let Some(flow) = self.before_publish(&m, &mut woken.spare) {
+            return flow;
+        }
+        match self.session().publish(&m, woken) {
+            Ok(0) if !m.reply.is_empty() && self.no_responders => self.nobody_listens(&m, woken),
+            Ok(_) => {}
+            Err(Code::PermissionDenied) => {
+                let subject = String::from_utf8_lossy(m.subject);
+                self.object(&format!("Permissions Violation for Publish to \"{subject}\""), &mut woken.spare);
+                return Flow::On;
+            }
+            Err(code) => tracing::debug!(%code, "a message was refused"),
+        }
+        match self.verbose {
+            true => self.confirm(&mut woken.spare),
+            false => Flow::On,
+        }
+    }
+
+    /// What most publishes need not be asked. `Some`: it goes no further.
+    fn before_publish(&mut self, m: &Msg<'_>, spare: &mut Spare) -> Option<Flow> {
+        if !self.is_admitted() {
+            return Some(self.end(refusal::AUTHORIZATION_VIOLATION, spare));
+        }
+        if !m.headers.is_empty() && !self.headers {
+            return Some(self.end("message headers not supported", spare));
+        }
+        if self.pedantic && Subject::parse(m.subject).is_err() {
+            self.object(refusal::INVALID_PUBLISH_SUBJECT, spare);
+            return Some(Flow::On);
+        }
+        None
+    }
+
+    fn nobody_listens(&mut self, m: &Msg<'_>, woken: &mut Woken) {
+        let answer = Msg { subject: m.reply, headers: headers::NO_RESPONDERS, ..Msg::default() };
+        // Whoever asked may have stopped listening; then there is nobody to tell.
+        let _ = self.session().tell(&answer, woken);
+    }
+
+    fn subscribe(&mut self, pattern: &[u8], queue: &[u8], sid: &[u8], spare: &mut Spare) -> Flow {
+        let Ok(pattern) = SubjectPattern::parse(pattern) else {
+            self.object(refusal::INVALID_SUBJECT, spare);
+            return Flow::On;
+        };
+        if self.subscriptions.contains_key(sid) {
+            return self.confirm(spare);
+        }
+        if self.subscriptions.len() >= self.peer.door.hub.limits.subscriptions_max {
+            self.object(refusal::SUBSCRIPTIONS_EXCEEDED, spare);
+            return Flow::On;
+        }
+        let judge = match self.session().may_subscribe(&pattern) {
+            Answer::Yes => None,
+            Answer::Partly => Some(self.session().who().clone()),
+            Answer::No => {
+                self.object(&subscription_denied(&pattern, queue), spare);
+                return Flow::On;
+            }
+        };
+        let delivery = Arc::new(Delivery::new(self.peer.clone(), sid, judge));
+        let queue = (!queue.is_empty()).then(|| Box::<[u8]>::from(queue));
+        let id = self.session().subscribe(&pattern, queue.as_deref(), delivery.clone());
+        self.subscriptions.insert(sid.into(), Subscription { pattern, queue, id, delivery });
+        self.count_subscriptions();
+        self.confirm(spare)
+    }
+
+    fn unsubscribe(&mut self, sid: &[u8], max: Option<u64>, spare: &mut Spare) -> Flow {
+        let over = match (self.subscriptions.get(sid), max) {
+            (Some(subscription), Some(max)) if max > 0 => subscription.delivery.end_after(max),
+            (Some(_), _) => true,
+            (None, _) => false,
+        };
+        if over {
+            self.remove(sid);
+        }
+        self.confirm(spare)
+    }
+
+    fn remove(&mut self, sid: &[u8]) {
+        if let Some(s) = self.subscriptions.remove(sid) {
+            self.session().unsubscribe(&s.pattern, s.queue.as_deref(), s.id);
+            self.count_subscriptions();
+        }
+    }
+
+    /// Ends the subscriptions that have had their last message.
+    pub(super) fn drop_expired(&mut self) {
+        let over: Vec<Box<[u8]>> =
+            self.subscriptions.iter().filter(|s| s.1.delivery.is_over()).map(|s| s.0.clone()).collect();
+        over.iter().for_each(|sid| self.remove(sid));
+    }
+
+    /// Ends every subscription.
+    pub(super) fn drop_all(&mut self) {
+        for (_, s) in std::mem::take(&mut self.subscriptions) {
+            self.session().unsubscribe(&s.pattern, s.queue.as_deref(), s.id);
+        }
+        self.count_subscriptions();
+    }
+
+    fn count_subscriptions(&self) {
+        self.peer.subscriptions.store(self.subscriptions.len() as u32, Relaxed);
+    }
+
+    /// Says something to the client itself.
+    fn say(&mut self, bytes: &[u8], spare: &mut Spare) {
+        self.owes |= self.peer.say(bytes, spare);
+    }
+
+    fn confirm(&mut self, spare: &mut Spare) -> Flow {
+        if self.verbose {
+            self.say(encode::OK, spare);
+        }
+        Flow::On
+    }
+
+    /// Says that something was wrong; the connection goes on.
+    fn object(&mut self, text: &str, spare: &mut Spare) {
+        let mut line = Vec::with_capacity(text.len() + 10);
+        encode::error(&mut line, text);
+        self.say(&line, spare);
+    }
+
+    /// Says that something was wrong; the connection ends.
+    fn end(&mut self, text: &str, spare: &mut Spare) -> Flow {
+        tracing::info!(client = self.peer.id.0, address = %self.peer.address, text, "connection closed");
+        self.object(text, spare);
+        Flow::Close
+    }
+}
+
+/// Headers and payload in one counted buffer: a slice of the one they were read into, or a copy.
+fn share(m: &Msg<'_>, whole: Option<&Bytes>) -> Bytes {
+    let Some(whole) = whole else { return [m.headers, m.payload].concat().into() };
+    let payload = whole.slice_ref(m.payload);
+    let end = m.payload.as_ptr() as usize - whole.as_ptr() as usize + payload.len();
+    whole.slice(end - m.size()..end)
+}
+
+fn subscription_denied(pattern: &SubjectPattern, queue: &[u8]) -> String {
+    let queue = match queue {
+        [] => String::new(),
+        name => format!(" using queue \"{}\"", String::from_utf8_lossy(name)),
+    };
+    format!("Permissions Violation for Subscription to \"{pattern}\"{queue}")
+}

@@ -1,0 +1,74 @@
+//! Configuration of the doors. Every field has its unit in its name, a default and bounds.
+
+use std::path::PathBuf;
+
+use kernel::limits;
+use serde::{Deserialize, Serialize};
+
+/// The section `nats`: the door for every NATS client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NatsOptions {
+    /// Address and port, or `off`. Port 0 takes a free one. Other addresses than loopback need TLS and users.
+    pub listen: String,
+    /// Certificate chain in PEM; with it the door demands TLS.
+    pub tls_cert_file: Option<PathBuf>,
+    /// Private key in PEM.
+    pub tls_key_file: Option<PathBuf>,
+    /// Certificates in PEM of those who sign clients' certificates; with it clients must show one.
+    pub tls_ca_file: Option<PathBuf>,
+    /// Whether TLS begins before the first line of the protocol (clients call it "handshake first").
+    pub tls_first: bool,
+    /// Largest message, headers and payload together, in bytes. 64 to 67108864.
+    pub payload_bytes_max: usize,
+    /// Longest line of the protocol, in bytes. 512 to 65536.
+    pub control_line_bytes_max: usize,
+    /// Most clients at once. 1 to 1000000.
+    pub connections_max: usize,
+    /// Most subscriptions of one client. 1 to 10000000.
+    pub subscriptions_max: usize,
+    /// Bytes that may wait for one client; above, it is cut as a slow consumer. 65536 to 4294967296.
+    pub outbox_bytes_max: usize,
+    /// Silence after which a client is asked whether it lives, in milliseconds. 1000 to 3600000.
+    pub ping_interval_ms: u64,
+    /// Unanswered questions after which it is cut. 1 to 100.
+    pub pings_max: u32,
+    /// Time to show credentials, and to finish a TLS handshake, in milliseconds. 100 to 60000.
+    pub auth_timeout_ms: u64,
+}
+
+impl Default for NatsOptions {
+    fn default() -> NatsOptions {
+        NatsOptions {
+            listen: "127.0.0.1:4222".into(),
+            tls_cert_file: None,
+            tls_key_file: None,
+            tls_ca_file: None,
+            tls_first: false,
+            payload_bytes_max: limits::PAYLOAD_BYTES_MAX,
+            control_line_bytes_max: limits::CONTROL_LINE_BYTES_MAX,
+            connections_max: 65_536,
+            subscriptions_max: 100_000,
+            outbox_bytes_max: limits::OUTBOX_BYTES_MAX,
+            ping_interval_ms: 120_000,
+            pings_max: 2,
+            auth_timeout_ms: 2000,
+        }
+    }
+}
+
+/// The section `http`: the door for operators.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpOptions {
+    /// Address and port, or `off`. Port 0 takes a free one. Loopback only, unless opened on purpose.
+    pub listen: String,
+    /// Further names under which the door may be addressed, besides `localhost` and its own address.
+    pub hosts: Vec<String>,
+}
+
+impl Default for HttpOptions {
+    fn default() -> HttpOptions {
+        HttpOptions { listen: "127.0.0.1:7400".into(), hosts: Vec::new() }
+    }
+}
