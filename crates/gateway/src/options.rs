@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 pub struct NatsOptions {
     /// Address and port, or `off`. Port 0 takes a free one. Other addresses than loopback need TLS and users.
     pub listen: String,
-    /// Certificate chain in PEM; with it the door demands TLS.
-    pub tls_cert_file: Option<PathBuf>,
+    /// Certificate chain in PEM; with it the door demands TLS. Empty: no TLS.
+    pub tls_cert_file: PathBuf,
     /// Private key in PEM.
-    pub tls_key_file: Option<PathBuf>,
+    pub tls_key_file: PathBuf,
     /// Certificates in PEM of those who sign clients' certificates; with it clients must show one.
-    pub tls_ca_file: Option<PathBuf>,
+    pub tls_ca_file: PathBuf,
     /// Whether TLS begins before the first line of the protocol (clients call it "handshake first").
     pub tls_first: bool,
     /// Largest message, headers and payload together, in bytes. 64 to 67108864.
@@ -41,9 +41,9 @@ impl Default for NatsOptions {
     fn default() -> NatsOptions {
         NatsOptions {
             listen: "127.0.0.1:4222".into(),
-            tls_cert_file: None,
-            tls_key_file: None,
-            tls_ca_file: None,
+            tls_cert_file: PathBuf::new(),
+            tls_key_file: PathBuf::new(),
+            tls_ca_file: PathBuf::new(),
             tls_first: false,
             payload_bytes_max: limits::PAYLOAD_BYTES_MAX,
             control_line_bytes_max: limits::CONTROL_LINE_BYTES_MAX,
@@ -55,6 +55,47 @@ impl Default for NatsOptions {
             auth_timeout_ms: 2000,
         }
     }
+}
+
+impl NatsOptions {
+    /// What is out of bounds, in one sentence that names the key.
+    pub fn check(&self) -> Result<(), String> {
+        let bounds: [(&str, u64, u64, u64); 8] = [
+            ("payload_bytes_max", self.payload_bytes_max as u64, 64, 64 << 20),
+            ("control_line_bytes_max", self.control_line_bytes_max as u64, 512, 64 << 10),
+            ("connections_max", self.connections_max as u64, 1, 1_000_000),
+            ("subscriptions_max", self.subscriptions_max as u64, 1, 10_000_000),
+            ("outbox_bytes_max", self.outbox_bytes_max as u64, 64 << 10, 4 << 30),
+            ("ping_interval_ms", self.ping_interval_ms, 1000, 3_600_000),
+            ("pings_max", self.pings_max.into(), 1, 100),
+            ("auth_timeout_ms", self.auth_timeout_ms, 100, 60_000),
+        ];
+        if let Some((key, value, least, most)) = bounds.iter().find(|b| b.1 < b.2 || b.1 > b.3) {
+            return Err(format!("nats.{key} = {value} is out of bounds: {least} to {most}"));
+        }
+        if self.outbox_bytes_max < 2 * self.payload_bytes_max {
+            return Err("nats.outbox_bytes_max must be at least twice nats.payload_bytes_max".into());
+        }
+        let (cert, key) = (has(&self.tls_cert_file), has(&self.tls_key_file));
+        if cert != key {
+            return Err("nats.tls_cert_file and nats.tls_key_file go together: give both or neither".into());
+        }
+        if !cert && (self.tls_first || has(&self.tls_ca_file)) {
+            return Err(
+                "nats.tls_first and nats.tls_ca_file need nats.tls_cert_file and nats.tls_key_file".into()
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether the door demands TLS.
+    pub fn has_tls(&self) -> bool {
+        has(&self.tls_cert_file)
+    }
+}
+
+fn has(path: &std::path::Path) -> bool {
+    !path.as_os_str().is_empty()
 }
 
 /// The section `http`: the door for operators.

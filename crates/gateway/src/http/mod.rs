@@ -1,1 +1,102 @@
-//! The HTTP door.
+//! The HTTP door: one port for everything that speaks HTTP. Today it serves operators: health, metrics, and the
+//! monitoring documents that tools for nats-server read.
+
+mod guard;
+mod metrics;
+mod monitor;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::middleware;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use fabric::Hub;
+use tokio::net::TcpListener;
+
+use crate::options::HttpOptions;
+
+/// What the door tells of the node.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Identity of this start of the server.
+    pub server_id: String,
+    /// Name of the node.
+    pub node_id: String,
+    /// Where NATS clients connect.
+    pub nats_address: Option<SocketAddr>,
+    /// Largest message, in bytes.
+    pub payload_bytes_max: usize,
+    /// When the node started, in milliseconds since 1970.
+    pub started_wall_ms: u64,
+}
+
+/// See the module.
+pub struct HttpDoor {
+    hub: Arc<Hub>,
+    identity: Identity,
+    guard: guard::Guard,
+    ready: AtomicBool,
+    wall_ms: AtomicU64,
+}
+
+impl HttpDoor {
+    /// A door that listens on `address`.
+    pub fn new(
+        hub: Arc<Hub>,
+        identity: Identity,
+        options: &HttpOptions,
+        address: SocketAddr,
+    ) -> Arc<HttpDoor> {
+        let guard = guard::Guard::new(address, &options.hosts);
+        let wall_ms = AtomicU64::new(identity.started_wall_ms);
+        Arc::new(HttpDoor { hub, identity, guard, ready: AtomicBool::new(false), wall_ms })
+    }
+
+    /// Says whether the node takes work.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Relaxed);
+    }
+
+    /// Tells the door what time it is, about once a second.
+    pub fn tick(&self, wall_ms: u64) {
+        self.wall_ms.store(wall_ms, Relaxed);
+    }
+
+    /// Serves until the task is dropped.
+    pub async fn serve(self: Arc<HttpDoor>, listener: TcpListener) -> std::io::Result<()> {
+        axum::serve(listener, self.router()).await
+    }
+
+    fn router(self: Arc<HttpDoor>) -> Router {
+        Router::new()
+            .route("/healthz", get(healthz))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(metrics::metrics))
+            .route("/varz", get(monitor::varz))
+            .route("/connz", get(monitor::connz))
+            .route("/subsz", get(monitor::subsz))
+            .layer(middleware::from_fn_with_state(self.clone(), guard::check))
+            .with_state(self)
+    }
+}
+
+/// The process lives.
+async fn healthz() -> impl IntoResponse {
+    axum::Json(serde_json::json!({ "status": "ok" }))
+}
+
+/// The node takes work.
+async fn readyz(State(door): State<Arc<HttpDoor>>) -> impl IntoResponse {
+    match door.ready.load(Relaxed) {
+        true => (StatusCode::OK, axum::Json(serde_json::json!({ "status": "ready" }))),
+        false => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            axum::Json(serde_json::json!({ "status": "starting or stopping" })),
+        ),
+    }
+}

@@ -63,7 +63,13 @@ impl Listener for Delivery {
             None => slot.append(head_bytes + m.size() + 2, spare, |out| encode::deliver(out, m, &self.sid)),
             Some(whole) => {
                 let body = whole.slice(whole.len() - m.size()..);
-                slot.append_shared(head_bytes, spare, |out| encode::deliver_head(out, m, &self.sid), body, b"\r\n")
+                slot.append_shared(
+                    head_bytes,
+                    spare,
+                    |out| encode::deliver_head(out, m, &self.sid),
+                    body,
+                    b"\r\n",
+                )
             }
         };
         if !taken {

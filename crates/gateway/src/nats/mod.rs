@@ -62,7 +62,7 @@ impl Door {
             headers: true,
             auth_required: hub.accounts.are_required(),
             tls_required: tls.is_some(),
-            tls_verify: options.tls_ca_file.is_some(),
+            tls_verify: !options.tls_ca_file.as_os_str().is_empty(),
             max_payload: options.payload_bytes_max,
             ..Info::default()
         };
@@ -119,7 +119,12 @@ impl Door {
         }
     }
 
-    async fn begin_tls(self: Arc<Door>, tls: TlsAcceptor, mut stream: TcpStream, address: SocketAddr) -> io::Result<()> {
+    async fn begin_tls(
+        self: Arc<Door>,
+        tls: TlsAcceptor,
+        mut stream: TcpStream,
+        address: SocketAddr,
+    ) -> io::Result<()> {
         let peer = Arc::new(Peer::new(self.clone(), address, None));
         let first = self.options.tls_first;
         if !first {

@@ -159,6 +159,10 @@ impl Client for Peer {
     }
 
     fn cut(&self, why: Code) {
+        if why == Code::ServiceUnavailable {
+            // The node stops: what waits is still written.
+            return self.ask(errand::END);
+        }
         if self.outbox.cut(refusal::of_cut(why)) {
             if why == Code::SlowConsumer {
                 self.door.hub.clients.count_slow();

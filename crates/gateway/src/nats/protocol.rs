@@ -70,7 +70,12 @@ impl Protocol {
 
     /// Carries out all whole operations of `bytes`; says how many bytes they were. `whole`: the counted buffer that
     /// `bytes` is, if it is one.
-    pub(super) fn carry_out(&mut self, bytes: &[u8], whole: Option<&Bytes>, woken: &mut Woken) -> (usize, Flow) {
+    pub(super) fn carry_out(
+        &mut self,
+        bytes: &[u8],
+        whole: Option<&Bytes>,
+        woken: &mut Woken,
+    ) -> (usize, Flow) {
         let decoder = self.peer.door.decoder;
         let mut used = 0;
         loop {
@@ -156,7 +161,9 @@ impl Protocol {
             }
             Op::Ok | Op::Err(_) => Flow::On,
             // A server's operations.
-            Op::Info(_) | Op::Deliver { .. } => self.end(refusal::of_protocol(wire::nats::Error::UnknownOperation), spare),
+            Op::Info(_) | Op::Deliver { .. } => {
+                self.end(refusal::of_protocol(wire::nats::Error::UnknownOperation), spare)
+            }
             Op::Publish(_) => Flow::On,
         }
     }

@@ -1,0 +1,78 @@
+//! `GET /metrics` in the text form that Prometheus reads (version 0.0.4).
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+
+use super::HttpDoor;
+use super::monitor::{cpu_seconds, resident_bytes};
+
+enum Kind {
+    Counter,
+    Gauge,
+}
+
+pub(super) async fn metrics(State(door): State<Arc<HttpDoor>>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render(&door))
+}
+
+fn render(door: &HttpDoor) -> String {
+    use Kind::{Counter, Gauge};
+    let (clients, budget) = (&door.hub.clients, door.hub.budget());
+    let stats = clients.stats();
+    let now = door.wall_ms.load(Relaxed);
+    let up_s = now.saturating_sub(door.identity.started_wall_ms) as f64 / 1000.0;
+    let rows: [(&str, Kind, &str, f64); 15] = [
+        ("neuroplex_uptime_seconds", Gauge, "Time since the node started.", up_s),
+        ("neuroplex_connections", Gauge, "Clients connected.", clients.len() as f64),
+        (
+            "neuroplex_connections_total",
+            Counter,
+            "Clients connected since the start.",
+            clients.total() as f64,
+        ),
+        (
+            "neuroplex_connections_refused_total",
+            Counter,
+            "Clients turned away: no room.",
+            clients.refused() as f64,
+        ),
+        ("neuroplex_slow_consumers_total", Counter, "Clients cut: they did not read.", clients.slow() as f64),
+        ("neuroplex_subscriptions", Gauge, "Subscriptions.", door.hub.subscriptions() as f64),
+        ("neuroplex_messages_in_total", Counter, "Messages from clients.", stats.in_messages as f64),
+        ("neuroplex_messages_out_total", Counter, "Messages put to clients.", stats.out_messages as f64),
+        ("neuroplex_bytes_in_total", Counter, "Bytes of messages from clients.", stats.in_bytes as f64),
+        ("neuroplex_bytes_out_total", Counter, "Bytes of messages put to clients.", stats.out_bytes as f64),
+        ("neuroplex_outbox_pending_bytes", Gauge, "Bytes that wait for clients.", stats.pending_bytes as f64),
+        ("neuroplex_outbox_buffer_bytes", Gauge, "Buffers that outboxes hold.", budget.used_bytes() as f64),
+        (
+            "neuroplex_outbox_buffer_bytes_max",
+            Gauge,
+            "Buffers that they may hold.",
+            budget.limit_bytes() as f64,
+        ),
+        ("process_resident_memory_bytes", Gauge, "Resident memory.", resident_bytes() as f64),
+        ("process_cpu_seconds_total", Counter, "Processor time.", cpu_seconds()),
+    ];
+    let mut out = String::with_capacity(2048);
+    let node = &door.identity.node_id;
+    let _ = writeln!(
+        out,
+        "# HELP neuroplex_build_info The version that runs.\n# TYPE neuroplex_build_info gauge\n\
+         neuroplex_build_info{{version=\"{}\",node=\"{node}\"}} 1",
+        env!("CARGO_PKG_VERSION")
+    );
+    for (name, kind, help, value) in rows {
+        let kind = match kind {
+            Counter => "counter",
+            Gauge => "gauge",
+        };
+        // Writing into a string does not fail.
+        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+    }
+    out
+}

@@ -1,0 +1,20 @@
+//! Why a node does not start: a code and one sentence with the fix.
+
+use kernel::Code;
+
+/// A code and a sentence that says what is wrong and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{sentence}")]
+pub struct Error {
+    /// The code.
+    pub code: Code,
+    /// What is wrong and what to do.
+    pub sentence: String,
+}
+
+impl Error {
+    /// An error with this sentence.
+    pub fn new(code: Code, sentence: impl Into<String>) -> Error {
+        Error { code, sentence: sentence.into() }
+    }
+}
