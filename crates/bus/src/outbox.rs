@@ -141,6 +141,7 @@ impl Outbox {
         Outbox { limit_bytes, budget, inner: Mutex::new(inner) }
     }
 
+    #[inline]
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // A panic elsewhere cannot leave the state between two steps: every step here is panic-free.
         self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
