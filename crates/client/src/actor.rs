@@ -43,9 +43,9 @@ impl Actor {
                 Ok(()) => break None,
                 Err(lost) => lost,
             };
-            self.shared.options.tell(Event::Disconnected(lost));
+            self.shared.options.tell(Event::Disconnected(lost.clone()));
             self.pool.advance();
-            match self.come_back().await {
+            match self.come_back(lost).await {
                 Ok(again) => opened = again,
                 Err(Error::Closed) => break None,
                 Err(given_up) => break Some(given_up),
@@ -150,10 +150,9 @@ impl Actor {
     }
 
     /// Tries every server in turn, round after round.
-    async fn come_back(&mut self) -> Result<Opened, Error> {
+    async fn come_back(&mut self, mut last: Error) -> Result<Opened, Error> {
         let options = &self.shared.options;
         let mut backoff = Backoff::new(options.reconnect_delay, options.reconnect_delay_max);
-        let mut last = Error::Disconnected("it may not come back".into());
         let mut denied_rounds = 0;
         while options.reconnects_max.is_none_or(|max| backoff.attempt() < max) {
             tokio::select! {

@@ -1,4 +1,4 @@
-//! Randomness for inboxes and jitter, from the crypto provider, so that nobody guesses another's inbox.
+//! Randomness for inboxes and jitter, from the system, so that nobody guesses another's inbox.
 
 use crate::Error;
 
@@ -24,10 +24,8 @@ pub(crate) fn number() -> u64 {
 
 fn bytes<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
-    match net::tls::provider().secure_random.fill(&mut bytes) {
-        Ok(()) => Ok(bytes),
-        Err(_) => Err(Error::NoRandomness),
-    }
+    getrandom::fill(&mut bytes).map_err(|_| Error::NoRandomness)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -156,6 +156,15 @@ impl Config {
 
     /// The configuration as TOML, without its secrets.
     pub fn to_toml(&self) -> String {
+        toml::to_string(&self.without_secrets()).unwrap_or_default()
+    }
+
+    /// The configuration as JSON, without its secrets.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(&self.without_secrets()).unwrap_or_default()
+    }
+
+    fn without_secrets(&self) -> Config {
         let mut shown = self.clone();
         for user in &mut shown.auth.users {
             for secret in [&mut user.password, &mut user.token] {
@@ -164,7 +173,7 @@ impl Config {
                 }
             }
         }
-        toml::to_string(&shown).unwrap_or_default()
+        shown
     }
 }
 

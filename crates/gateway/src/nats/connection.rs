@@ -31,7 +31,7 @@ const READS_MAX: usize = 4;
 /// The buffer that all connections of a thread read into, in bytes.
 const READ_BYTES: usize = 256 * 1024;
 /// From this size on an unfinished message gathers in a buffer of its own, in bytes.
-const LARGE_BYTES: usize = 16 * 1024;
+const LARGE_BYTES: usize = 64 * 1024;
 /// How long a closed connection waits for the client to read its last line, in milliseconds.
 const LINGER_MS: u64 = 1000;
 

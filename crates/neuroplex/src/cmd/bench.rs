@@ -1,0 +1,162 @@
+//! `neuroplex bench`: puts load on a server, ours or another of the protocol, and measures it.
+
+use std::time::Duration;
+
+use ::bench::{BenchError, Mode, Options, Report};
+use kernel::Code;
+
+use crate::failure::Failure;
+use crate::global::Global;
+use crate::output::print;
+
+const EXAMPLES: &str = "\
+Examples:
+  neuroplex bench pubsub bench --size 16 --msgs 10000000
+  neuroplex bench fanout bench --clients 100 --duration 5 --server-pid $(pidof nats-server)
+  neuroplex bench pubsub bench --subjects 100000 --headers
+  neuroplex bench request bench --clients 50 --rate 20000 --duration 10
+  neuroplex bench connections bench --clients 5000 --server-pid $(pidof nats-server)
+
+pub: CLIENTS publishers, no subscriber. sub: CLIENTS subscribers of what another bench publishes.
+pubsub: CLIENTS publishers, one subscriber. fanout: one publisher, CLIENTS subscribers.
+request: CLIENTS requesters, one responder. connections: CLIENTS connections with one subscription each, idle.
+Every message is counted and compared; a lost, doubled or damaged one makes the command fail.";
+
+/// Put load on a server and measure it
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The traffic
+    #[arg(value_enum)]
+    mode: Traffic,
+
+    /// Where it goes; with --subjects, SUBJECT.000000 and up
+    subject: String,
+
+    /// Messages to publish, or requests to send; with --duration, the most [default: 1000000, or no limit]
+    #[arg(long, value_name = "N")]
+    msgs: Option<u64>,
+
+    /// Payload of a message
+    #[arg(long, value_name = "BYTES", default_value_t = 128)]
+    size: usize,
+
+    /// Connections of the kind that the traffic multiplies
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    clients: usize,
+
+    /// Distinct subjects, drawn at random for each message
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    subjects: usize,
+
+    /// Send a header with every message
+    #[arg(long)]
+    headers: bool,
+
+    /// Messages a second on a fixed schedule (request, pubsub); latency counts from the scheduled moment
+    #[arg(long, value_name = "N")]
+    rate: Option<u64>,
+
+    /// Measure for so long; for connections, how long they rest
+    #[arg(long, value_name = "SECONDS")]
+    duration: Option<f64>,
+
+    /// Of what is drawn at random
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+
+    /// Process of the server: its CPU time and memory are measured, too
+    #[arg(long, value_name = "PID")]
+    server_pid: Option<u32>,
+
+    /// Undelivered bytes that publishers may be ahead of the slowest subscriber
+    #[arg(long, value_name = "BYTES", default_value_t = 4 << 20)]
+    window_bytes: usize,
+
+    /// Part of the run that comes first and is not measured
+    #[arg(long, value_name = "PERCENT", default_value_t = 10)]
+    warmup: u32,
+
+    /// Where latency is measured, sleep for answers instead of asking again and again
+    #[arg(long)]
+    no_spin: bool,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+enum Traffic {
+    Pub,
+    Sub,
+    Pubsub,
+    Fanout,
+    Request,
+    Connections,
+}
+
+impl From<Traffic> for Mode {
+    fn from(traffic: Traffic) -> Mode {
+        match traffic {
+            Traffic::Pub => Mode::Pub,
+            Traffic::Sub => Mode::Sub,
+            Traffic::Pubsub => Mode::PubSub,
+            Traffic::Fanout => Mode::Fanout,
+            Traffic::Request => Mode::Request,
+            Traffic::Connections => Mode::Connections,
+        }
+    }
+}
+
+/// Runs it, prints the report, and fails if a message was lost, doubled or damaged.
+pub(crate) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    let report = ::bench::run(&options(global, args)?)?;
+    match global.json {
+        true => print(&serde_json::to_string(&report).unwrap_or_default())?,
+        false => print(&report.to_string())?,
+    }
+    verdict(&report)
+}
+
+fn options(global: &Global, args: &Args) -> Result<Options, Failure> {
+    let seconds = |s: f64| {
+        Duration::try_from_secs_f64(s).map_err(|_| Failure::new(Code::InvalidRequest, "--duration is no time"))
+    };
+    let no_limit = if args.duration.is_some() { u64::MAX >> 8 } else { 1_000_000 };
+    Ok(Options {
+        server: global.server.clone(),
+        msgs: args.msgs.unwrap_or(no_limit),
+        size: args.size,
+        clients: args.clients,
+        subjects: args.subjects,
+        headers: args.headers,
+        rate: args.rate,
+        duration: args.duration.map(seconds).transpose()?,
+        seed: args.seed,
+        server_pid: args.server_pid,
+        window_bytes: args.window_bytes,
+        spin: !args.no_spin,
+        warmup_percent: args.warmup,
+        ..Options::new(args.mode.into(), &args.subject)
+    })
+}
+
+fn verdict(report: &Report) -> Result<(), Failure> {
+    match report.faults.none() {
+        true => Ok(()),
+        false => Err(Failure::new(
+            Code::InternalError,
+            "not every message arrived once, in order and unchanged. Look at the server's own output.",
+        )),
+    }
+}
+
+impl From<BenchError> for Failure {
+    fn from(e: BenchError) -> Failure {
+        let (code, fix) = match &e {
+            BenchError::Usage(_) => (Code::InvalidRequest, "`neuroplex bench --help` has examples."),
+            BenchError::Connect { .. } => (Code::ConnectionError, "Name the server that runs: --server URL."),
+            BenchError::Stalled { .. } => (Code::Timeout, "Look at the server's own output."),
+            BenchError::Process { .. } => (Code::InvalidRequest, "--server-pid is the server's process id."),
+            _ => (Code::ConnectionError, "Look at the server's own output."),
+        };
+        Failure::new(code, format!("{e}. {fix}"))
+    }
+}

@@ -1,0 +1,111 @@
+//! `neuroplex check`: a list of ticks; each cross names its fix. The exit code is that of the first cross.
+
+mod http;
+mod machine;
+mod messages;
+mod tick;
+
+use client::{Client, Info};
+use kernel::Code;
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::global::Global;
+use crate::link::Link;
+use crate::output::Output;
+use tick::{Mark, Tick};
+
+const EXAMPLES: &str = "\
+Examples:
+  neuroplex check
+  neuroplex check --server nats://10.0.0.7:4222 --http http://10.0.0.7:7400
+  neuroplex check --json
+
+The exit code is that of the first cross: 10, 20 … 60 for the code families 1xxx … 6xxx.";
+
+/// Check a server, the way to it, and this machine
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The HTTP door [default: http://127.0.0.1:7400, if something listens there]
+    #[arg(long, value_name = "URL")]
+    http: Option<http::Address>,
+}
+
+/// Runs every check that makes sense, and prints each as soon as it is known.
+pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
+    let mut list = List { json: global.json, ticks: Vec::new(), out: Output::new() };
+    let start = std::time::Instant::now();
+    match Link::once(global, "check").await {
+        Ok(link) => {
+            let took = tick::ms(start.elapsed());
+            list.add(Tick::good("server", format!("{} let us in after {took}", link.client.server())))?;
+            server(&link.client, &mut list).await?;
+        }
+        Err(failure) => list.add(Tick::failure("server", failure))?,
+    }
+    let door = http::check(args.http).await;
+    list.add(door.tick)?;
+    list.add(machine::files())?;
+    list.add(machine::clock(door.date_s))?;
+    list.end()
+}
+
+/// What only a server that let us in can be asked.
+async fn server(client: &Client, list: &mut List) -> Result<(), Failure> {
+    list.add(protocol(&client.info()))?;
+    list.add(messages::publish_and_subscribe(client).await)?;
+    list.add(messages::request_and_answer(client).await)?;
+    list.add(messages::headers(client).await)?;
+    list.add(messages::largest(client).await)?;
+    // Nothing is left to arrive.
+    _ = client.close().await;
+    Ok(())
+}
+
+fn protocol(info: &Info) -> Tick {
+    let what = format!(
+        "{} speaks the protocol of NATS {}{}",
+        crate::text::payload(info.server_name.as_bytes()),
+        crate::text::payload(info.version.as_bytes()),
+        if info.tls_required { ", encrypted" } else { "" },
+    );
+    match info.headers && info.proto >= 1 {
+        true => Tick::good("protocol", what),
+        false => {
+            let fix = "Use a server of protocol 2.2 or newer: without headers there is no envelope and no quick refusal.";
+            Tick::bad("protocol", Code::InvalidRequest, format!("{what}, but without headers"), fix)
+        }
+    }
+}
+
+/// The ticks so far.
+struct List {
+    json: bool,
+    ticks: Vec<Tick>,
+    out: Output,
+}
+
+impl List {
+    fn add(&mut self, tick: Tick) -> Result<(), Failure> {
+        if !self.json {
+            self.out.line(&tick.line())?;
+            self.out.flush()?;
+        }
+        self.ticks.push(tick);
+        Ok(())
+    }
+
+    fn end(mut self) -> Result<(), Failure> {
+        let first_cross = self.ticks.iter().find_map(|t| match t.mark {
+            Mark::Bad(code) => Some(code),
+            _ => None,
+        });
+        if self.json {
+            let checks: Vec<_> = self.ticks.iter().map(Tick::json).collect();
+            self.out.line(&json!({ "ok": first_cross.is_none(), "checks": checks }).to_string())?;
+            self.out.flush()?;
+        }
+        first_cross.map_or(Ok(()), |code| Err(Failure::Said(code)))
+    }
+}

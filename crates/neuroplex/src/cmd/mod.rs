@@ -1,0 +1,62 @@
+//! The subcommands: one file each, one row each.
+
+mod bench;
+mod check;
+mod completions;
+mod config;
+mod explain;
+mod publish;
+mod reply;
+mod request;
+mod subscribe;
+mod up;
+
+use std::time::Instant;
+
+use kernel::Code;
+
+use crate::failure::Failure;
+use crate::global::Global;
+
+/// What `neuroplex` can be asked to do.
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum Command {
+    Up(up::Args),
+    #[command(name = "pub")]
+    Publish(publish::Args),
+    #[command(name = "sub")]
+    Subscribe(subscribe::Args),
+    Request(request::Args),
+    Reply(reply::Args),
+    Bench(bench::Args),
+    Check(check::Args),
+    Explain(explain::Args),
+    Config(config::Args),
+    Completions(completions::Args),
+}
+
+impl Command {
+    /// Does it. `started`: when the process began.
+    pub(crate) fn run(self, global: &Global, started: Instant) -> Result<(), Failure> {
+        match self {
+            Command::Up(args) => up::run(global, &args, started),
+            Command::Publish(args) => block_on(publish::run(global, args)),
+            Command::Subscribe(args) => block_on(subscribe::run(global, args)),
+            Command::Request(args) => block_on(request::run(global, args)),
+            Command::Reply(args) => block_on(reply::run(global, args)),
+            Command::Bench(args) => bench::run(global, &args),
+            Command::Check(args) => block_on(check::run(global, args)),
+            Command::Explain(args) => explain::run(global, &args),
+            Command::Config(args) => config::run(global, &args),
+            Command::Completions(args) => completions::run(&args),
+        }
+    }
+}
+
+/// Runs a client's command on this thread.
+fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|e| Failure::new(Code::InternalError, format!("the runtime does not start: {e}")))?;
+    runtime.block_on(command)
+}

@@ -1,0 +1,78 @@
+//! `neuroplex request`: asks, and prints the first answer.
+
+use std::time::Duration;
+
+use client::{Headers, Message, Msg};
+use kernel::Code;
+
+use crate::body::{self, HeaderArg};
+use crate::failure::Failure;
+use crate::global::Global;
+use crate::link::Link;
+use crate::output::Output;
+use crate::service;
+
+const EXAMPLES: &str = "\
+Examples:
+  neuroplex request sum '1 2'
+  neuroplex request models.echo - --timeout-ms 30000 < prompt.txt
+  neuroplex request sum '1 2' --json           the whole answer, with its headers";
+
+/// Ask, and print the first answer
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Whom to ask
+    subject: String,
+
+    /// The question; `-` reads stdin; nothing: empty
+    #[arg(value_name = "BODY|-", allow_hyphen_values = true)]
+    body: Option<String>,
+
+    /// A header; may be given more than once
+    #[arg(short = 'H', long = "header", value_name = "NAME:VALUE")]
+    headers: Vec<HeaderArg>,
+
+    /// How long to wait for the answer
+    #[arg(long, value_name = "MS", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout_ms: u64,
+}
+
+/// Prints the answer's payload as it is, or the whole answer as JSON. An answer that says that the service failed is
+/// a failure with the service's code.
+pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
+    let headers = body::block(&args.headers)?;
+    let payload = body::read(args.body.as_deref()).await?;
+    let link = Link::once(global, "request").await?;
+    let question =
+        Msg { subject: args.subject.as_bytes(), headers: &headers, payload: &payload, ..Msg::default() };
+    let answer = link.client.request(question, Duration::from_millis(args.timeout_ms)).await?;
+    show(&answer, global.json)?;
+    match service::error(Headers::new(&answer.headers)) {
+        None => Ok(()),
+        Some((code, text)) => Err(Failure::new(
+            code.unwrap_or(Code::InternalError),
+            format!(
+                "the service on `{}` answered with an error: {text}. Look at the service's own output.",
+                args.subject
+            ),
+        )),
+    }
+}
+
+fn show(answer: &Message, json: bool) -> Result<(), Failure> {
+    let mut out = Output::new();
+    match json {
+        true => out.line(&wire::json::write(answer))?,
+        false if answer.payload.is_empty() => {}
+        false if out.is_terminal() => out.line(&crate::text::payload(&answer.payload))?,
+        false => {
+            out.bytes(&answer.payload)?;
+            // A text ends with a line break; bytes that are no text stay as they are.
+            if !answer.payload.ends_with(b"\n") && std::str::from_utf8(&answer.payload).is_ok() {
+                out.bytes(b"\n")?;
+            }
+        }
+    }
+    out.flush()
+}

@@ -1,0 +1,168 @@
+//! `neuroplex up`: runs a node until it is told to stop.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use kernel::Code;
+use node::config::LogFormat;
+use node::{Config, Node, Ready, Stop};
+use tokio::signal::unix::{SignalKind, signal};
+use toml::{Table, Value};
+
+use crate::failure::Failure;
+use crate::global::Global;
+use crate::output::print;
+
+/// Run a node
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  neuroplex up                                a node on this machine, data in ./.neuroplex
+  neuroplex up --data /var/lib/neuroplex --config /etc/neuroplex.toml
+  neuroplex up --nats 127.0.0.1:0 --http off --json
+
+Every setting can also stand in the file and in the environment: `neuroplex config show`.
+SIGTERM lets clients leave first; Ctrl-C (SIGINT) stops at once.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+}
+
+/// What a node is started with; `config` takes it too.
+#[derive(clap::Args, Debug)]
+pub(crate) struct NodeArgs {
+    /// Data folder [default: .neuroplex]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE", env = "NEUROPLEX_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+
+    /// Address of the HTTP door, or off [default: 127.0.0.1:7400]
+    #[arg(long, value_name = "ADDR|off")]
+    http: Option<String>,
+
+    /// Address of the NATS door, or off [default: 127.0.0.1:4222]
+    #[arg(long, value_name = "ADDR|off")]
+    nats: Option<String>,
+
+    /// A named set of settings
+    #[arg(long, value_name = "NAME", env = "NEUROPLEX_PROFILE", hide_env_values = true)]
+    profile: Option<String>,
+
+    /// The node's name [default: that of the data folder]
+    #[arg(long, value_name = "ID")]
+    node_id: Option<String>,
+
+    /// How log lines look: pretty or json [default: pretty]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+impl NodeArgs {
+    /// The configuration with everything laid over one another.
+    pub(crate) fn load(&self) -> Result<Config, Failure> {
+        let mut flags = Table::new();
+        if let Some(data) = &self.data {
+            flags.insert("data".into(), Value::String(data.to_string_lossy().into_owned()));
+        }
+        if let Some(id) = &self.node_id {
+            flags.insert("node_id".into(), Value::String(id.clone()));
+        }
+        for (section, listen) in [("http", &self.http), ("nats", &self.nats)] {
+            if let Some(listen) = listen {
+                flags.insert(section.into(), entry("listen", listen));
+            }
+        }
+        match self.log_format {
+            Some(LogFormat::Pretty) => _ = flags.insert("log".into(), entry("format", "pretty")),
+            Some(LogFormat::Json) => _ = flags.insert("log".into(), entry("format", "json")),
+            None => {}
+        }
+        Ok(Config::load(self.profile.as_deref(), self.config.as_deref(), environment(), flags)?)
+    }
+}
+
+fn entry(key: &str, value: &str) -> Value {
+    Value::Table(Table::from_iter([(key.to_owned(), Value::String(value.to_owned()))]))
+}
+
+/// Variables that are text; others cannot be ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+impl From<node::Error> for Failure {
+    fn from(e: node::Error) -> Failure {
+        Failure::new(e.code, e.sentence)
+    }
+}
+
+/// Runs the node. `started`: when the process began.
+pub(crate) fn run(global: &Global, args: &Args, started: Instant) -> Result<(), Failure> {
+    let config = args.node.load()?;
+    node::telemetry::start(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|e| Failure::new(Code::InternalError, format!("no threads can be started: {e}")))?;
+    runtime.block_on(serve(&config, global.json, started))
+}
+
+async fn serve(config: &Config, json: bool, started: Instant) -> Result<(), Failure> {
+    // Before the doors open, so that no signal is missed.
+    let signals =
+        |kind| signal(kind).map_err(|e| Failure::new(Code::InternalError, format!("no signals: {e}")));
+    let (mut terminate, mut interrupt) =
+        (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
+    let node = Node::start(config).await?;
+    let ready = node.ready();
+    let told = match json {
+        true => print(&serde_json::to_string(&ready).unwrap_or_default()),
+        false => print(&transcript(&ready, config, started)),
+    };
+    if let Err(Failure::Told { message, .. }) = told {
+        // Nobody reads the transcript; the node runs all the same.
+        tracing::warn!(message);
+    }
+    let how = tokio::select! {
+        _ = terminate.recv() => Stop::Gently,
+        _ = interrupt.recv() => Stop::Now,
+    };
+    tokio::select! {
+        () = node.stop(how) => {}
+        // A second signal: at once.
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// What a person sees when the node is ready.
+fn transcript(ready: &Ready, config: &Config, started: Instant) -> String {
+    let made = if ready.created { " (created)" } else { "" };
+    let mut lines = vec![format!(
+        "neuroplex {} · node {} · data {}{made}",
+        env!("CARGO_PKG_VERSION"),
+        ready.node,
+        ready.data.display()
+    )];
+    let doors: Vec<&str> = [&ready.http, &ready.nats].into_iter().flatten().map(String::as_str).collect();
+    match doors.is_empty() {
+        true => lines.push(" ! doors      all off; nobody can reach this node".into()),
+        false => lines.push(format!(" ✓ doors      {}", doors.join("   ").replace("127.0.0.1", "localhost"))),
+    }
+    match config.auth.users.len() {
+        0 => lines.push(
+            " ! loopback only, and no password is asked; `neuroplex config show` lists what can be set"
+                .into(),
+        ),
+        n => lines.push(format!(" ✓ accounts   {n}")),
+    }
+    let open = &config.security.allow_plaintext;
+    if !open.is_empty() {
+        lines.push(format!(" ! open without TLS on purpose: {}", open.join(", ")));
+    }
+    lines.push(format!("ready in {:.0} ms", started.elapsed().as_secs_f64() * 1000.0));
+    lines.join("\n")
+}

@@ -1,0 +1,114 @@
+//! Why a command ends without success, how it is told, and the exit code that it gets.
+
+use std::io;
+
+use kernel::Code;
+
+/// The end of a command that did not do what was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// To be told on stderr, in one sentence or two: what, and the fix.
+    Told { code: Code, message: String },
+    /// The command's own output has said it.
+    Said(Code),
+    /// Whoever read our output went away; nothing is wrong.
+    PipeClosed,
+}
+
+impl Failure {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Failure {
+        Failure::Told { code, message: message.into() }
+    }
+
+    /// The exit code: ten times the code's family.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Told { code, .. } | Failure::Said(code) => code.exit_code(),
+            Failure::PipeClosed => 0,
+        }
+    }
+
+    /// What stands on stderr, if anything.
+    pub(crate) fn line(&self, json: bool) -> Option<String> {
+        let Failure::Told { code, message } = self else { return None };
+        Some(match json {
+            false => format!("error {} {}: {message}", code.number(), code.name()),
+            true => serde_json::json!({ "error": {
+                "code": code.name(),
+                "number": code.number(),
+                "message": message,
+                "retry": code.retry().as_str(),
+            }})
+            .to_string(),
+        })
+    }
+}
+
+impl From<client::Error> for Failure {
+    fn from(e: client::Error) -> Failure {
+        Failure::new(e.code(), format!("{e}. {}", fix(&e)).trim_end())
+    }
+}
+
+/// Errors of writing to stdout.
+impl From<io::Error> for Failure {
+    fn from(e: io::Error) -> Failure {
+        match e.kind() {
+            io::ErrorKind::BrokenPipe => Failure::PipeClosed,
+            _ => Failure::new(
+                Code::InternalError,
+                format!("cannot write the output: {e}. Check where it goes to."),
+            ),
+        }
+    }
+}
+
+/// What helps a person at a command line; the code's own remedy where nothing is closer.
+fn fix(e: &client::Error) -> &'static str {
+    use client::Error as E;
+    match e {
+        E::Url { .. } => {
+            "An address is nats://[user:password@]host[:port] or tls://…, in --server or NEUROPLEX_SERVER."
+        }
+        E::Connect { .. } => "Start a node with `neuroplex up`, or name the server that runs: --server URL.",
+        E::Handshake { .. } => {
+            "Check that a NATS door listens there (port 4222 by default; 7400 is HTTP), and that it does not expect TLS first."
+        }
+        E::Tls { .. } => {
+            "If the server's certificate comes from an authority of your own, name it: --tls-ca FILE."
+        }
+        E::TlsUnavailable { .. } => "Give the server a certificate, or use nats:// instead of tls://.",
+        // Its own sentence names the file and the fix.
+        E::TlsFiles(_) => "",
+        other => other.code().remedy(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_a_sentence_with_its_code_and_its_fix() {
+        let e = client::Error::Connect { server: "nats://h:1".into(), reason: "connection refused".into() };
+        let failure = Failure::from(e);
+        assert_eq!(failure.exit_code(), 10);
+        let line = failure.line(false).unwrap();
+        assert!(
+            line.starts_with(
+                "error 1001 CONNECTION_ERROR: cannot connect to nats://h:1: connection refused. "
+            )
+        );
+        let json: serde_json::Value = serde_json::from_str(&failure.line(true).unwrap()).unwrap();
+        assert_eq!(
+            (json["error"]["number"].as_u64(), json["error"]["retry"].as_str()),
+            (Some(1001), Some("yes"))
+        );
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure() {
+        let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!((failure.exit_code(), failure.line(false)), (0, None));
+    }
+}

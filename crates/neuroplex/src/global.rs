@@ -1,0 +1,27 @@
+//! What every command takes.
+
+use std::path::PathBuf;
+
+/// Options of all commands.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Global {
+    /// Write JSON for programs: results on stdout, errors on stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Server: nats://[user:password@|token@]host[:port] or tls://…; several joined by commas
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "NEUROPLEX_SERVER",
+        hide_env_values = true,
+        default_value = "nats://127.0.0.1:4222"
+    )]
+    pub(crate) server: String,
+
+    /// Trust the authorities in this PEM file [default: the operating system's]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+}

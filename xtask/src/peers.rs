@@ -1,0 +1,153 @@
+//! `cargo xtask peers`: clients that others wrote, against our server. What they expect is what the real nats-server
+//! does: `--against nats-server` runs the same suites on that one, which proves the expectations themselves.
+//!
+//! Each part is a row of [`PARTS`]. Nothing is skipped: what cannot be fetched or started is a failure.
+
+mod examples;
+mod fleet;
+mod server;
+mod setup;
+mod suite;
+mod tally;
+mod transcript;
+mod transcripts;
+
+use std::path::PathBuf;
+
+use server::Kind;
+use tally::Tally;
+
+/// Something to run: its name, one line of help, and what runs it.
+struct Part {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Stage, &mut Tally) -> Result<(), String>,
+}
+
+const PARTS: &[Part] = &[
+    Part { name: "examples", about: "the worked examples, in Python and in JavaScript", run: examples::run },
+    Part { name: "python", about: "the core protocol through nats-py", run: suite::python },
+    Part {
+        name: "javascript",
+        about: "the core protocol through @nats-io/transport-node",
+        run: suite::javascript,
+    },
+    Part {
+        name: "transcripts",
+        about: "raw bytes to both servers; the answers must be equal",
+        run: transcripts::run,
+    },
+];
+
+/// What every part needs to know.
+pub(crate) struct Stage {
+    /// The server under test.
+    tested: Kind,
+    /// Its binary.
+    binary: PathBuf,
+    /// The real nats-server.
+    nats_server: PathBuf,
+    /// Data folders, configurations, logs and certificates of this run.
+    work: PathBuf,
+    /// Prints transcripts that are equal, too.
+    show: bool,
+}
+
+struct Options {
+    only: Option<String>,
+    tested: Kind,
+    profile: String,
+    show: bool,
+}
+
+/// Runs the parts asked for and ends with one line of numbers.
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    let Some(options) = parse(args)? else {
+        print_help();
+        return Ok(());
+    };
+    let (only, filter) = match options.only.as_deref() {
+        None => (None, ""),
+        Some(only) => only.split_once('/').map_or((Some(only), ""), |(part, filter)| (Some(part), filter)),
+    };
+    let stage = set_up(&options)?;
+    let mut tally = Tally::new(filter);
+    for part in PARTS.iter().filter(|part| only.is_none_or(|only| only == part.name)) {
+        tally.enter(part.name);
+        if let Err(why) = (part.run)(&stage, &mut tally) {
+            tally.failed("as a whole", &why);
+        }
+    }
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    match (tally.failed, tally.passed) {
+        (0, 0) => Err(format!("peers: nothing is called `{filter}`")),
+        (0, _) => std::fs::remove_dir_all(&stage.work).map_err(|e| format!("{}: {e}", stage.work.display())),
+        _ => Err(format!("peers: logs and configurations are in {}", stage.work.display())),
+    }
+}
+
+fn set_up(options: &Options) -> Result<Stage, String> {
+    let nats_server = crate::fetch::nats_server()?;
+    let binary = match options.tested {
+        Kind::Neuroplex => crate::fetch::neuroplex(&options.profile)?,
+        Kind::NatsServer => nats_server.clone(),
+    };
+    let work = crate::fetch::peers_dir().join(format!("run-{}", std::process::id()));
+    crate::fetch::make_dir(&work)?;
+    setup::certificates(&work)?;
+    Ok(Stage { tested: options.tested, binary, nats_server, work, show: options.show })
+}
+
+fn parse(args: &[String]) -> Result<Option<Options>, String> {
+    let mut options = Options { only: None, tested: Kind::Neuroplex, profile: "dev".into(), show: false };
+    let mut words = args.iter();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().cloned().ok_or(format!("{word} needs a value"));
+        match word.as_str() {
+            "--only" => options.only = Some(value()?),
+            "--profile" => options.profile = value()?,
+            "--show" => options.show = true,
+            "--against" => options.tested = Kind::named(&value()?)?,
+            "--help" | "-h" => return Ok(None),
+            _ => return Err(format!("peers does not know `{word}`; see `cargo xtask peers --help`")),
+        }
+    }
+    let part = options.only.as_deref().map(|only| only.split('/').next().unwrap_or(only));
+    match part {
+        Some(part) if !PARTS.iter().any(|row| row.name == part) => {
+            Err(format!("there is no part `{part}`; see `cargo xtask peers --help`"))
+        }
+        _ => Ok(Some(options)),
+    }
+}
+
+fn print_help() {
+    println!(
+        "cargo xtask peers [--only PART[/WORDS]] [--against neuroplex|nats-server] [--profile NAME] [--show]\n"
+    );
+    for Part { name, about, .. } in PARTS {
+        println!("  {name:<12} {about}");
+    }
+    println!("\n  --only PART/WORDS  only that part, and in it only what has WORDS in its name");
+    println!("  --against NAME     the server under test; neuroplex unless said otherwise");
+    println!("  --profile NAME     the cargo profile that builds neuroplex; dev unless said otherwise");
+    println!("  --show             print every transcript, equal ones too");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(String::from).collect()
+    }
+
+    #[test]
+    fn options_are_read_and_strange_ones_refused() {
+        let options = parse(&words("--only python/queue --against nats-server --show"));
+        assert!(options.is_ok_and(|o| o.is_some_and(|o| o.tested == Kind::NatsServer && o.show)));
+        for line in ["--only cobol", "--against iis", "--only", "--fast"] {
+            assert!(parse(&words(line)).is_err(), "{line}");
+        }
+    }
+}
