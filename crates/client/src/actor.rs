@@ -141,7 +141,9 @@ impl Actor {
     /// Asks whether the server is still there.
     fn ask(&self) -> Result<(), Error> {
         self.shared.with(|s| match s.unanswered() {
-            n if n >= UNANSWERED_MAX => Err(Error::Disconnected("the server does not answer any more".into())),
+            n if n >= UNANSWERED_MAX => {
+                Err(Error::Disconnected("the server does not answer any more".into()))
+            }
             _ => {
                 s.ping(Pong::Alive);
                 Ok(())
@@ -161,8 +163,7 @@ impl Actor {
             }
             let mut denied = 0;
             for _ in 0..self.pool.len() {
-                let attempt =
-                    Attempt { server: self.pool.current(), options, tls: || self.shared.tls() };
+                let attempt = Attempt { server: self.pool.current(), options, tls: || self.shared.tls() };
                 let opened = tokio::select! {
                     opened = attempt.open() => opened,
                     () = self.shared.closing() => return Err(Error::Closed),

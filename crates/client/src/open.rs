@@ -35,11 +35,12 @@ impl<F: Fn() -> Result<std::sync::Arc<rustls::ClientConfig>, Error>> Attempt<'_,
     pub(crate) async fn open(&self) -> Result<Opened, Error> {
         let timeout = self.options.connect_timeout;
         let deadline = Instant::now() + timeout;
-        let tcp = match timeout_at(deadline, TcpStream::connect((self.server.host(), self.server.port()))).await {
-            Ok(Ok(tcp)) => tcp,
-            Ok(Err(e)) => return Err(self.failed(sentence(&e))),
-            Err(_) => return Err(self.failed(format!("no answer within {} ms", timeout.as_millis()))),
-        };
+        let tcp =
+            match timeout_at(deadline, TcpStream::connect((self.server.host(), self.server.port()))).await {
+                Ok(Ok(tcp)) => tcp,
+                Ok(Err(e)) => return Err(self.failed(sentence(&e))),
+                Err(_) => return Err(self.failed(format!("no answer within {} ms", timeout.as_millis()))),
+            };
         match timeout_at(deadline, self.handshake(tcp)).await {
             Ok(result) => result,
             Err(_) => Err(Error::Handshake { server: self.server.to_string(), timeout_ms: ms(timeout) }),
@@ -95,8 +96,8 @@ impl<F: Fn() -> Result<std::sync::Arc<rustls::ClientConfig>, Error>> Attempt<'_,
                 Step::Op(Op::Err(text), _) => return Err(refused(text)),
                 Step::Op(op, used) => {
                     if let Op::Info(json) = op {
-                        opened.info =
-                            serde_json::from_slice(json).map_err(|e| Error::Protocol(format!("INFO: {e}")))?;
+                        opened.info = serde_json::from_slice(json)
+                            .map_err(|e| Error::Protocol(format!("INFO: {e}")))?;
                     }
                     (used, until(&op), matches!(op, Op::Ping))
                 }

@@ -29,7 +29,9 @@ impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Credentials::Token(_) => f.write_str("Token(…)"),
-            Credentials::Password { user, .. } => f.debug_struct("Password").field("user", user).finish_non_exhaustive(),
+            Credentials::Password { user, .. } => {
+                f.debug_struct("Password").field("user", user).finish_non_exhaustive()
+            }
         }
     }
 }
@@ -196,9 +198,19 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused_without_showing_the_password() {
-        for text in
-            ["", "nats://", "http://a", "a:b", "a:0", "a:99999", "[::1", "ann:secret@", "u:%zz@a", "u:%4@a", "a/b"]
-        {
+        for text in [
+            "",
+            "nats://",
+            "http://a",
+            "a:b",
+            "a:0",
+            "a:99999",
+            "[::1",
+            "ann:secret@",
+            "u:%zz@a",
+            "u:%4@a",
+            "a/b",
+        ] {
             let said = text.parse::<Server>().unwrap_err().to_string();
             assert!(!said.contains("secret"), "{said}");
         }

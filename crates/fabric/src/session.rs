@@ -77,17 +77,17 @@ impl Session {
             return deliver(route, m, &mut self.random, woken);
         }
         match allowed {
-            true => self.deliver_by_tree(m, woken),
+            true => self.deliver_by_tree(m, false, woken),
             false => Err(Code::PermissionDenied),
         }
     }
 
-    /// Delivers without a route, straight from the tree.
-    fn deliver_by_tree(&mut self, m: &Msg<'_>, woken: &mut Woken) -> Result<usize, Code> {
+    /// Delivers without a route, straight from the tree. `to_self`: whatever the connection said about hearing itself.
+    fn deliver_by_tree(&mut self, m: &Msg<'_>, to_self: bool, woken: &mut Woken) -> Result<usize, Code> {
         let (mut tally, mut groups) = (Tally::default(), Groups::default());
         let reading = self.interest.read();
         let cache = &self.cache;
-        let skip = |l: &Arc<dyn Listener>| cache.leaves_out(&**l, m.subject);
+        let skip = |l: &Arc<dyn Listener>| !to_self && cache.leaves_out(&**l, m.subject);
         reading.matches(m.subject, &mut |hit| match hit {
             Hit::All(entries) => {
                 for entry in entries.iter().filter(|e| !skip(&e.listener)) {
@@ -107,7 +107,7 @@ impl Session {
 
     /// Delivers what the node itself says to a client, such as "nobody listens": no permission is asked.
     pub fn tell(&mut self, m: &Msg<'_>, woken: &mut Woken) -> Result<usize, Code> {
-        self.deliver_by_tree(m, woken)
+        self.deliver_by_tree(m, true, woken)
     }
 
     /// Lets `listener` hear `pattern`, which [`Session::may_subscribe`] admitted; if only partly, the listener must say

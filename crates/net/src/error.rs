@@ -57,7 +57,9 @@ pub enum Error {
         reason: String,
     },
     /// The system has no certificate authorities that we could trust.
-    #[error("this system has no certificate authorities to trust ({reason}); name a file of them, such as --tls-ca ca.pem")]
+    #[error(
+        "this system has no certificate authorities to trust ({reason}); name a file of them, such as --tls-ca ca.pem"
+    )]
     NoSystemRoots {
         /// What was found instead.
         reason: String,

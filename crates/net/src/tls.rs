@@ -34,8 +34,7 @@ pub enum Trust<'a> {
 /// # Errors
 /// When a file cannot be read or used; the sentence names it.
 pub fn server(identity: Identity<'_>, client_ca: Option<&Path>) -> Result<Arc<ServerConfig>, Error> {
-    let builder =
-        ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
     let builder = match client_ca {
         None => builder.with_no_client_auth(),
         Some(path) => {
@@ -81,9 +80,7 @@ pub fn provider() -> Arc<CryptoProvider> {
 fn authorities(path: &Path) -> Result<RootCertStore, Error> {
     let mut roots = RootCertStore::empty();
     for certificate in pem::certificates(path)? {
-        roots
-            .add(certificate)
-            .map_err(|e| Error::Authority { path: path.into(), reason: e.to_string() })?;
+        roots.add(certificate).map_err(|e| Error::Authority { path: path.into(), reason: e.to_string() })?;
     }
     Ok(roots)
 }

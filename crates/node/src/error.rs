@@ -13,8 +13,12 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error with this sentence.
+    /// An error with this sentence; its full stop may be left out.
     pub fn new(code: Code, sentence: impl Into<String>) -> Error {
-        Error { code, sentence: sentence.into() }
+        let mut sentence = sentence.into();
+        if !sentence.ends_with(['.', '?', '`']) {
+            sentence.push('.');
+        }
+        Error { code, sentence }
     }
 }

@@ -16,7 +16,9 @@ pub fn start(options: &LogOptions) -> Result<(), Error> {
         );
         Error::new(kernel::Code::ConfigInvalid, sentence)
     })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // That nobody reads the log is no reason to fail: complaining about it would panic.
+    let builder = tracing_subscriber::fmt().log_internal_errors(false);
+    let builder = builder.with_env_filter(filter).with_writer(std::io::stderr);
     // A second start in one process keeps the first one's settings.
     let _ = match options.format {
         LogFormat::Pretty => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),

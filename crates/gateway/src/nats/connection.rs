@@ -244,7 +244,7 @@ impl Connection {
     fn poll_large(&mut self, cx: &mut Context<'_>, turn: &mut Turn) -> Poll<io::Result<Flow>> {
         let kept = self.partial.len();
         // Grows with what comes, not with what was announced.
-        let room = (self.need - kept).clamp(LARGE_BYTES, kept.max(READ_BYTES));
+        let room = (self.need - kept).min(kept.max(8 * 1024));
         self.partial.resize(kept + room, 0);
         let mut buffer = ReadBuf::new(&mut self.partial);
         buffer.set_filled(kept);

@@ -169,7 +169,7 @@ impl Protocol {
     }
 
     fn connect(&mut self, json: &[u8], spare: &mut Spare) -> Flow {
-        let Ok(c) = serde_json::from_slice::<Connect>(json) else {
+        let Ok(c) = Connect::parse(json) else {
             return self.end(refusal::of_protocol(wire::nats::Error::Arguments), spare);
         };
         let shown = Credentials { user: &c.user, password: &c.pass, token: &c.auth_token };

@@ -117,7 +117,8 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
 
 fn options(global: &Global, args: &Args) -> Result<Options, Failure> {
     let seconds = |s: f64| {
-        Duration::try_from_secs_f64(s).map_err(|_| Failure::new(Code::InvalidRequest, "--duration is no time"))
+        Duration::try_from_secs_f64(s)
+            .map_err(|_| Failure::new(Code::InvalidRequest, "--duration is no time"))
     };
     let no_limit = if args.duration.is_some() { u64::MAX >> 8 } else { 1_000_000 };
     Ok(Options {

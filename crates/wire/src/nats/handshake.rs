@@ -84,6 +84,15 @@ impl Default for Connect {
     }
 }
 
+impl Connect {
+    /// Reads the document as nats-server does: what is `null` has its default, unknown fields are ignored.
+    pub fn parse(json: &[u8]) -> Result<Connect, serde_json::Error> {
+        let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(json)?;
+        fields.retain(|_, value| !value.is_null());
+        serde_json::from_value(fields.into())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,17 @@
+//! End to end: the program as users start it, as processes, and the Rust client against it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod client;
+mod command;
+mod commands;
+mod hostile;
+mod lines;
+mod messages;
+mod nats;
+mod operators;
+mod proxy;
+mod reconnect;
+mod secured;
+mod server;
+mod start;

@@ -1,0 +1,116 @@
+//! Doors with users, permissions and TLS.
+
+use std::fs;
+use std::time::Duration;
+
+use client::{Client, Code, Credentials, Options};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tempfile::TempDir;
+
+use crate::command::run;
+use crate::server::Server;
+
+const USERS: &str = r#"
+[[auth.users]]
+user = "ann"
+password = "p@ss"
+publish_allow = ["open.>", "_INBOX.>"]
+subscribe_allow = ["open.>", "_INBOX.>"]
+"#;
+
+fn with_user(server: &Server, user: &str) -> String {
+    server.nats().replace("://", &format!("://{user}@"))
+}
+
+#[tokio::test]
+async fn only_who_is_known_comes_in() {
+    let server = Server::with(USERS, &[]);
+    for url in [server.nats().to_owned(), with_user(&server, "ann:wrong"), with_user(&server, "token")] {
+        let refused = Client::connect(url).await.unwrap_err();
+        assert_eq!(refused.code(), Code::AuthFailed, "{refused}");
+    }
+    assert!(Client::connect(with_user(&server, "ann:p%40ss")).await.is_ok());
+    let password = Credentials::Password { user: "ann".into(), password: "p@ss".into() };
+    assert!(Client::connect(Options::new(server.nats()).credentials(password)).await.is_ok());
+    let ended = run(server.nats(), &["pub", "a", "x", "--json"]);
+    assert_eq!((ended.code, ended.error().as_str()), (Some(20), "AUTH_FAILED"));
+}
+
+#[tokio::test]
+async fn what_is_not_allowed_ends_what_was_asked_and_nothing_else() {
+    let server = Server::with(USERS, &[]);
+    let url = with_user(&server, "ann:p%40ss");
+    let client = Client::connect(url.as_str()).await.unwrap();
+    let mut secret = client.subscribe("secret.>", None).unwrap();
+    assert_eq!(secret.next().await, None);
+    assert_eq!(secret.error().unwrap().code(), Code::PermissionDenied);
+    let denied = client.request(("secret.a", ""), Duration::from_secs(30)).await.unwrap_err();
+    assert_eq!(denied.code(), Code::PermissionDenied);
+    let mut open = client.subscribe("open.>", None).unwrap();
+    client.publish(("open.a", "x")).await.unwrap();
+    assert!(open.next().await.is_some());
+
+    for args in [&["pub", "secret.a", "x"][..], &["sub", "secret.>"], &["request", "secret.a", "x"]] {
+        let ended = run(&url, &[args, &["--json"]].concat());
+        assert_eq!(ended.code, Some(20), "{args:?}: {ended:?}");
+        assert!(ended.err.contains("PERMISSION_DENIED"), "{args:?}: {}", ended.err);
+    }
+}
+
+/// A folder with an authority and what it signed for `localhost`.
+fn certificates() -> TempDir {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &authority).unwrap();
+    let folder = TempDir::new().unwrap();
+    for (name, text) in
+        [("ca.pem", authority.pem()), ("cert.pem", certificate.pem()), ("key.pem", key.serialize_pem())]
+    {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+#[tokio::test]
+async fn tls_protects_the_door_in_both_ways_of_beginning() {
+    for tls_first in [false, true] {
+        let folder = certificates();
+        let ca = folder.path().join("ca.pem");
+        let config = format!(
+            "[nats]\ntls_cert_file = {:?}\ntls_key_file = {:?}\ntls_first = {tls_first}\n",
+            folder.path().join("cert.pem"),
+            folder.path().join("key.pem"),
+        );
+        let server = Server::within(TempDir::new().unwrap(), &config, &[]);
+        let url = format!("tls://{}", server.address());
+        let options = || Options::new(url.as_str()).tls_first(tls_first);
+        let stranger = Client::connect(options()).await.unwrap_err();
+        assert!(stranger.to_string().contains("certificate"), "{stranger}");
+        let client = Client::connect(options().tls_ca(&ca)).await.unwrap();
+        let mut messages = client.subscribe("a", None).unwrap();
+        for n in 0..20u8 {
+            client.publish(("a", vec![n; 900_000])).await.unwrap();
+        }
+        for n in 0..20u8 {
+            assert!(messages.next().await.unwrap().payload == vec![n; 900_000]);
+        }
+        client.drain().await.unwrap();
+        if !tls_first {
+            let ended = run(&url, &["check", "--tls-ca", ca.to_str().unwrap()]);
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            assert!(ended.text().contains("encrypted"), "{}", ended.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_asks_for_tls_never_goes_on_in_the_clear() {
+    let server = Server::start();
+    let folder = certificates();
+    let url = format!("tls://{}", server.address());
+    let e = Client::connect(Options::new(url).tls_ca(folder.path().join("ca.pem"))).await.unwrap_err();
+    assert_eq!(e.code(), Code::TlsRequired);
+}
