@@ -1,5 +1,238 @@
-//! Placeholder until the chore `compare` is written.
+//! `cargo xtask compare nats`: the real nats-server and ours, alternating in one run, on one core each in turn.
+//!
+//! Prints medians and ratios, and after a full run writes them to `docs/benchmarks.md`.
 
-pub(crate) fn run(_: &[String]) -> Result<(), String> {
-    Err("not written yet".into())
+mod page;
+mod rows;
+mod table;
+
+use std::collections::HashMap;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::fetch;
+use crate::lab::{Cores, Lab, Who};
+use rows::{Kind, ROWS, SCENARIOS, Scenario};
+use table::{Rounds, median};
+
+const HELP: &str = "cargo xtask compare nats [--rounds N] [--quick] [--only SCENARIO] [--profile PROFILE]
+
+  --rounds N          rounds of every scenario, at least 5 for a table worth keeping (default 5)
+  --quick             one short round: to see that everything runs
+  --only SCENARIO     one scenario, or all whose name begins so; the page is not written
+  --profile PROFILE   how neuroplex is built (default dist: thin LTO, one codegen unit)";
+
+/// Longest time that one run of the load may take.
+const RUN_LIMIT: Duration = Duration::from_secs(120);
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Plan {
+    rounds: usize,
+    quick: bool,
+    only: Option<String>,
+    profile: String,
+}
+
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    if args.iter().any(|arg| arg == "--help" || arg == "-h") {
+        println!("{HELP}");
+        return Ok(());
+    }
+    let plan = Plan::parse(args)?;
+    let theirs = fetch::nats_server()?;
+    let ours = fetch::neuroplex(&plan.profile)?;
+    let lab = Lab::new(ours, theirs, fetch::target_dir().join("compare"), Some(Cores::take()?))?;
+    let mut measured = HashMap::new();
+    for scenario in SCENARIOS.iter().filter(|s| plan.wants(s)) {
+        let rounds = measure(&lab, &plan, scenario, &measured);
+        for row in ROWS.iter().filter(|row| row.scenario == scenario.name) {
+            println!("{}", page::plain(&table::line(row, &rounds)));
+        }
+        measured.insert(scenario.name, rounds);
+    }
+    if plan.only.is_some() || plan.quick {
+        println!("\ndocs/benchmarks.md is left as it is: only a full run writes it");
+    } else {
+        let ceilings = page::ceilings(&lab, &plan.profile)?;
+        page::write(&lab, &plan, &measured, &ceilings)?;
+    }
+    match measured.values().flat_map(|rounds| &rounds.failures).count() {
+        0 => Ok(()),
+        n => Err(format!("{n} runs failed; the lines above say why")),
+    }
+}
+
+impl Plan {
+    fn parse(args: &[String]) -> Result<Plan, String> {
+        let mut plan = Plan { rounds: 5, quick: false, only: None, profile: "dist".into() };
+        let mut words = args.iter();
+        let mut peer = None;
+        while let Some(word) = words.next() {
+            let mut value = || words.next().cloned().ok_or_else(|| format!("{word} needs a value\n\n{HELP}"));
+            match word.as_str() {
+                "--rounds" => {
+                    plan.rounds = value()?.parse().ok().filter(|n| *n > 0).ok_or("--rounds is at least 1")?;
+                }
+                "--quick" => plan.quick = true,
+                "--only" => plan.only = Some(value()?),
+                "--profile" => plan.profile = value()?,
+                name if !name.starts_with('-') && peer.is_none() => peer = Some(name.to_owned()),
+                other => return Err(format!("unknown option `{other}`\n\n{HELP}")),
+            }
+        }
+        if plan.quick {
+            plan.rounds = 1;
+        }
+        if !SCENARIOS.iter().any(|s| plan.wants(s)) {
+            let names: Vec<_> = SCENARIOS.iter().map(|s| s.name).collect();
+            return Err(format!("--only takes one of: {}", names.join(", ")));
+        }
+        match peer.as_deref() {
+            Some("nats") => Ok(plan),
+            Some(other) => Err(format!("there is no peer `{other}`; compare knows: nats")),
+            None => Err(HELP.into()),
+        }
+    }
+
+    /// A half rate brings the scenario with it in which the rate is measured.
+    fn wants(&self, scenario: &Scenario) -> bool {
+        self.only.as_ref().is_none_or(|only| scenario.name.starts_with(only.trim_end_matches("-max")))
+    }
+
+    fn seconds(&self) -> u32 {
+        if self.quick { 1 } else { 3 }
+    }
+}
+
+/// All rounds of a scenario. Who begins changes from round to round.
+fn measure(lab: &Lab, plan: &Plan, scenario: &Scenario, earlier: &HashMap<&str, Rounds>) -> Rounds {
+    let mut rounds = Rounds::default();
+    let args = match arguments(plan, scenario.kind, earlier) {
+        Ok(args) => args,
+        Err(why) => return Rounds { failures: vec![why], ..rounds },
+    };
+    for round in 0..plan.rounds {
+        let order = if round % 2 == 0 { [Who::Ours, Who::Theirs] } else { [Who::Theirs, Who::Ours] };
+        for who in order {
+            let report = match scenario.kind {
+                Kind::Microbenchmark(example) if who == Who::Ours => microbenchmark(example, &plan.profile),
+                Kind::Microbenchmark(_) => continue,
+                Kind::Idle => idle(lab, who),
+                _ => loaded(lab, who, &args),
+            };
+            match (report, who) {
+                (Ok(report), Who::Ours) => rounds.ours.push(report),
+                (Ok(report), Who::Theirs) => rounds.theirs.push(report),
+                (Err(why), _) => rounds.failures.push(format!("{who:?}: {why}")),
+            }
+        }
+    }
+    rounds
+}
+
+fn arguments(plan: &Plan, kind: Kind, earlier: &HashMap<&str, Rounds>) -> Result<String, String> {
+    let seconds = plan.seconds();
+    match kind {
+        Kind::Load(args) => Ok(format!("{args} --duration {seconds}")),
+        Kind::Whole(args) => Ok(args.into()),
+        Kind::Idle | Kind::Microbenchmark(_) => Ok(String::new()),
+        Kind::HalfRate(of, args) => {
+            let rate = half_rate(earlier.get(of)).ok_or_else(|| format!("no rate was measured by {of}"))?;
+            Ok(format!("{args} --duration {seconds} --rate {rate}"))
+        }
+    }
+}
+
+/// Half of what the slower server reached, to the nearest hundred.
+fn half_rate(rounds: Option<&Rounds>) -> Option<u64> {
+    let reached = |reports: &[Value]| {
+        median(&reports.iter().filter_map(|r| r.pointer("/msgs_per_s")?.as_f64()).collect::<Vec<_>>())
+    };
+    let rounds = rounds?;
+    let slower = reached(&rounds.ours)?.min(reached(&rounds.theirs)?);
+    Some(((slower / 200.0).round() as u64 * 100).max(100))
+}
+
+fn loaded(lab: &Lab, who: Who, args: &str) -> Result<Value, String> {
+    let server = lab.start(who)?;
+    let report = lab.load(&server.url(), server.pid(), args, RUN_LIMIT);
+    let report = report.map_err(|why| format!("{why} (its log: {})", lab.last_words(who)))?;
+    server.stop()?;
+    Ok(report)
+}
+
+/// A node a second after its start, when what starting needs has been given back.
+fn idle(lab: &Lab, who: Who) -> Result<Value, String> {
+    let server = lab.start(who)?;
+    std::thread::sleep(Duration::from_secs(1));
+    let report = json!({
+        "rss": server.resident_bytes(),
+        "ready_ms": server.ready_ms,
+        "line_ms": server.line_ms,
+    });
+    server.stop()?;
+    Ok(report)
+}
+
+/// An example of `fabric` prints lines of a name and a number.
+fn microbenchmark(example: &str, profile: &str) -> Result<Value, String> {
+    let printed = fetch::run(
+        Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .args([
+                "run",
+                "--quiet",
+                "--locked",
+                "--profile",
+                profile,
+                "--package",
+                "fabric",
+                "--example",
+                example,
+            ])
+            .current_dir(fetch::root()),
+        "make the example build first",
+    )?;
+    let figures = printed.lines().filter_map(|line| {
+        let (name, figure) = line.split_once(' ')?;
+        Some((name.to_owned(), json!(figure.trim().parse::<f64>().ok()?)))
+    });
+    Ok(Value::Object(figures.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(line: &str) -> Result<Plan, String> {
+        Plan::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_command_line_is_read_or_explained() {
+        let full = plan("nats --rounds 7 --profile release").unwrap();
+        assert_eq!((full.rounds, full.quick, full.profile.as_str()), (7, false, "release"));
+        assert_eq!(plan("nats --quick").unwrap().rounds, 1);
+        for wrong in ["", "redis", "nats --rounds 0", "nats --rounds", "nats --fast", "nats --only nothing"] {
+            assert!(plan(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_half_rate_brings_its_measurement_along() {
+        let plan = plan("nats --only request-1").unwrap();
+        let names: Vec<_> = SCENARIOS.iter().filter(|s| plan.wants(s)).map(|s| s.name).collect();
+        assert_eq!(names, ["request-1-max", "request-1"]);
+    }
+
+    #[test]
+    fn the_rate_is_half_of_the_slower_one() {
+        let of = |rates: &[f64]| rates.iter().map(|r| json!({ "msgs_per_s": r })).collect();
+        let rounds =
+            Rounds { ours: of(&[9e4, 8e4, 7e4]), theirs: of(&[3e4, 2e4, 1e4]), failures: Vec::new() };
+        assert_eq!(half_rate(Some(&rounds)), Some(10_000));
+        assert_eq!(half_rate(Some(&Rounds::default())), None);
+    }
 }

@@ -82,8 +82,8 @@ pub(crate) fn node_folder() -> Result<PathBuf, String> {
     for file in files {
         wanted += &read(&example.join(file))?;
     }
+    run(Command::new("node").arg("--version"), "apt-get install nodejs")?;
     once(&folder, &wanted, || {
-        run(Command::new("node").arg("--version"), "apt-get install nodejs")?;
         make_dir(&folder)?;
         for file in files {
             copy(&example.join(file), &folder.join(file))?;

@@ -2,6 +2,7 @@
 
 mod compare;
 mod fetch;
+mod lab;
 mod peers;
 mod soak;
 mod tidy;

@@ -57,6 +57,7 @@ struct Options {
     only: Option<String>,
     tested: Kind,
     profile: String,
+    binary: Option<PathBuf>,
     show: bool,
 }
 
@@ -88,9 +89,10 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
 
 fn set_up(options: &Options) -> Result<Stage, String> {
     let nats_server = crate::fetch::nats_server()?;
-    let binary = match options.tested {
-        Kind::Neuroplex => crate::fetch::neuroplex(&options.profile)?,
-        Kind::NatsServer => nats_server.clone(),
+    let binary = match (&options.binary, options.tested) {
+        (Some(binary), _) => binary.clone(),
+        (None, Kind::Neuroplex) => crate::fetch::neuroplex(&options.profile)?,
+        (None, Kind::NatsServer) => nats_server.clone(),
     };
     let work = crate::fetch::peers_dir().join(format!("run-{}", std::process::id()));
     crate::fetch::make_dir(&work)?;
@@ -99,12 +101,14 @@ fn set_up(options: &Options) -> Result<Stage, String> {
 }
 
 fn parse(args: &[String]) -> Result<Option<Options>, String> {
-    let mut options = Options { only: None, tested: Kind::Neuroplex, profile: "dev".into(), show: false };
+    let mut options =
+        Options { only: None, tested: Kind::Neuroplex, profile: "dev".into(), binary: None, show: false };
     let mut words = args.iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().cloned().ok_or(format!("{word} needs a value"));
         match word.as_str() {
             "--only" => options.only = Some(value()?),
+            "--binary" => options.binary = Some(value()?.into()),
             "--profile" => options.profile = value()?,
             "--show" => options.show = true,
             "--against" => options.tested = Kind::named(&value()?)?,
@@ -131,6 +135,7 @@ fn print_help() {
     println!("\n  --only PART/WORDS  only that part, and in it only what has WORDS in its name");
     println!("  --against NAME     the server under test; neuroplex unless said otherwise");
     println!("  --profile NAME     the cargo profile that builds neuroplex; dev unless said otherwise");
+    println!("  --binary PATH      a server that is built already");
     println!("  --show             print every transcript, equal ones too");
 }
 

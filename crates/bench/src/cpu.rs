@@ -22,7 +22,15 @@ pub(crate) struct Moment {
 pub(crate) struct Spent {
     pub(crate) wall: Duration,
     pub(crate) own: Duration,
-    pub(crate) server: Option<Duration>,
+    pub(crate) server: Option<Usage>,
+}
+
+/// What the threads of a process had of the cores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) cpu: Duration,
+    /// Time in which a thread could run and another program had its core.
+    pub(crate) waited: Duration,
 }
 
 impl Moment {
@@ -34,6 +42,10 @@ impl Moment {
         Ok(Self { wall: Instant::now(), own: own_cpu(), server })
     }
 
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.wall.elapsed()
+    }
+
     pub(crate) fn until(&self, later: &Self) -> Spent {
         Spent {
             wall: later.wall.saturating_duration_since(self.wall),
@@ -43,37 +55,46 @@ impl Moment {
     }
 }
 
-/// CPU time of every thread of a process in nanoseconds (`schedstat`), and of the whole in ticks (`stat`).
+/// Time on a core and time waited for one, of every thread of a process in nanoseconds (`schedstat`), and CPU time of
+/// the whole in ticks (`stat`).
 #[derive(Debug)]
 struct Threads {
-    ns_of: HashMap<u32, u64>,
+    ns_of: HashMap<u32, (u64, u64)>,
     ticks: u64,
 }
 
 impl Threads {
     fn read(pid: u32) -> io::Result<Self> {
-        let ticks = ticks(&fs::read_to_string(format!("/proc/{pid}/stat"))?).ok_or(io::ErrorKind::InvalidData)?;
+        let ticks =
+            ticks(&fs::read_to_string(format!("/proc/{pid}/stat"))?).ok_or(io::ErrorKind::InvalidData)?;
         let mut ns_of = HashMap::new();
         for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
             let path = entry?.path();
-            let Some(tid) = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.parse().ok()) else { continue };
+            let Some(tid) = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.parse().ok()) else {
+                continue;
+            };
             // A kernel without schedstat, or a thread that ended meanwhile: the ticks remain.
             let Ok(text) = fs::read_to_string(path.join("schedstat")) else { continue };
-            if let Some(ns) = text.split_ascii_whitespace().next().and_then(|n| n.parse().ok()) {
-                ns_of.insert(tid, ns);
+            let mut fields = text.split_ascii_whitespace().map_while(|n| n.parse().ok());
+            if let (Some(ran), Some(waited)) = (fields.next(), fields.next()) {
+                ns_of.insert(tid, (ran, waited));
             }
         }
         Ok(Self { ns_of, ticks })
     }
 
     /// The sum over threads is exact but forgets a thread that ended; the ticks forget nothing but are coarse.
-    fn until(&self, later: &Self) -> Duration {
-        let in_ticks = TICK * u32::try_from(later.ticks.saturating_sub(self.ticks)).unwrap_or(u32::MAX);
-        if later.ns_of.is_empty() || self.ns_of.keys().any(|tid| !later.ns_of.contains_key(tid)) {
-            return in_ticks;
+    fn until(&self, later: &Self) -> Usage {
+        let (mut ran, mut waited) = (0, 0);
+        for (tid, after) in &later.ns_of {
+            let before = self.ns_of.get(tid).copied().unwrap_or_default();
+            ran += after.0.saturating_sub(before.0);
+            waited += after.1.saturating_sub(before.1);
         }
-        let since = |(tid, ns): (&u32, &u64)| ns.saturating_sub(self.ns_of.get(tid).copied().unwrap_or(0));
-        Duration::from_nanos(later.ns_of.iter().map(since).sum())
+        let in_ticks = TICK * u32::try_from(later.ticks.saturating_sub(self.ticks)).unwrap_or(u32::MAX);
+        let complete = !later.ns_of.is_empty() && self.ns_of.keys().all(|tid| later.ns_of.contains_key(tid));
+        let cpu = if complete { Duration::from_nanos(ran) } else { in_ticks };
+        Usage { cpu, waited: Duration::from_nanos(waited) }
     }
 }
 
@@ -127,7 +148,9 @@ mod tests {
                 x = std::hint::black_box(x.wrapping_mul(3));
             }
             let spent = before.until(&Moment::now(pid).unwrap());
-            if spent.own >= Duration::from_millis(30) && spent.server.unwrap() >= Duration::from_millis(20) {
+            if spent.own >= Duration::from_millis(30)
+                && spent.server.unwrap().cpu >= Duration::from_millis(20)
+            {
                 break;
             }
         }
@@ -136,9 +159,14 @@ mod tests {
 
     #[test]
     fn a_thread_that_ended_makes_the_coarse_clock_the_true_one() {
-        let of = |threads: &[(u32, u64)], ticks| Threads { ns_of: threads.iter().copied().collect(), ticks };
-        let before = of(&[(1, 100), (2, 50)], 10);
-        assert_eq!(before.until(&of(&[(1, 150), (2, 50), (3, 7)], 10)).as_nanos(), 57);
-        assert_eq!(before.until(&of(&[(1, 150)], 12)), TICK * 2);
+        let of = |threads: &[(u32, (u64, u64))], ticks| Threads {
+            ns_of: threads.iter().copied().collect(),
+            ticks,
+        };
+        let usage = |cpu, waited| Usage { cpu, waited: Duration::from_nanos(waited) };
+        let before = of(&[(1, (100, 9)), (2, (50, 0))], 10);
+        let later = of(&[(1, (150, 10)), (2, (50, 0)), (3, (7, 2))], 10);
+        assert_eq!(before.until(&later), usage(Duration::from_nanos(57), 3));
+        assert_eq!(before.until(&of(&[(1, (150, 9))], 12)), usage(TICK * 2, 0));
     }
 }

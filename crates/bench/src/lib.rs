@@ -2,18 +2,17 @@
 //!
 //! It measures the *server*, so the load must not be the limit: one thread, raw sockets, prebuilt blocks of many
 //! messages, and subscribers that compare what arrives with what was sent instead of parsing it. Every byte is looked
-//! at and every message is counted; a lost, doubled or damaged one is an error, not a smaller number.
+//! at and every message is counted; a lost, doubled or damaged one is reported as a fault, not as a smaller number.
 //!
 //! It is *not* a client library: it knows just enough of the protocol to load a server, and it blocks its thread.
 
 mod block;
 mod connections;
-mod control;
 mod counter;
 mod cpu;
 mod error;
 mod histogram;
-mod inflight;
+mod lines;
 mod link;
 mod options;
 mod paced;
@@ -21,14 +20,18 @@ mod poller;
 mod pump;
 mod report;
 mod request;
+mod requester;
+mod responder;
 mod rng;
-pub mod sink;
+mod sink;
+mod tap;
 mod throughput;
 
 pub use error::BenchError;
 pub use histogram::Histogram;
 pub use options::{Mode, Options};
 pub use report::{Connections, Faults, Latency, Load, Report, ServerCost, ServerName};
+pub use sink::Sink;
 
 /// Runs one benchmark to its end and reports what was measured.
 ///
@@ -37,11 +40,10 @@ pub use report::{Connections, Faults, Latency, Load, Report, ServerCost, ServerN
 /// doubled or damaged are no error here but [`Report::faults`], so that the figures beside them can be read.
 pub fn run(options: &Options) -> Result<Report, BenchError> {
     options.check()?;
-    let measured = match options.mode {
-        Mode::Connections => connections::run(options)?,
-        Mode::Request => request::run(options)?,
-        Mode::PubSub if options.rate.is_some() => paced::run(options)?,
-        Mode::Pub | Mode::Sub | Mode::PubSub | Mode::Fanout => throughput::run(options)?,
-    };
-    Ok(measured)
+    match options.mode {
+        Mode::Connections => connections::run(options),
+        Mode::Request => request::run(options),
+        Mode::PubSub if options.rate.is_some() => paced::run(options),
+        Mode::Pub | Mode::Sub | Mode::PubSub | Mode::Fanout => throughput::run(options),
+    }
 }

@@ -65,6 +65,9 @@ pub struct Options {
     pub server_pid: Option<u32>,
     /// Undelivered bytes that the publishers may be ahead of the slowest subscriber.
     pub window_bytes: usize,
+    /// Wait for answers by asking again and again instead of sleeping: the load's own wake-up is then no part of a
+    /// latency. Only where latency is measured.
+    pub spin: bool,
     /// Part of the run, in percent of `msgs` or `duration`, that comes first and is not measured.
     pub warmup_percent: u32,
 }
@@ -93,6 +96,7 @@ impl Options {
             seed: 1,
             server_pid: None,
             window_bytes: 4 << 20,
+            spin: true,
             warmup_percent: 10,
         }
     }
@@ -127,7 +131,9 @@ impl Options {
             return wrong("--rate goes with `request` and `pubsub`");
         }
         if self.rate.is_some() && self.mode == Mode::PubSub && self.clients > 1 {
-            return wrong("`pubsub --rate` measures one publisher: the order of one is how a message is recognised");
+            return wrong(
+                "`pubsub --rate` measures one publisher: the order of one is how a message is recognised",
+            );
         }
         if self.mode == Mode::Request && self.subjects > 1 {
             return wrong("`request` has one subject");

@@ -15,6 +15,9 @@ use crate::refusal::refused;
 use crate::stream::Stream;
 use crate::{Credentials, Error, Options, Server};
 
+/// Room for what a handshake brings, in bytes.
+const READ_BYTES: usize = 4 * 1024;
+
 /// A connection that is ready, and what came after the handshake.
 #[derive(Debug)]
 pub(crate) struct Opened {
@@ -54,7 +57,7 @@ impl<F: Fn() -> Result<std::sync::Arc<rustls::ClientConfig>, Error>> Attempt<'_,
             true => self.encrypt(tcp).await?,
             false => Stream::Plain(tcp),
         };
-        let mut opened = Opened { stream, info: Info::default(), read: BytesMut::new() };
+        let mut opened = Opened { stream, info: Info::default(), read: BytesMut::with_capacity(READ_BYTES) };
         self.hear(&mut opened, |op| matches!(op, Op::Info(_))).await?;
 
         if !encrypted && (self.server.tls() || opened.info.tls_required) {

@@ -8,6 +8,8 @@ pub mod hub;
 pub mod session;
 pub mod woken;
 
+/// Where a door lets bytes wait for its clients.
+pub use bus::{Flush, Outbox};
 pub use clients::Clients;
 pub use hub::{Hub, Limits};
 pub use session::Session;

@@ -6,8 +6,8 @@ use crate::Code;
 
 /// First line of every block.
 pub const VERSION: &[u8] = b"NATS/1.0";
-/// The whole block that says "nobody listens": status 503.
-pub const NO_RESPONDERS: &[u8] = b"NATS/1.0 503\r\n\r\n";
+/// First line of the block that says "nobody listens".
+pub const NO_RESPONDERS_LINE: &[u8] = b"NATS/1.0 503\r\n";
 
 /// One name and value, borrowed from a block; white space around the value is cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(all, [("A", "1"), ("a", "two"), ("B", "x:y")]);
         assert_eq!(headers.first("b"), Some("x:y"));
         assert_eq!(headers.status(), None);
-        assert_eq!(Headers::check(NO_RESPONDERS).unwrap().status(), Some(503));
+        assert_eq!(Headers::check(b"NATS/1.0 503\r\n\r\n").unwrap().status(), Some(503));
         assert!(block([]).unwrap().is_empty());
     }
 

@@ -197,7 +197,8 @@ fn others_out(message: &Message) -> BTreeMap<String, OneOrMany> {
 
 fn payload_out(bytes: &[u8]) -> (Option<Box<RawValue>>, Option<String>) {
     let Ok(text) = std::str::from_utf8(bytes) else { return (None, Some(BASE64.encode(bytes))) };
-    let structured = text.starts_with(['{', '[']) && !text.contains(['\n', '\r']);
+    let structured =
+        text.starts_with(['{', '[']) && text.ends_with(['}', ']']) && !text.contains(['\n', '\r']);
     let raw = match structured.then(|| RawValue::from_string(text.to_owned())) {
         Some(Ok(raw)) => Ok(raw),
         _ => serde_json::value::to_raw_value(text),

@@ -14,6 +14,7 @@
 //! | `hear pings` | keeps the server's own PINGs, which are left out otherwise |
 //! | `errors once` | an error said several times in a row counts once: nats-server repeats some as chance has it |
 //! | `until closed` | at the end no PING is sent: the server is expected to close |
+//! | `only once` | plays it as it stands, not byte by byte too |
 //! | `every split` | plays it once for each way to cut the bytes in two |
 //!
 //! In a text `\r \n \t \0 \\ \xHH` are single bytes and `{a*5000}` is a letter so many times.
@@ -23,9 +24,9 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// How long an answer may take. Only a server that says nothing makes us wait so long.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a server may take to close a connection that it is expected to close.
-const CLOSING: Duration = Duration::from_secs(6);
+const CLOSING: Duration = Duration::from_secs(15);
 /// A pause that lets the server read what was sent, so that a cut in the bytes is a cut in its reads.
 const PAUSE: Duration = Duration::from_micros(700);
 
@@ -54,6 +55,7 @@ pub(crate) struct Script {
     pub(crate) about: String,
     pub(crate) server: String,
     pub(crate) every_split: bool,
+    pub(crate) only_once: bool,
     hear_pings: bool,
     errors_once: bool,
     until_closed: bool,
@@ -67,6 +69,7 @@ impl Script {
             about: String::new(),
             server: "plain".into(),
             every_split: false,
+            only_once: false,
             hear_pings: false,
             errors_once: false,
             until_closed: false,
@@ -102,6 +105,7 @@ impl Script {
                 "hear pings" => self.hear_pings = true,
                 "errors once" => self.errors_once = true,
                 "until closed" => self.until_closed = true,
+                "only once" => self.only_once = true,
                 "every split" => self.every_split = true,
                 "" => {}
                 _ => return Err(format!("`{line}` is no step")),
@@ -117,14 +121,14 @@ impl Script {
 
     /// Plays the transcript to a server and returns what it answered, line by line, connection by connection.
     pub(crate) fn play(&self, port: u16, cut: Cut) -> Result<Vec<String>, String> {
-        let two = self.steps.iter().any(|step| matches!(step, Step::Send(1, _) | Step::Sync(1)));
+        // the second connection is opened when it is first used
         let mut wires = vec![Wire::open(port)?];
-        if two {
-            wires.push(Wire::open(port)?);
-        }
         let mut log = Vec::new();
         let mut sent = 0;
         for step in &self.steps {
+            if wires.len() == 1 && matches!(step, Step::Send(1, _) | Step::Sync(1)) {
+                wires.push(Wire::open(port)?);
+            }
             match step {
                 Step::Send(to, bytes) => {
                     wires[*to].send(bytes, cut, sent);

@@ -12,9 +12,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bus::Flush;
 use bytes::Bytes;
-use fabric::Woken;
+use fabric::{Flush, Woken};
 use kernel::limits::PUBLISHER_PAUSE_MS_MAX;
 use kernel::{Client, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};

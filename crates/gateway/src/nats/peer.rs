@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
 use atomic_waker::AtomicWaker;
-use bus::{Flush, Outbox};
+use fabric::{Flush, Outbox};
 use kernel::{Client, ClientInfo, ClientStats, Code, ConnectionId, Now, Put, Spare, TenantId};
 use tokio::net::tcp::OwnedWriteHalf;
 

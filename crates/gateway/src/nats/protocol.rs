@@ -17,6 +17,9 @@ use super::delivery::Delivery;
 use super::peer::{About, Peer};
 use super::refusal;
 
+/// The highest level of the client's protocol that there is.
+const PROTOCOL_LEVEL_MAX: u8 = 1;
+
 /// Whether the connection goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flow {
@@ -159,11 +162,13 @@ impl Protocol {
                 self.peer.pings_out.store(0, Relaxed);
                 Flow::On
             }
-            Op::Ok | Op::Err(_) => Flow::On,
-            // A server's operations.
-            Op::Info(_) | Op::Deliver { .. } => {
-                self.end(refusal::of_protocol(wire::nats::Error::UnknownOperation), spare)
+            Op::Ok | Op::Info(_) => Flow::On,
+            Op::Err(text) => {
+                tracing::info!(client = self.peer.id.0, text = %String::from_utf8_lossy(text), "a client reports an error");
+                Flow::Close
             }
+            // A server's operation.
+            Op::Deliver { .. } => self.end(refusal::of_protocol(wire::nats::Error::UnknownOperation), spare),
             Op::Publish(_) => Flow::On,
         }
     }
@@ -172,9 +177,17 @@ impl Protocol {
         let Ok(c) = Connect::parse(json) else {
             return self.end(refusal::of_protocol(wire::nats::Error::Arguments), spare);
         };
+        if c.protocol > PROTOCOL_LEVEL_MAX {
+            return self.end(refusal::INVALID_CLIENT_PROTOCOL, spare);
+        }
+        if c.no_responders && !c.headers {
+            return self.end(refusal::NO_RESPONDERS_NEEDS_HEADERS, spare);
+        }
         let shown = Credentials { user: &c.user, password: &c.pass, token: &c.auth_token };
         let hub = &self.peer.door.hub;
-        let Ok(who) = hub.accounts.authenticate(shown) else {
+        let known =
+            if c.account.is_empty() { hub.accounts.authenticate(shown) } else { Err(Code::AuthFailed) };
+        let Ok(who) = known else {
             tracing::info!(client = self.peer.id.0, address = %self.peer.address, user = c.user, "wrong credentials");
             return self.end(refusal::AUTHORIZATION_VIOLATION, spare);
         };
@@ -190,7 +203,7 @@ impl Protocol {
             self.session = Some(Session::new(hub, who));
         }
         (self.verbose, self.pedantic, self.headers) = (c.verbose, c.pedantic, c.headers);
-        (self.no_responders, self.level) = (c.no_responders && c.headers, c.protocol);
+        (self.no_responders, self.level) = (c.no_responders, c.protocol);
         self.peer.headers.store(c.headers, Relaxed);
         let id = self.peer.id;
         if !c.echo {
@@ -240,7 +253,7 @@ impl Protocol {
             return Some(self.end(refusal::AUTHORIZATION_VIOLATION, spare));
         }
         if !m.headers.is_empty() && !self.headers {
-            return Some(self.end("message headers not supported", spare));
+            return Some(self.end(refusal::HEADERS_NOT_SUPPORTED, spare));
         }
         if self.pedantic && Subject::parse(m.subject).is_err() {
             self.object(refusal::INVALID_PUBLISH_SUBJECT, spare);
@@ -250,7 +263,11 @@ impl Protocol {
     }
 
     fn nobody_listens(&mut self, m: &Msg<'_>, woken: &mut Woken) {
-        let answer = Msg { subject: m.reply, headers: headers::NO_RESPONDERS, ..Msg::default() };
+        let mut block = Vec::with_capacity(m.subject.len() + 40);
+        for part in [headers::NO_RESPONDERS_LINE, b"Nats-Subject: ", m.subject, b"\r\n\r\n"] {
+            block.extend_from_slice(part);
+        }
+        let answer = Msg { subject: m.reply, headers: &block, ..Msg::default() };
         // Whoever asked may have stopped listening; then there is nobody to tell.
         let _ = self.session().tell(&answer, woken);
     }

@@ -6,6 +6,9 @@ use wire::nats::Error;
 
 /// Texts after which the connection is closed.
 pub(super) const AUTHORIZATION_VIOLATION: &str = "Authorization Violation";
+pub(super) const INVALID_CLIENT_PROTOCOL: &str = "invalid client protocol";
+pub(super) const NO_RESPONDERS_NEEDS_HEADERS: &str = "no responders requires headers support";
+pub(super) const HEADERS_NOT_SUPPORTED: &str = "message headers not supported";
 pub(super) const AUTHENTICATION_TIMEOUT: &[u8] = b"-ERR 'Authentication Timeout'\r\n";
 pub(super) const STALE_CONNECTION: &[u8] = b"-ERR 'Stale Connection'\r\n";
 pub(super) const SLOW_CONSUMER: &[u8] = b"-ERR 'Slow Consumer'\r\n";

@@ -98,7 +98,6 @@ fn bytes_that_are_no_protocol_get_its_error_and_a_closed_connection() {
         ("\u{16}\u{3}\u{1}\u{2}\0", "-ERR 'Unknown Protocol Operation'\r\n"),
         ("PUB a 1\r\nhello\r\n", "-ERR 'Unknown Protocol Operation'\r\n"),
         ("PUB a 2000000\r\n", "-ERR 'Maximum Payload Violation'\r\n"),
-        ("INFO {}\r\n", "-ERR 'Unknown Protocol Operation'\r\n"),
         ("MSG a 1 0\r\n\r\n", "-ERR 'Unknown Protocol Operation'\r\n"),
         (&long, "-ERR 'maximum control line exceeded'\r\n"),
     ] {

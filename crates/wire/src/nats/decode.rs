@@ -87,6 +87,8 @@ impl Default for Decoder {
     }
 }
 
+/// A server's `INFO` lists the addresses of its cluster and may be longer than any other line, in bytes.
+const INFO_BYTES_MAX: usize = 64 * 1024;
 /// Most arguments that any verb takes.
 const ARGS_MAX: usize = 5;
 
@@ -134,7 +136,7 @@ impl Decoder {
             b"PONG" => self.rest(buf, end, |_| Op::Pong),
             b"+OK" => self.rest(buf, end, |_| Op::Ok),
             b"CONNECT" => self.rest(buf, end, Op::Connect),
-            b"INFO" => self.rest(buf, end, Op::Info),
+            b"INFO" => rest_within(INFO_BYTES_MAX.max(self.control_line_bytes_max), buf, end, Op::Info),
             b"-ERR" => self.rest(buf, end, |text| Op::Err(text.trim_ascii().trim_quotes())),
             _ => Err(Error::UnknownOperation),
         }
@@ -172,20 +174,14 @@ impl Decoder {
         }
     }
 
-    /// The whole line after the verb as one argument. `CONNECT` and `INFO` have no limit but that of a payload.
+    /// The whole line after the verb as one argument.
     fn rest<'a>(
         &self,
         buf: &'a [u8],
         from: usize,
         op: impl FnOnce(&'a [u8]) -> Op<'a>,
     ) -> Result<Step<'a>, Error> {
-        let max = self.control_line_bytes_max.max(self.payload_bytes_max.min(64 * 1024));
-        match buf.iter().position(|b| *b == b'\n') {
-            Some(end) if end > max + 1 => Err(Error::ControlLineTooLong),
-            Some(end) => Ok(Step::Op(op(buf[from..end].trim_ascii()), end + 1)),
-            None if buf.len() > max + 1 => Err(Error::ControlLineTooLong),
-            None => Ok(Step::More(buf.len() + 1)),
-        }
+        rest_within(self.control_line_bytes_max, buf, from, op)
     }
 
     #[inline]
@@ -257,10 +253,26 @@ impl Decoder {
         let Some(line) = self.line(buf, from)? else { return Ok(Step::More(buf.len() + 1)) };
         let max = match line.count {
             1 => None,
-            2 => Some(number(line.args[1]).ok_or(Error::Arguments)?),
+            // As nats-server does: what is no number ends the subscription now.
+            2 => number(line.args[1]),
             _ => return Err(Error::Arguments),
         };
         Ok(Step::Op(Op::Unsubscribe { sid: line.args[0], max }, line.end))
+    }
+}
+
+/// The whole line after the verb as one argument, if it is not longer than `max`.
+fn rest_within<'a>(
+    max: usize,
+    buf: &'a [u8],
+    from: usize,
+    op: impl FnOnce(&'a [u8]) -> Op<'a>,
+) -> Result<Step<'a>, Error> {
+    match buf.iter().position(|b| *b == b'\n') {
+        Some(end) if end > max + 1 => Err(Error::ControlLineTooLong),
+        Some(end) => Ok(Step::Op(op(buf[from..end].trim_ascii()), end + 1)),
+        None if buf.len() > max + 1 => Err(Error::ControlLineTooLong),
+        None => Ok(Step::More(buf.len() + 1)),
     }
 }
 
@@ -352,7 +364,7 @@ mod tests {
             "SUB a\r\n",
             "SUB a b c d\r\n",
             "UNSUB\r\n",
-            "UNSUB 1 x\r\n",
+            "UNSUB 1 2 3\r\n",
         ] {
             assert_eq!(fails(arguments), Error::Arguments, "{arguments:?}");
         }

@@ -57,6 +57,8 @@ pub struct Connect {
     pub lang: String,
     pub version: String,
     #[serde(skip_serializing_if = "String::is_empty")]
+    pub account: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub auth_token: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub user: String,
@@ -77,6 +79,7 @@ impl Default for Connect {
             name: String::new(),
             lang: String::new(),
             version: String::new(),
+            account: String::new(),
             auth_token: String::new(),
             user: String::new(),
             pass: String::new(),

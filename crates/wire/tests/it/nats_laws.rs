@@ -49,7 +49,7 @@ fn rewrite(decoder: Decoder, op: &Op<'_>) {
 }
 
 /// The first byte says where the rest is split; whole or split, it reads the same. Small limits make them matter.
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let decoder = Decoder { control_line_bytes_max: 64, payload_bytes_max: 128 };
     let Some((cut, bytes)) = data.split_first() else { return };
     let (whole, used_whole, error_whole) = read_all(decoder, bytes);

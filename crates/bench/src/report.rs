@@ -1,0 +1,270 @@
+//! What a run measured, as one JSON object and as a table for a person.
+
+use crate::cpu::Spent;
+use crate::{Histogram, Mode, Options};
+use serde::Serialize;
+use std::fmt;
+use wire::nats::Info;
+
+/// The outcome of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// What traffic it was.
+    pub mode: Mode,
+    /// Whom it was put on.
+    pub server: ServerName,
+    /// The subject, or the first tokens of all.
+    pub subject: String,
+    /// Payload bytes of a message.
+    pub size: usize,
+    /// Connections of the kind that the mode multiplies.
+    pub clients: usize,
+    /// Distinct subjects.
+    pub subjects: usize,
+    /// Whether messages carried a header.
+    pub headers: bool,
+    /// The schedule, in messages a second; `None`: as fast as it goes.
+    pub rate: Option<u64>,
+    /// Length of the measured window.
+    pub seconds: f64,
+    /// Messages published (requests sent) in the window.
+    pub msgs: u64,
+    /// The same by the second.
+    pub msgs_per_s: f64,
+    /// Messages received in the window by all subscribers (responses, for requests).
+    pub delivered: u64,
+    /// The same by the second.
+    pub delivered_per_s: f64,
+    /// Published payload, in millions of bytes a second.
+    pub mb_per_s: f64,
+    /// What it cost the server, when its process is known.
+    pub cost: Option<ServerCost>,
+    /// What it cost this process.
+    pub load: Load,
+    /// Of every message or request, where it was measured.
+    pub latency: Option<Latency>,
+    /// Of `connections`.
+    pub connections: Option<Connections>,
+    /// What went wrong with messages; all zero in a good run.
+    pub faults: Faults,
+}
+
+/// What the server calls itself.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ServerName {
+    /// Its address as given.
+    pub url: String,
+    /// `server_name` of its INFO.
+    pub name: String,
+    /// `version` of its INFO.
+    pub version: String,
+}
+
+/// CPU time of the server's process in the measured window.
+#[derive(Debug, Clone, Serialize)]
+pub struct ServerCost {
+    /// Its process.
+    pub pid: u32,
+    /// User and system time.
+    pub cpu_s: f64,
+    /// CPU time by wall time: 1 is one core.
+    pub busy: f64,
+    /// Time by wall time in which the server could run and another program had its core: what disturbed the run.
+    pub waited: f64,
+    /// CPU time by published message (request).
+    pub us_per_msg: f64,
+    /// CPU time by delivered message.
+    pub us_per_delivered: Option<f64>,
+}
+
+/// CPU time of the load itself in the measured window.
+#[derive(Debug, Clone, Serialize)]
+pub struct Load {
+    /// User and system time.
+    pub cpu_s: f64,
+    /// CPU time by wall time: the load is one thread, so 1 means that it was the limit.
+    pub busy: f64,
+    /// CPU time by published message (request).
+    pub us_per_msg: f64,
+    /// Whether the load waited by spinning, so that `busy` says nothing.
+    pub spinning: bool,
+}
+
+/// Quantiles in microseconds. With a rate they count from the scheduled moment, so that a server that stops does not
+/// hide the messages it kept from being sent; without, from the moment of writing (closed loop).
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are quantiles")]
+pub struct Latency {
+    /// From the schedule (`true`) or from the write.
+    pub from_schedule: bool,
+    pub p50_us: f64,
+    pub p90_us: f64,
+    pub p99_us: f64,
+    pub p999_us: f64,
+    pub max_us: f64,
+}
+
+/// Memory by idle connection.
+#[derive(Debug, Clone, Serialize)]
+pub struct Connections {
+    /// Connections asked for.
+    pub asked: usize,
+    /// Connections that answered a PING at the end.
+    pub held: usize,
+    /// Why there are fewer.
+    pub stopped: Option<String>,
+    /// Seconds that opening and subscribing took, for all.
+    pub open_s: f64,
+    /// Resident bytes of the server before.
+    pub rss_before: Option<u64>,
+    /// Resident bytes of the server with all connections idle.
+    pub rss_after: Option<u64>,
+    /// The difference by connection.
+    pub bytes_each: Option<f64>,
+}
+
+/// Messages that did not arrive as they were sent.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Faults {
+    /// Sent and never received.
+    pub lost: u64,
+    /// Received more often than sent.
+    pub doubled: u64,
+    /// Received with other bytes than sent, or in another order.
+    pub damaged: u64,
+    /// The first of them.
+    pub first: Option<String>,
+}
+
+impl Faults {
+    /// Whether every message arrived once, in order and unchanged.
+    pub fn none(&self) -> bool {
+        self.lost == 0 && self.doubled == 0 && self.damaged == 0
+    }
+}
+
+impl Latency {
+    pub(crate) fn new(histogram: &Histogram, from_schedule: bool) -> Self {
+        let us = |q| histogram.quantile(q) as f64 / 1e3;
+        Self {
+            from_schedule,
+            p50_us: us(0.5),
+            p90_us: us(0.9),
+            p99_us: us(0.99),
+            p999_us: us(0.999),
+            max_us: histogram.max() as f64 / 1e3,
+        }
+    }
+}
+
+impl Report {
+    /// The figures that every mode has.
+    pub(crate) fn new(options: &Options, info: &Info, spent: Spent, msgs: u64, delivered: u64) -> Self {
+        let seconds = spent.wall.as_secs_f64().max(1e-9);
+        let each = |cpu_s: f64, n: u64| cpu_s * 1e6 / n.max(1) as f64;
+        let own = spent.own.as_secs_f64();
+        let cost = options.server_pid.zip(spent.server).map(|(pid, usage)| ServerCost {
+            pid,
+            cpu_s: usage.cpu.as_secs_f64(),
+            busy: usage.cpu.as_secs_f64() / seconds,
+            waited: usage.waited.as_secs_f64() / seconds,
+            us_per_msg: each(usage.cpu.as_secs_f64(), msgs.max(delivered * u64::from(msgs == 0))),
+            us_per_delivered: (delivered > 0).then(|| each(usage.cpu.as_secs_f64(), delivered)),
+        });
+        Self {
+            mode: options.mode,
+            server: ServerName {
+                url: options.server.clone(),
+                name: info.server_name.clone(),
+                version: info.version.clone(),
+            },
+            subject: options.subject.clone(),
+            size: options.size,
+            clients: options.clients,
+            subjects: options.subjects,
+            headers: options.headers,
+            rate: options.rate,
+            seconds,
+            msgs,
+            msgs_per_s: msgs as f64 / seconds,
+            delivered,
+            delivered_per_s: delivered as f64 / seconds,
+            mb_per_s: msgs as f64 * options.size as f64 / seconds / 1e6,
+            cost,
+            load: Load {
+                cpu_s: own,
+                busy: own / seconds,
+                us_per_msg: each(own, msgs.max(delivered)),
+                spinning: false,
+            },
+            latency: None,
+            connections: None,
+            faults: Faults::default(),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { server, .. } = self;
+        writeln!(f, "{} on {} (version {}, {})", self.mode.word(), server.url, server.version, server.name)?;
+        write!(f, "  traffic     {} B on {}", self.size, self.subject)?;
+        writeln!(
+            f,
+            ", clients {}, subjects {}{}",
+            self.clients,
+            self.subjects,
+            if self.headers { ", with headers" } else { "" }
+        )?;
+        if let Some(c) = &self.connections {
+            return self.write_connections(f, c);
+        }
+        writeln!(f, "  published   {} in {:.3} s", self.msgs, self.seconds)?;
+        writeln!(f, "              {:.0} msgs/s, {:.1} MB/s of payload", self.msgs_per_s, self.mb_per_s)?;
+        if self.mode != Mode::Pub {
+            writeln!(f, "  delivered   {}, {:.0} /s", self.delivered, self.delivered_per_s)?;
+        }
+        if let Some(l) = &self.latency {
+            let from = if l.from_schedule { "from schedule" } else { "closed loop" };
+            write!(f, "  latency     p50 {:.1} µs, p90 {:.1}, p99 {:.1}", l.p50_us, l.p90_us, l.p99_us)?;
+            writeln!(f, ", p99.9 {:.1}, max {:.1} ({from})", l.p999_us, l.max_us)?;
+        }
+        self.write_cost(f)
+    }
+}
+
+impl Report {
+    fn write_cost(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(c) = &self.cost {
+            write!(f, "  server      {:.3} s CPU, {:.1} % busy", c.cpu_s, c.busy * 100.0)?;
+            write!(f, ", {:.3} µs a message", c.us_per_msg)?;
+            c.us_per_delivered.map_or(Ok(()), |us| write!(f, ", {us:.3} µs a delivery"))?;
+            match c.waited {
+                ..0.02 => writeln!(f)?,
+                waited => writeln!(f, "; other programs had its core for {:.1} %", waited * 100.0)?,
+            }
+        }
+        let l = &self.load;
+        write!(f, "  this load   {:.3} s CPU, {:.1} % busy", l.cpu_s, l.busy * 100.0)?;
+        writeln!(f, ", {:.3} µs a message{}", l.us_per_msg, if l.spinning { " (spinning)" } else { "" })?;
+        if self.faults.none() {
+            return write!(f, "  complete    every message once, in order and unchanged");
+        }
+        let Faults { lost, doubled, damaged, first } = &self.faults;
+        write!(f, "  FAULTS      {lost} lost, {doubled} doubled, {damaged} damaged")?;
+        first.as_ref().map_or(Ok(()), |first| write!(f, "; first {first}"))
+    }
+
+    fn write_connections(&self, f: &mut fmt::Formatter<'_>, c: &Connections) -> fmt::Result {
+        write!(f, "  held        {} of {}, opened in {:.2} s", c.held, c.asked, c.open_s)?;
+        if let Some(why) = &c.stopped {
+            write!(f, "\n  stopped     {why}")?;
+        }
+        if let (Some(before), Some(after), Some(each)) = (c.rss_before, c.rss_after, c.bytes_each) {
+            let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+            write!(f, "\n  memory      {:.1} MiB before, {:.1} MiB after", mib(before), mib(after))?;
+            write!(f, ": {:.2} KiB a connection", each / 1024.0)?;
+        }
+        Ok(())
+    }
+}

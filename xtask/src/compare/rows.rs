@@ -1,0 +1,247 @@
+//! What is measured, and what is to be reached: one entry for each run of the load, one row for each figure of it.
+
+/// A run, made once a round for each server.
+#[derive(Debug)]
+pub(crate) struct Scenario {
+    /// Its short name: `--only` takes it.
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+}
+
+/// How a scenario is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// `neuroplex bench ARGS --duration …`.
+    Load(&'static str),
+    /// The same at half the rate that the slower server reached in an earlier scenario.
+    HalfRate(&'static str, &'static str),
+    /// `neuroplex bench ARGS`, whose length is not a matter of time.
+    Whole(&'static str),
+    /// A node that does nothing.
+    Idle,
+    /// An example of the `fabric` crate that prints a name and a number.
+    Microbenchmark(&'static str),
+}
+
+/// A figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    PerSecond,
+    Microseconds,
+    Milliseconds,
+    Nanoseconds,
+    Kibibytes,
+    Mebibytes,
+    Count,
+}
+
+/// What to reach: a ratio of ours to theirs, or a figure of ours alone; then what would be better still.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Goal {
+    /// A rate, and only where the server was the limit.
+    Faster(f64, f64),
+    Less(f64, Option<f64>),
+    OursAtMost(f64, Option<f64>),
+    OursAtLeast(f64),
+    /// Measured to be known.
+    Told,
+}
+
+/// A line of the table.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) scenario: &'static str,
+    pub(crate) title: &'static str,
+    /// Where the figure is in the report (RFC 6901).
+    pub(crate) pointer: &'static str,
+    pub(crate) unit: Unit,
+    pub(crate) goal: Goal,
+}
+
+const fn scenario(name: &'static str, kind: Kind) -> Scenario {
+    Scenario { name, kind }
+}
+
+/// In this order: a rate is measured before the half of it is used.
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    scenario("one-16", Kind::Load("pubsub bench --size 16")),
+    scenario("one-128", Kind::Load("pubsub bench --size 128")),
+    scenario("fan-4", Kind::Load("fanout bench --size 128 --clients 4")),
+    scenario("fan-100", Kind::Load("fanout bench --size 128 --clients 100")),
+    scenario("subjects", Kind::Load("pubsub bench --size 128 --subjects 100000 --headers")),
+    scenario("request-1-max", Kind::Load("request bench --size 16 --clients 1")),
+    scenario("request-50-max", Kind::Load("request bench --size 16 --clients 50")),
+    scenario("request-1", Kind::HalfRate("request-1-max", "request bench --size 16 --clients 1")),
+    scenario("request-50", Kind::HalfRate("request-50-max", "request bench --size 16 --clients 50")),
+    scenario("idle-connections", Kind::Whole("connections bench --clients 5000")),
+    scenario("held-connections", Kind::Whole("connections bench --clients 15000")),
+    scenario("idle-node", Kind::Idle),
+    scenario("permission", Kind::Microbenchmark("permission_cost")),
+];
+
+const fn row(
+    scenario: &'static str,
+    title: &'static str,
+    pointer: &'static str,
+    unit: Unit,
+    goal: Goal,
+) -> Row {
+    Row { scenario, title, pointer, unit, goal }
+}
+
+const MSGS: &str = "/msgs_per_s";
+const DELIVERED: &str = "/delivered_per_s";
+const CPU: &str = "/cost/us_per_delivered";
+const P50: &str = "/latency/p50_us";
+const P99: &str = "/latency/p99_us";
+
+/// The table.
+pub(crate) const ROWS: &[Row] = &[
+    row("one-16", "1 → 1, 16 B: messages/s", MSGS, Unit::PerSecond, Goal::Faster(2.5, 4.0)),
+    row("one-128", "1 → 1, 128 B: messages/s", MSGS, Unit::PerSecond, Goal::Faster(2.5, 4.0)),
+    row("one-16", "1 → 1, 16 B: server CPU a message", CPU, Unit::Microseconds, Goal::Less(0.35, Some(0.2))),
+    row(
+        "one-128",
+        "1 → 1, 128 B: server CPU a message",
+        CPU,
+        Unit::Microseconds,
+        Goal::Less(0.35, Some(0.2)),
+    ),
+    row("fan-4", "1 → 4, 128 B: server CPU a delivery", CPU, Unit::Microseconds, Goal::Less(0.35, Some(0.2))),
+    row("fan-4", "1 → 4, 128 B: delivered/s", DELIVERED, Unit::PerSecond, Goal::Faster(2.5, 3.5)),
+    row("fan-100", "1 → 100, 128 B: delivered/s", DELIVERED, Unit::PerSecond, Goal::Faster(2.5, 3.5)),
+    row(
+        "subjects",
+        "100 000 subjects at random, 128 B, headers: messages/s",
+        MSGS,
+        Unit::PerSecond,
+        Goal::Faster(1.5, 3.0),
+    ),
+    row("request-1-max", "requests, 1 client, closed loop: a second", MSGS, Unit::PerSecond, Goal::Told),
+    row("request-50-max", "requests, 50 clients, closed loop: a second", MSGS, Unit::PerSecond, Goal::Told),
+    row(
+        "request-1",
+        "requests, 1 client, fixed rate: p50",
+        P50,
+        Unit::Microseconds,
+        Goal::Less(0.6, Some(0.4)),
+    ),
+    row(
+        "request-1",
+        "requests, 1 client, fixed rate: p99",
+        P99,
+        Unit::Microseconds,
+        Goal::Less(0.8, Some(0.5)),
+    ),
+    row(
+        "request-50",
+        "requests, 50 clients, fixed rate: p50",
+        P50,
+        Unit::Microseconds,
+        Goal::Less(0.6, Some(0.4)),
+    ),
+    row(
+        "request-50",
+        "requests, 50 clients, fixed rate: p99",
+        P99,
+        Unit::Microseconds,
+        Goal::Less(0.8, Some(0.5)),
+    ),
+    row(
+        "idle-connections",
+        "memory of an idle connection with a subscription",
+        "/connections/bytes_each",
+        Unit::Kibibytes,
+        Goal::OursAtMost(6.0 * 1024.0, Some(3.0 * 1024.0)),
+    ),
+    row(
+        "held-connections",
+        "connections held in one process",
+        "/connections/held",
+        Unit::Count,
+        Goal::OursAtLeast(15000.0),
+    ),
+    row(
+        "idle-node",
+        "memory of an idle node",
+        "/rss",
+        Unit::Mebibytes,
+        Goal::OursAtMost(40.0 * 1_048_576.0, Some(15.0 * 1_048_576.0)),
+    ),
+    row(
+        "idle-node",
+        "start to first answer",
+        "/ready_ms",
+        Unit::Milliseconds,
+        Goal::OursAtMost(300.0, Some(50.0)),
+    ),
+    row(
+        "idle-node",
+        "start to ready line",
+        "/line_ms",
+        Unit::Milliseconds,
+        Goal::OursAtMost(300.0, Some(50.0)),
+    ),
+    row(
+        "permission",
+        "permission check on a cached route (microbenchmark)",
+        "/ns_per_check",
+        Unit::Nanoseconds,
+        Goal::OursAtMost(20.0, None),
+    ),
+];
+
+impl Unit {
+    /// A figure as a person reads it.
+    pub(crate) fn show(self, x: f64) -> String {
+        match self {
+            Unit::PerSecond if x >= 1e6 => format!("{:.2} M/s", x / 1e6),
+            Unit::PerSecond if x >= 1e4 => format!("{:.1} k/s", x / 1e3),
+            Unit::PerSecond => format!("{x:.0} /s"),
+            Unit::Microseconds if x < 10.0 => format!("{x:.3} µs"),
+            Unit::Microseconds => format!("{x:.1} µs"),
+            Unit::Milliseconds => format!("{x:.1} ms"),
+            Unit::Nanoseconds => format!("{x:.1} ns"),
+            Unit::Kibibytes => format!("{:.2} KiB", x / 1024.0),
+            Unit::Mebibytes => format!("{:.1} MiB", x / 1_048_576.0),
+            Unit::Count => format!("{x:.0}"),
+        }
+    }
+}
+
+impl Goal {
+    /// The goal in words.
+    pub(crate) fn show(self, unit: Unit) -> String {
+        let beyond = |text: Option<String>| text.map(|t| format!(" (beyond: {t})")).unwrap_or_default();
+        match self {
+            Goal::Faster(goal, more) => format!("≥ {goal}×{}", beyond(Some(format!("{more}×")))),
+            Goal::Less(goal, more) => format!("≤ {goal}×{}", beyond(more.map(|m| format!("{m}×")))),
+            Goal::OursAtMost(goal, more) => {
+                format!("≤ {}{}", unit.show(goal), beyond(more.map(|m| unit.show(m))))
+            }
+            Goal::OursAtLeast(goal) => format!("≥ {}", unit.show(goal)),
+            Goal::Told => "–".into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_has_its_scenario_and_every_half_rate_an_earlier_one() {
+        let place = |name| SCENARIOS.iter().position(|s| s.name == name);
+        assert!(ROWS.iter().all(|row| place(row.scenario).is_some()));
+        for (nth, scenario) in SCENARIOS.iter().enumerate() {
+            assert!(
+                ROWS.iter().any(|row| row.scenario == scenario.name),
+                "{} is shown nowhere",
+                scenario.name
+            );
+            if let Kind::HalfRate(of, _) = scenario.kind {
+                assert!(place(of).is_some_and(|earlier| earlier < nth));
+            }
+        }
+    }
+}
