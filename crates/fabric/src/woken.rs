@@ -24,8 +24,11 @@ pub(crate) enum Outcome {
 }
 
 impl Woken {
-    /// Bytes put in one turn after which the door should flush in between, so that they are still in the caches.
-    const HEAVY_BYTES: usize = 512 * 1024;
+    /// Bytes put for each listener after which the door should flush in between: enough to make one write worth its
+    /// price, and few enough to be still in the processor's caches.
+    const HEAVY_EACH_BYTES: usize = 32 * 1024;
+    /// The same for all listeners together, at least and at most.
+    const HEAVY_BYTES: (usize, usize) = (512 * 1024, 8 * 1024 * 1024);
 
     #[inline]
     pub(crate) fn put(&mut self, listener: &Arc<dyn Listener>, m: &Msg<'_>) -> Outcome {
@@ -55,7 +58,8 @@ impl Woken {
 
     /// Whether so much was put that the door should flush before it reads on.
     pub fn is_heavy(&self) -> bool {
-        self.put_bytes > Self::HEAVY_BYTES
+        let (least, most) = Self::HEAVY_BYTES;
+        self.put_bytes > least && self.put_bytes > (Self::HEAVY_EACH_BYTES * self.first.len()).min(most)
     }
 
     /// Writes out all that was woken.

@@ -14,26 +14,37 @@ use crate::output::note;
 /// How long a command waits for its last words to arrive.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection that lives as long as one exchange: when it breaks, the command fails.
+/// A connection, and the first thing that the server refused on it.
 pub(crate) struct Link {
     pub(crate) client: Client,
     refused: Arc<OnceLock<client::Error>>,
 }
 
 impl Link {
-    /// Connects as `name`.
+    /// Connects as `name` for one exchange: when the connection breaks, the command fails.
     pub(crate) async fn once(global: &Global, name: &str) -> Result<Link, Failure> {
+        Link::open(options(global, name).reconnects_max(0), |_| {}).await
+    }
+
+    /// Connects as `name` for as long as the user wants; losses are told on stderr and made good.
+    pub(crate) async fn stay(global: &Global, name: &str) -> Result<Link, Failure> {
+        let json = global.json;
+        Link::open(options(global, name), move |event| tell(event, json)).await
+    }
+
+    async fn open(options: Options, hear: impl Fn(&Event) + Send + Sync + 'static) -> Result<Link, Failure> {
         let refused = Arc::new(OnceLock::new());
-        let hears = refused.clone();
-        let options = options(global, name).reconnects_max(0).on_event(move |event| {
+        let first = refused.clone();
+        let options = options.on_event(move |event| {
+            hear(&event);
             if let Event::Refused(why) = event {
-                _ = hears.set(why);
+                _ = first.set(why);
             }
         });
         Ok(Link { client: Client::connect(options).await?, refused })
     }
 
-    /// Waits until the server has everything, and fails with what it refused.
+    /// Waits until the server has read everything, and fails with what it refused.
     pub(crate) async fn flush(&self) -> Result<(), Failure> {
         let flushed = self.client.flush().await;
         match self.refused.get() {
@@ -41,13 +52,6 @@ impl Link {
             None => Ok(flushed?),
         }
     }
-}
-
-/// Connects as `name`, for as long as the user wants; losses are told on stderr and made good.
-pub(crate) async fn stay(global: &Global, name: &str) -> Result<Client, Failure> {
-    let json = global.json;
-    let options = options(global, name).on_event(move |event| tell(&event, json));
-    Ok(Client::connect(options).await?)
 }
 
 fn options(global: &Global, name: &str) -> Options {

@@ -16,7 +16,7 @@ async fn told(text: &str, closes: bool) -> Error {
     let end = async {
         match closes {
             true => drop(peer),
-            false => _ = peer.to_the_end().await,
+            false => _ = peer.until_it_closes().await,
         }
     };
     let (result, ()) = soon(async { tokio::join!(connecting, end) }).await;

@@ -73,7 +73,7 @@ impl Peer {
     }
 
     /// Reads until the client closes.
-    pub(crate) async fn to_the_end(mut self) -> String {
+    pub(crate) async fn until_it_closes(mut self) -> String {
         while self.read().await > 0 {}
         self.seen
     }

@@ -15,10 +15,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use fabric::{Flush, Woken};
 use kernel::limits::PUBLISHER_PAUSE_MS_MAX;
-use kernel::{Client, Listener};
+use kernel::{Client, Listener, Spare};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedReadHalf;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 
@@ -27,6 +27,8 @@ use super::protocol::{Flow, Protocol};
 
 /// Reads of one turn; after them others may go first.
 const READS_MAX: usize = 4;
+/// Flushes of one turn that the owner makes for others; after them others may go first.
+const WRITES_MAX: usize = 4;
 /// The buffer that all connections of a thread read into, in bytes.
 const READ_BYTES: usize = 256 * 1024;
 /// From this size on an unfinished message gathers in a buffer of its own, in bytes.
@@ -148,40 +150,10 @@ impl Connection {
     /// Writes what others left for the owner. Ready: nothing is left, or nothing can be written any more.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let peer = &self.peer;
-        TURN.with_borrow_mut(|turn| {
-            let spare = &mut turn.woken.spare;
-            loop {
-                let flushed = match (&mut self.transport, &peer.writer) {
-                    (Transport::Plain(_), Some(writer)) => {
-                        if !peer.outbox.is_blocked() {
-                            return Poll::Ready(());
-                        }
-                        if ready!(writer.as_ref().poll_write_ready(cx)).is_err() {
-                            peer.outbox.close();
-                        }
-                        peer.outbox.flush(spare, |slices| try_write(writer, slices))
-                    }
-                    (Transport::Tls(stream), _) => {
-                        let flushed = peer.outbox.flush(spare, |slices| {
-                            match Pin::new(&mut **stream).poll_write_vectored(cx, slices) {
-                                Poll::Ready(result) => result,
-                                Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-                            }
-                        });
-                        let pushed = Pin::new(&mut **stream).poll_flush(cx);
-                        match (flushed, pushed) {
-                            (Flush::Blocked, _) if peer.outbox.is_blocked() => return Poll::Pending,
-                            (Flush::Done, Poll::Pending) => return Poll::Pending,
-                            (flushed, _) => flushed,
-                        }
-                    }
-                    (Transport::Plain(_), None) => Flush::Closed,
-                };
-                match flushed {
-                    Flush::Done | Flush::Closed | Flush::Failed(_) => return Poll::Ready(()),
-                    Flush::Blocked => {}
-                }
-            }
+        TURN.with_borrow_mut(|turn| match (&mut self.transport, &peer.writer) {
+            (Transport::Plain(_), Some(writer)) => poll_write_plain(peer, writer, &mut turn.woken.spare, cx),
+            (Transport::Plain(_), None) => Poll::Ready(()),
+            (Transport::Tls(stream), _) => poll_write_tls(peer, stream, &mut turn.woken.spare, cx),
         })
     }
 
@@ -352,6 +324,55 @@ impl Drop for Connection {
         self.peer.outbox.close();
         self.peer.door.hub.clients.leave(self.peer.id);
     }
+}
+
+fn poll_write_plain(
+    peer: &Peer,
+    writer: &OwnedWriteHalf,
+    spare: &mut Spare,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    if !peer.outbox.is_blocked() {
+        return Poll::Ready(());
+    }
+    // A flush that blocks clears the socket's readiness, so that asking for it again leaves a waker behind.
+    for _ in 0..WRITES_MAX {
+        if ready!(writer.as_ref().poll_write_ready(cx)).is_err() {
+            peer.outbox.close();
+        }
+        let Flush::Blocked = peer.outbox.flush(spare, |slices| try_write(writer, slices)) else {
+            return Poll::Ready(());
+        };
+    }
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}
+
+fn poll_write_tls(
+    peer: &Peer,
+    stream: &mut TlsStream<TcpStream>,
+    spare: &mut Spare,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    let mut is_full = false;
+    let flushed =
+        peer.outbox.flush(spare, |slices| match Pin::new(&mut *stream).poll_write_vectored(cx, slices) {
+            Poll::Ready(result) => result,
+            Poll::Pending => {
+                is_full = true;
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+        });
+    if matches!(flushed, Flush::Blocked) && !is_full {
+        // Others put faster than a round writes: they may go first.
+        cx.waker().wake_by_ref();
+        return Poll::Pending;
+    }
+    if is_full {
+        return Poll::Pending;
+    }
+    // What TLS still holds in its own buffer must go too; a failure shows at the next read.
+    Pin::new(stream).poll_flush(cx).map(|_| ())
 }
 
 fn sleep(ms: u64) -> Pin<Box<Sleep>> {

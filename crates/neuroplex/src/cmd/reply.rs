@@ -7,12 +7,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use client::{Client, Message, Msg, Subscription};
-use kernel::Code;
 use tokio::task::JoinSet;
 
 use crate::failure::Failure;
 use crate::global::Global;
-use crate::link::{self, Stop};
+use crate::link::{self, Link, Stop};
 use crate::output::Output;
 use crate::{service, text};
 
@@ -70,7 +69,7 @@ struct Answer {
 struct Answered {
     subject: String,
     asked_bytes: usize,
-    failed: Option<Code>,
+    failed: Option<exec::Failed>,
     answer_bytes: usize,
     took_ms: f64,
 }
@@ -78,19 +77,23 @@ struct Answered {
 /// Answers until Ctrl-C or SIGTERM; what was asked before is still answered.
 pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
-    let client = link::stay(global, "reply").await?;
-    let requests = client.subscribe(&args.subject, args.queue.as_deref())?;
-    client.flush().await?;
-    link::notice(global.json, "listening", &format!("answering on {} at {}", args.subject, client.server()));
+    let link = Link::stay(global, "reply").await?;
+    let requests = link.client.subscribe(&args.subject, args.queue.as_deref())?;
+    link.flush().await?;
+    link::notice(
+        global.json,
+        "listening",
+        &format!("answering on {} at {}", args.subject, link.client.server()),
+    );
 
     let answers = match (args.body, args.exec) {
         (Some(body), _) => Answers::Body(body.into()),
         (_, Some(command)) => Answers::Exec(command),
         (None, None) => Answers::Echo,
     };
-    let served = serve(global, &client, requests, answers, &mut stop).await;
+    let served = serve(global, &link.client, requests, answers, &mut stop).await;
     // Every answer is with the client; a server that is gone by now cannot have them.
-    _ = client.close().await;
+    _ = link.client.close().await;
     served
 }
 
@@ -114,7 +117,10 @@ async fn serve(
                 None => open = false,
             },
             Some(answered) = running.join_next() => if let Ok(answered) = answered {
-                out.line(&line(&answered?, global.json))?;
+                if let Some((_, why)) = &answered.failed {
+                    link::notice(global.json, "failed", why);
+                }
+                out.line(&line(&answered, global.json))?;
                 out.flush()?;
             },
             () = stop.wanted() => match stopping {
@@ -132,7 +138,8 @@ async fn serve(
     }
 }
 
-async fn answer(client: Client, answers: Arc<Answers>, request: Message) -> Result<Answered, Failure> {
+/// Makes an answer and sends it. Whatever goes wrong with one request, the service goes on.
+async fn answer(client: Client, answers: Arc<Answers>, request: Message) -> Answered {
     let start = Instant::now();
     let made = match &*answers {
         Answers::Body(body) => Ok(Answer { headers: Bytes::new(), payload: body.clone() }),
@@ -141,21 +148,23 @@ async fn answer(client: Client, answers: Arc<Answers>, request: Message) -> Resu
             .await
             .map(|payload| Answer { headers: Bytes::new(), payload }),
     };
-    let failed = made.as_ref().err().map(|(code, _)| *code);
-    let answer = made.unwrap_or_else(|(code, text)| {
-        link::notice(false, "failed", &text);
-        Answer { headers: service::failed(code, &text).into(), payload: Bytes::new() }
+    let mut failed = made.as_ref().err().cloned();
+    let answer = made.unwrap_or_else(|(code, why)| Answer {
+        headers: service::failed(code, &why).into(),
+        payload: Bytes::new(),
     });
     let message =
         Msg { subject: &request.reply, headers: &answer.headers, payload: &answer.payload, ..Msg::default() };
-    client.publish(message).await?;
-    Ok(Answered {
+    if let Err(e) = client.publish(message).await {
+        failed = Some((e.code(), format!("the answer could not be sent: {e}")));
+    }
+    Answered {
         subject: text::payload(&request.subject),
         asked_bytes: request.payload.len(),
         failed,
         answer_bytes: answer.payload.len(),
         took_ms: start.elapsed().as_secs_f64() * 1000.0,
-    })
+    }
 }
 
 fn line(a: &Answered, json: bool) -> String {
@@ -166,16 +175,16 @@ fn line(a: &Answered, json: bool) -> String {
             "askedBytes": a.asked_bytes,
             "answerBytes": a.answer_bytes,
             "tookMs": a.took_ms,
-            "error": a.failed.map(Code::name),
+            "error": a.failed.as_ref().map(|(code, _)| code.name()),
         })
         .to_string();
     }
     let asked = text::count(a.asked_bytes as u64, "byte");
-    match a.failed {
+    match &a.failed {
         None => {
             let answered = text::count(a.answer_bytes as u64, "byte");
             format!("{} asked {asked}, answered {answered} in {:.1} ms", a.subject, a.took_ms)
         }
-        Some(code) => format!("{} asked {asked}, failed with {code} in {:.1} ms", a.subject, a.took_ms),
+        Some((code, _)) => format!("{} asked {asked}, failed with {code} in {:.1} ms", a.subject, a.took_ms),
     }
 }

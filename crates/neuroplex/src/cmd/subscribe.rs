@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::global::Global;
-use crate::link::{self, Stop};
+use crate::link::{self, Link, Stop};
 use crate::output::{Output, reader_gone};
 use crate::text;
 
@@ -31,13 +31,17 @@ pub(crate) struct Args {
 /// Prints messages until `--max`, Ctrl-C or SIGTERM. What is on its way when the signal comes is still shown.
 pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
-    let client = link::stay(global, "sub").await?;
-    let mut messages = client.subscribe(&args.pattern, args.queue.as_deref())?;
+    let link = Link::stay(global, "sub").await?;
+    let mut messages = link.client.subscribe(&args.pattern, args.queue.as_deref())?;
     if let Some(max) = args.max {
         messages.unsubscribe_after(max);
     }
-    client.flush().await?;
-    link::notice(global.json, "listening", &format!("listening on {} at {}", args.pattern, client.server()));
+    link.flush().await?;
+    link::notice(
+        global.json,
+        "listening",
+        &format!("listening on {} at {}", args.pattern, link.client.server()),
+    );
 
     let mut out = Output::new();
     let mut gone = reader_gone();
@@ -76,6 +80,6 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
         );
     }
     // The messages are shown; that the server may be gone by now changes nothing.
-    _ = client.close().await;
+    _ = link.client.close().await;
     Ok(())
 }

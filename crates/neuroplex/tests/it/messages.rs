@@ -1,5 +1,7 @@
 //! `pub`, `sub`, `request` and `reply`, as processes that talk through a node.
 
+use std::io::Write as _;
+
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -105,6 +107,19 @@ fn requests_are_answered_by_a_body_an_echo_and_a_command() {
     assert!(feed(nats, &["request", "echo", "-"], &large).out == large, "bytes come back as they went");
     let answer = run(nats, &["request", "echo", "hi", "-H", "Color:blue", "--json"]).json();
     assert_eq!((answer["payload"].as_str(), answer["headers"]["Color"].as_str()), (Some("hi"), Some("blue")));
+}
+
+#[test]
+fn a_request_that_cannot_be_answered_does_not_end_the_service() {
+    let server = Server::start();
+    let service = Running::listening(server.nats(), &["reply", "echo", "--echo", "--json"]);
+    run(server.nats(), &["pub", "echo", "x"]);
+    // A door is as lenient with reply subjects as the protocol; our client does not publish to a hole.
+    let mut raw = std::net::TcpStream::connect(server.address()).unwrap();
+    raw.write_all(b"CONNECT {\"verbose\":false}\r\nPUB echo a..b 1\r\nx\r\nPING\r\n").unwrap();
+    let told: Value = serde_json::from_str(&service.out.next()).unwrap();
+    assert_eq!(told["error"], "SUBJECT_INVALID");
+    assert_eq!(run(server.nats(), &["request", "echo", "still here"]).text(), "still here");
 }
 
 #[test]

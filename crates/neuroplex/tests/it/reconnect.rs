@@ -5,6 +5,7 @@ use std::time::Duration;
 use client::{Client, Code, Error, Event, Options};
 
 use crate::client::{heard, until};
+use crate::command::{Running, run};
 use crate::proxy::Proxy;
 use crate::server::Server;
 
@@ -97,6 +98,23 @@ async fn a_client_that_may_not_come_back_tells_everybody_why() {
     assert!(matches!(messages.error(), Some(Error::Disconnected(_))), "{:?}", messages.error());
     assert_eq!(request.await.unwrap().unwrap_err().code(), Code::ConnectionError);
     assert_eq!(client.publish(("a", "")).await.unwrap_err().code(), Code::ConnectionError);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_that_listens_comes_back_and_says_so() {
+    let first = Server::start();
+    let proxy = Proxy::to(first.address()).await;
+    let sub = Running::listening(&proxy.url(), &["sub", "a", "--max", "1"]);
+    drop(first);
+    proxy.cut();
+    sub.err.until("trying to come back");
+    let second = Server::start();
+    proxy.lead_to(second.address());
+    sub.err.until("again");
+    // What is published before the new subscription is there is nobody's: ask until it was heard.
+    while run(second.nats(), &["request", "a", "x", "--timeout-ms", "50"]).code == Some(60) {}
+    assert_eq!(sub.out.next(), "a x");
+    assert_eq!(sub.ended().0, Some(0));
 }
 
 #[tokio::test]
