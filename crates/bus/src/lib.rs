@@ -11,15 +11,18 @@ pub mod route;
 mod trie;
 
 #[cfg(test)]
+mod interest_tests;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod outbox_tests;
 #[cfg(test)]
 mod test;
 
-/// The locks that the outbox uses; its model check swaps them for ones that explore every interleaving.
+/// The locks and counters of outbox and interest; the model check swaps them for ones that explore every interleaving.
 mod sync {
-    pub(crate) use std::sync::{Mutex, MutexGuard};
+    pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
+    pub(crate) use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 }
 
 pub use budget::Budget;

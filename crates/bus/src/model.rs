@@ -1,10 +1,11 @@
-//! Model check of the outbox and of stale routes: the shipping file is compiled a second time with locks whose
-//! every interleaving `shuttle` explores (randomised, seeded, a failure prints its schedule).
+//! Model check of the outbox and of the interest's generations: the shipping files are compiled a second time with
+//! locks whose interleavings `shuttle` explores (at random; a failure prints its schedule).
 
 #![allow(dead_code, unreachable_pub, reason = "the second copy of the outbox is used in part")]
 
 mod sync {
-    pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+    pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};
+    pub(crate) use shuttle::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 }
 
 /// The budget that the second copy counts on is the shipping one.
@@ -12,13 +13,20 @@ mod budget {
     pub(crate) use crate::budget::*;
 }
 
+mod trie {
+    pub(crate) use crate::trie::*;
+}
+
+#[path = "interest.rs"]
+mod interest;
 #[path = "outbox.rs"]
 mod outbox;
 
 use std::io::{ErrorKind, IoSlice};
 use std::sync::Arc;
 
-use kernel::{Put, Spare};
+use interest::Interest;
+use kernel::{Put, Spare, SubjectPattern};
 use outbox::{Flush, Outbox};
 use shuttle::sync::{Condvar, Mutex};
 use shuttle::thread;
@@ -144,6 +152,47 @@ fn a_cut_that_races_a_flush_leaves_whole_messages_and_the_last_words() {
             let rest = took.strip_suffix("bye").unwrap_or_else(|| panic!("no last words: {took:?}"));
             assert_eq!(rest.replace("<m>\n", ""), "");
             assert_eq!(budget.used_bytes(), 0);
+        },
+        2000,
+    );
+}
+
+#[test]
+fn a_route_that_is_current_misses_no_subscription_that_was_made() {
+    shuttle::check_random(
+        || {
+            let interest = Arc::new(Interest::new(1));
+            let made = Arc::new(Mutex::new(0));
+            let pattern = SubjectPattern::parse(b"a.*").unwrap();
+            let subscriber = {
+                let (interest, made) = (interest.clone(), made.clone());
+                thread::spawn(move || {
+                    for _ in 0..3 {
+                        interest.subscribe(&pattern, None, Arc::new(crate::test::Silent));
+                        *made.lock().unwrap() += 1;
+                    }
+                })
+            };
+            // As a publisher does: remember with a stamp read first, use while current, ask again when stale.
+            let mut route = None;
+            for _ in 0..6 {
+                let must_hear: usize = *made.lock().unwrap();
+                let heard = match route {
+                    Some((stamp, heard)) if interest.is_current(stamp) => heard,
+                    _ => {
+                        let stamp = interest.stamp(b"a.b");
+                        let mut heard = 0;
+                        interest.read().matches(b"a.b", &mut |hit| match hit {
+                            crate::Hit::All(entries) => heard += entries.len(),
+                            crate::Hit::Group(..) => {}
+                        });
+                        route = Some((stamp, heard));
+                        heard
+                    }
+                };
+                assert!(heard >= must_hear, "{must_hear} were in force, the route has {heard}");
+            }
+            subscriber.join().unwrap();
         },
         2000,
     );
