@@ -74,12 +74,18 @@ fn publish(outbox: &Outbox, socket: &Socket, bytes: &[u8]) {
 
 #[test]
 fn no_byte_waits_without_somebody_who_will_write_it() {
+    // A socket that is soon full, and one that never is.
+    every_byte_is_written(2);
+    every_byte_is_written(100);
+}
+
+fn every_byte_is_written(room: usize) {
     shuttle::check_random(
-        || {
+        move || {
             let budget = Arc::new(crate::Budget::new(1 << 20));
             let (outbox, socket) =
                 (Arc::new(Outbox::new(1 << 16, budget.clone())), Arc::new(Socket::default()));
-            *socket.room.lock().unwrap() = 2;
+            *socket.room.lock().unwrap() = room;
             let publishers: Vec<_> = [b"abc", b"xyz"]
                 .into_iter()
                 .map(|bytes| {
@@ -101,7 +107,7 @@ fn no_byte_waits_without_somebody_who_will_write_it() {
                         }
                         *owed = false;
                         drop(owed);
-                        *socket.room.lock().unwrap() = 3;
+                        *socket.room.lock().unwrap() += 3;
                         socket.flush(&outbox);
                     }
                 })
