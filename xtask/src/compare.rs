@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::fetch;
-use crate::lab::{Cores, Lab, Who};
+use crate::lab::{Lab, Place, Who};
 use rows::{Kind, ROWS, SCENARIOS, Scenario};
 use table::{Rounds, median};
 
@@ -23,9 +23,6 @@ const HELP: &str = "cargo xtask compare nats [--rounds N] [--quick] [--only SCEN
   --quick             one short round: to see that everything runs
   --only SCENARIO     one scenario, or all whose name begins so; the page is not written
   --profile PROFILE   how neuroplex is built (default dist: thin LTO, one codegen unit)";
-
-/// Longest time that one run of the load may take.
-const RUN_LIMIT: Duration = Duration::from_secs(120);
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +41,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let plan = Plan::parse(args)?;
     let theirs = fetch::nats_server()?;
     let ours = fetch::neuroplex(&plan.profile)?;
-    let lab = Lab::new(ours, theirs, fetch::target_dir().join("compare"), Some(Cores::take()?))?;
+    let lab = Lab::new(ours, theirs, fetch::target_dir().join("compare"))?;
     let mut measured = HashMap::new();
     for scenario in SCENARIOS.iter().filter(|s| plan.wants(s)) {
         let rounds = measure(&lab, &plan, scenario, &measured);
@@ -121,7 +118,7 @@ fn measure(lab: &Lab, plan: &Plan, scenario: &Scenario, earlier: &HashMap<&str, 
                 Kind::Microbenchmark(example) if who == Who::Ours => microbenchmark(example, &plan.profile),
                 Kind::Microbenchmark(_) => continue,
                 Kind::Idle => idle(lab, who),
-                _ => loaded(lab, who, &args),
+                _ => loaded(lab, who, scenario.place, &args),
             };
             match (report, who) {
                 (Ok(report), Who::Ours) => rounds.ours.push(report),
@@ -156,9 +153,9 @@ fn half_rate(rounds: Option<&Rounds>) -> Option<u64> {
     Some(((slower / 200.0).round() as u64 * 100).max(100))
 }
 
-fn loaded(lab: &Lab, who: Who, args: &str) -> Result<Value, String> {
-    let server = lab.start(who)?;
-    let report = lab.load(&server.url(), server.pid(), args, RUN_LIMIT);
+fn loaded(lab: &Lab, who: Who, place: Place, args: &str) -> Result<Value, String> {
+    let server = lab.start(who, place)?;
+    let report = lab.load(&server.url(), server.pid(), place, args);
     let report = report.map_err(|why| format!("{why} (its log: {})", lab.last_words(who)))?;
     server.stop()?;
     Ok(report)
@@ -166,7 +163,7 @@ fn loaded(lab: &Lab, who: Who, args: &str) -> Result<Value, String> {
 
 /// A node a second after its start, when what starting needs has been given back.
 fn idle(lab: &Lab, who: Who) -> Result<Value, String> {
-    let server = lab.start(who)?;
+    let server = lab.start(who, Place::Anywhere)?;
     std::thread::sleep(Duration::from_secs(1));
     let report = json!({
         "rss": server.resident_bytes(),

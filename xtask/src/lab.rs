@@ -14,6 +14,9 @@ use serde_json::Value;
 /// How long a server may take to be ready, and to end.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// Longest time that one run of the load may take.
+const LOAD_LIMIT: Duration = Duration::from_secs(120);
+
 /// Whose server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
@@ -27,66 +30,74 @@ pub(crate) struct Lab {
     ours: PathBuf,
     theirs: PathBuf,
     home: PathBuf,
-    cores: Option<Cores>,
+    cores: Cores,
 }
 
-/// One core for the server, one for the load.
-#[derive(Clone, Copy, Debug)]
+/// Where a run may use the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The server on one core, the load on another.
+    Pinned,
+    /// Both wherever the system puts them, as users run them.
+    Anywhere,
+}
+
+/// One core for the server, one for the load, and all of them.
+#[derive(Clone, Debug)]
 pub(crate) struct Cores {
-    pub(crate) server: usize,
-    pub(crate) load: usize,
+    server: CpuSet,
+    load: CpuSet,
+    all: CpuSet,
 }
 
 impl Cores {
     /// The first two cores that this process may use; it moves to the second itself.
     pub(crate) fn take() -> Result<Cores, String> {
-        let allowed = sched_getaffinity(None).map_err(|e| format!("cannot ask for the cores: {e}"))?;
-        let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
+        let all = sched_getaffinity(None).map_err(|e| format!("cannot ask for the cores: {e}"))?;
+        let mut cores = (0..CpuSet::MAX_CPU).filter(|core| all.is_set(*core));
         let (Some(server), Some(load)) = (cores.next(), cores.next()) else {
             return Err("two cores are needed, one for the server and one for the load".into());
         };
-        let cores = Cores { server, load };
-        cores.move_to(load)?;
+        let only = |core| {
+            let mut set = CpuSet::new();
+            set.set(core);
+            set
+        };
+        let cores = Cores { server: only(server), load: only(load), all };
+        move_to(&cores.load)?;
         Ok(cores)
     }
 
-    /// Starts a process on a core. A child inherits the cores of the thread that starts it, so this one goes there and
+    /// Starts a process on some cores. A child inherits those of the thread that starts it, so this one goes there and
     /// comes back: the child is pinned from its first instruction, and a runtime that counts cores counts one.
-    fn spawn(self, core: usize, command: &mut Command) -> Result<Child, String> {
-        self.move_to(core)?;
+    fn spawn(&self, cores: &CpuSet, place: Place, command: &mut Command) -> Result<Child, String> {
+        move_to(if place == Place::Pinned { cores } else { &self.all })?;
         let child = spawn(command);
-        self.move_to(self.load)?;
+        move_to(&self.load)?;
         child
-    }
-
-    fn move_to(self, core: usize) -> Result<(), String> {
-        let mut only = CpuSet::new();
-        only.set(core);
-        sched_setaffinity(None, &only).map_err(|e| format!("cannot use core {core}: {e}"))
     }
 }
 
+fn move_to(cores: &CpuSet) -> Result<(), String> {
+    sched_setaffinity(None, cores).map_err(|e| format!("cannot choose a core: {e}"))
+}
+
 impl Lab {
-    /// `home` holds data folders and logs, and is emptied. Without `cores` nothing is pinned.
-    pub(crate) fn new(
-        ours: PathBuf,
-        theirs: PathBuf,
-        home: PathBuf,
-        cores: Option<Cores>,
-    ) -> Result<Lab, String> {
+    /// `home` holds data folders and logs, and is emptied. This process moves to the load's core.
+    pub(crate) fn new(ours: PathBuf, theirs: PathBuf, home: PathBuf) -> Result<Lab, String> {
         if home.exists() {
             std::fs::remove_dir_all(&home).map_err(|e| format!("{}: {e}", home.display()))?;
         }
         crate::fetch::make_dir(&home)?;
-        Ok(Lab { ours, theirs, home, cores })
+        Ok(Lab { ours, theirs, home, cores: Cores::take()? })
     }
 
     /// Starts a server as its users do, and waits until it answers a PING.
-    pub(crate) fn start(&self, who: Who) -> Result<Server, String> {
+    pub(crate) fn start(&self, who: Who, place: Place) -> Result<Server, String> {
         let started = Instant::now();
         let mut server = match who {
-            Who::Ours => self.start_ours(started)?,
-            Who::Theirs => self.start_theirs()?,
+            Who::Ours => self.start_ours(place, started)?,
+            Who::Theirs => self.start_theirs(place)?,
         };
         while !server.answers() {
             if let Ok(Some(status)) = server.child.try_wait() {
@@ -101,7 +112,7 @@ impl Lab {
         Ok(server)
     }
 
-    fn start_ours(&self, started: Instant) -> Result<Server, String> {
+    fn start_ours(&self, place: Place, started: Instant) -> Result<Server, String> {
         let data = self.home.join("data");
         // Each start is the first one: identity and data folder are made.
         _ = std::fs::remove_dir_all(&data);
@@ -109,7 +120,7 @@ impl Lab {
         let mut command = Command::new(&self.ours);
         command.args(["up", "--json", "--http", "127.0.0.1:0", "--nats", &format!("127.0.0.1:{port}")]);
         command.arg("--data").arg(&data).stdout(Stdio::piped()).stderr(self.log(Who::Ours)?);
-        let mut server = Server::new(self.spawn_server(&mut command)?, port);
+        let mut server = Server::new(self.cores.spawn(&self.cores.server, place, &mut command)?, port);
         let mut out = BufReader::new(server.child.stdout.take().ok_or("no standard output")?);
         let mut line = String::new();
         out.read_line(&mut line).map_err(|e| format!("our ready line: {e}"))?;
@@ -122,25 +133,18 @@ impl Lab {
         Ok(server)
     }
 
-    fn start_theirs(&self) -> Result<Server, String> {
+    fn start_theirs(&self, place: Place) -> Result<Server, String> {
         let port = free_port()?;
         let mut command = Command::new(&self.theirs);
         command.args(["-a", "127.0.0.1", "-p", &port.to_string()]);
         command.stdout(Stdio::null()).stderr(self.log(Who::Theirs)?);
-        Ok(Server::new(self.spawn_server(&mut command)?, port))
-    }
-
-    fn spawn_server(&self, command: &mut Command) -> Result<Child, String> {
-        match self.cores {
-            Some(cores) => cores.spawn(cores.server, command),
-            None => spawn(command),
-        }
+        Ok(Server::new(self.cores.spawn(&self.cores.server, place, &mut command)?, port))
     }
 
     /// Starts any other program on the server's core and reads its first line.
     pub(crate) fn start_other(&self, command: &mut Command) -> Result<(Load, String), String> {
         command.stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut program = Load(self.spawn_server(command)?);
+        let mut program = Load(self.cores.spawn(&self.cores.server, Place::Pinned, command)?);
         let mut line = String::new();
         let out = program.0.stdout.take().ok_or("no standard output")?;
         BufReader::new(out).read_line(&mut line).map_err(|e| e.to_string())?;
@@ -148,12 +152,12 @@ impl Lab {
     }
 
     /// Runs `neuroplex bench` with `args` and returns its report.
-    pub(crate) fn load(&self, url: &str, pid: u32, args: &str, limit: Duration) -> Result<Value, String> {
-        let mut load = self.start_load(url, pid, args)?;
-        let deadline = Instant::now() + limit;
+    pub(crate) fn load(&self, url: &str, pid: u32, place: Place, args: &str) -> Result<Value, String> {
+        let mut load = self.start_load(url, pid, place, args)?;
+        let deadline = Instant::now() + LOAD_LIMIT;
         while load.0.try_wait().map_err(|e| e.to_string())?.is_none() {
             if Instant::now() > deadline {
-                return Err(format!("`bench {args}` did not end within {limit:?}"));
+                return Err(format!("`bench {args}` did not end within {LOAD_LIMIT:?}"));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -161,17 +165,13 @@ impl Lab {
     }
 
     /// Starts `neuroplex bench` with `args`.
-    pub(crate) fn start_load(&self, url: &str, pid: u32, args: &str) -> Result<Load, String> {
+    pub(crate) fn start_load(&self, url: &str, pid: u32, place: Place, args: &str) -> Result<Load, String> {
         let mut command = Command::new(&self.ours);
         command.arg("bench").args(args.split_whitespace());
         command.args(["--json", "--server", url, "--server-pid", &pid.to_string()]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         // A report and an error fit the pipes' buffers, so reading them may wait for the end.
-        match self.cores {
-            Some(cores) => cores.spawn(cores.load, &mut command),
-            None => spawn(&mut command),
-        }
-        .map(Load)
+        self.cores.spawn(&self.cores.load, place, &mut command).map(Load)
     }
 
     fn log(&self, who: Who) -> Result<std::fs::File, String> {

@@ -1,13 +1,11 @@
 //! CPU time and memory of a process, as Linux counts them in `/proc`, and of this one.
 
 use crate::BenchError;
+use crate::machine::{Activity, Machine, TICKS_PER_S};
 use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
-
-/// Length of a tick of `/proc/PID/stat`: `USER_HZ` is 100 on every architecture Linux runs on today.
-const TICK: Duration = Duration::from_millis(10);
 
 /// A moment: wall clock, this process's CPU time, and the server's if it may be looked at.
 #[derive(Debug)]
@@ -15,6 +13,7 @@ pub(crate) struct Moment {
     wall: Instant,
     own: Duration,
     server: Option<Threads>,
+    machine: Option<Machine>,
 }
 
 /// What passed between two moments.
@@ -22,15 +21,8 @@ pub(crate) struct Moment {
 pub(crate) struct Spent {
     pub(crate) wall: Duration,
     pub(crate) own: Duration,
-    pub(crate) server: Option<Usage>,
-}
-
-/// What the threads of a process had of the cores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Usage {
-    pub(crate) cpu: Duration,
-    /// Time in which a thread could run and another program had its core.
-    pub(crate) waited: Duration,
+    pub(crate) server: Option<Duration>,
+    pub(crate) machine: Option<Activity>,
 }
 
 impl Moment {
@@ -39,7 +31,8 @@ impl Moment {
             Some(pid) => Some(Threads::read(pid).map_err(|source| BenchError::Process { pid, source })?),
             None => None,
         };
-        Ok(Self { wall: Instant::now(), own: own_cpu(), server })
+        let machine = Machine::now(server_pid);
+        Ok(Self { wall: Instant::now(), own: own_cpu(), server, machine })
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -51,15 +44,15 @@ impl Moment {
             wall: later.wall.saturating_duration_since(self.wall),
             own: later.own.saturating_sub(self.own),
             server: self.server.as_ref().zip(later.server.as_ref()).map(|(a, b)| a.until(b)),
+            machine: self.machine.zip(later.machine).map(|(a, b)| a.until(&b)),
         }
     }
 }
 
-/// Time on a core and time waited for one, of every thread of a process in nanoseconds (`schedstat`), and CPU time of
-/// the whole in ticks (`stat`).
+/// CPU time of every thread of a process in nanoseconds (`schedstat`), and of the whole in ticks (`stat`).
 #[derive(Debug)]
 struct Threads {
-    ns_of: HashMap<u32, (u64, u64)>,
+    ns_of: HashMap<u32, u64>,
     ticks: u64,
 }
 
@@ -75,26 +68,20 @@ impl Threads {
             };
             // A kernel without schedstat, or a thread that ended meanwhile: the ticks remain.
             let Ok(text) = fs::read_to_string(path.join("schedstat")) else { continue };
-            let mut fields = text.split_ascii_whitespace().map_while(|n| n.parse().ok());
-            if let (Some(ran), Some(waited)) = (fields.next(), fields.next()) {
-                ns_of.insert(tid, (ran, waited));
+            if let Some(ns) = text.split_ascii_whitespace().next().and_then(|n| n.parse().ok()) {
+                ns_of.insert(tid, ns);
             }
         }
         Ok(Self { ns_of, ticks })
     }
 
     /// The sum over threads is exact but forgets a thread that ended; the ticks forget nothing but are coarse.
-    fn until(&self, later: &Self) -> Usage {
-        let (mut ran, mut waited) = (0, 0);
-        for (tid, after) in &later.ns_of {
-            let before = self.ns_of.get(tid).copied().unwrap_or_default();
-            ran += after.0.saturating_sub(before.0);
-            waited += after.1.saturating_sub(before.1);
+    fn until(&self, later: &Self) -> Duration {
+        if later.ns_of.is_empty() || self.ns_of.keys().any(|tid| !later.ns_of.contains_key(tid)) {
+            return Duration::from_secs_f64(later.ticks.saturating_sub(self.ticks) as f64 / TICKS_PER_S);
         }
-        let in_ticks = TICK * u32::try_from(later.ticks.saturating_sub(self.ticks)).unwrap_or(u32::MAX);
-        let complete = !later.ns_of.is_empty() && self.ns_of.keys().all(|tid| later.ns_of.contains_key(tid));
-        let cpu = if complete { Duration::from_nanos(ran) } else { in_ticks };
-        Usage { cpu, waited: Duration::from_nanos(waited) }
+        let since = |(tid, ns): (&u32, &u64)| ns.saturating_sub(self.ns_of.get(tid).copied().unwrap_or(0));
+        Duration::from_nanos(later.ns_of.iter().map(since).sum())
     }
 }
 
@@ -148,9 +135,7 @@ mod tests {
                 x = std::hint::black_box(x.wrapping_mul(3));
             }
             let spent = before.until(&Moment::now(pid).unwrap());
-            if spent.own >= Duration::from_millis(30)
-                && spent.server.unwrap().cpu >= Duration::from_millis(20)
-            {
+            if spent.own >= Duration::from_millis(30) && spent.server.unwrap() >= Duration::from_millis(20) {
                 break;
             }
         }
@@ -159,14 +144,9 @@ mod tests {
 
     #[test]
     fn a_thread_that_ended_makes_the_coarse_clock_the_true_one() {
-        let of = |threads: &[(u32, (u64, u64))], ticks| Threads {
-            ns_of: threads.iter().copied().collect(),
-            ticks,
-        };
-        let usage = |cpu, waited| Usage { cpu, waited: Duration::from_nanos(waited) };
-        let before = of(&[(1, (100, 9)), (2, (50, 0))], 10);
-        let later = of(&[(1, (150, 10)), (2, (50, 0)), (3, (7, 2))], 10);
-        assert_eq!(before.until(&later), usage(Duration::from_nanos(57), 3));
-        assert_eq!(before.until(&of(&[(1, (150, 9))], 12)), usage(TICK * 2, 0));
+        let of = |threads: &[(u32, u64)], ticks| Threads { ns_of: threads.iter().copied().collect(), ticks };
+        let before = of(&[(1, 100), (2, 50)], 10);
+        assert_eq!(before.until(&of(&[(1, 150), (2, 50), (3, 7)], 10)).as_nanos(), 57);
+        assert_eq!(before.until(&of(&[(1, 150)], 12)), Duration::from_millis(20));
     }
 }

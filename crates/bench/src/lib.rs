@@ -14,6 +14,7 @@ mod error;
 mod histogram;
 mod lines;
 mod link;
+mod machine;
 mod options;
 mod paced;
 mod poller;
@@ -30,7 +31,7 @@ mod throughput;
 pub use error::BenchError;
 pub use histogram::Histogram;
 pub use options::{Mode, Options};
-pub use report::{Connections, Faults, Latency, Load, Report, ServerCost, ServerName};
+pub use report::{Connections, Faults, Latency, Load, Machine, Report, ServerCost, ServerName};
 pub use sink::Sink;
 
 /// Runs one benchmark to its end and reports what was measured.

@@ -1,6 +1,9 @@
 //! epoll, as much of it as a load of a few thousand sockets needs.
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
@@ -9,9 +12,15 @@ use std::time::Duration;
 /// What one wait may report; the rest comes with the next.
 const EVENTS_LIMIT: usize = 256;
 
-/// A set of sockets, each with a number of the caller's.
+/// Below this a timeout is kept by a timer: epoll alone rounds to milliseconds.
+const EXACT: Duration = Duration::from_millis(10);
+/// The timer's number.
+const ALARM: usize = usize::MAX;
+
+/// A set of sockets, each with a number of the caller's below `usize::MAX`.
 pub(crate) struct Poller {
     epoll: OwnedFd,
+    alarm: OwnedFd,
     ready: Vec<Ready>,
 }
 
@@ -25,7 +34,13 @@ pub(crate) struct Ready {
 
 impl Poller {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { epoll: epoll::create(CreateFlags::CLOEXEC)?, ready: Vec::with_capacity(EVENTS_LIMIT) })
+        let alarm =
+            timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let poller = Self { epoll, alarm, ready: Vec::with_capacity(EVENTS_LIMIT) };
+        // Each time it rings is an edge, so nobody needs to read it.
+        poller.add(&poller.alarm, ALARM, EventFlags::IN | EventFlags::ET)?;
+        Ok(poller)
     }
 
     /// Reports `socket` as long as it can be read.
@@ -44,13 +59,17 @@ impl Poller {
 
     /// Waits until a socket is ready or the time is over. An interrupted wait is an empty one.
     pub(crate) fn wait(&mut self, timeout: Duration) -> io::Result<&[Ready]> {
-        let timeout = timeout.try_into().unwrap_or_default();
+        if !timeout.is_zero() && timeout < EXACT {
+            let timer = Itimerspec { it_interval: Timespec::default(), it_value: timespec(timeout) };
+            timerfd_settime(&self.alarm, TimerfdTimerFlags::empty(), &timer)?;
+        }
         let mut events = [const { MaybeUninit::<Event>::uninit() }; EVENTS_LIMIT];
         self.ready.clear();
-        match epoll::wait(&self.epoll, &mut events, Some(&timeout)) {
+        match epoll::wait(&self.epoll, &mut events, Some(&timespec(timeout))) {
             Ok((events, _)) => {
                 let broken = EventFlags::ERR | EventFlags::HUP | EventFlags::RDHUP;
-                self.ready.extend(events.iter().map(|event| {
+                let sockets = events.iter().filter(|event| event.data.u64() != ALARM as u64);
+                self.ready.extend(sockets.map(|event| {
                     let (data, flags) = (event.data, event.flags);
                     Ready {
                         token: data.u64() as usize,
@@ -64,4 +83,8 @@ impl Poller {
         }
         Ok(&self.ready)
     }
+}
+
+fn timespec(time: Duration) -> Timespec {
+    time.try_into().unwrap_or_default()
 }

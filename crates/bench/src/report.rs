@@ -41,6 +41,8 @@ pub struct Report {
     pub cost: Option<ServerCost>,
     /// What it cost this process.
     pub load: Load,
+    /// What else went on.
+    pub machine: Option<Machine>,
     /// Of every message or request, where it was measured.
     pub latency: Option<Latency>,
     /// Of `connections`.
@@ -69,8 +71,6 @@ pub struct ServerCost {
     pub cpu_s: f64,
     /// CPU time by wall time: 1 is one core.
     pub busy: f64,
-    /// Time by wall time in which the server could run and another program had its core: what disturbed the run.
-    pub waited: f64,
     /// CPU time by published message (request).
     pub us_per_msg: f64,
     /// CPU time by delivered message.
@@ -88,6 +88,17 @@ pub struct Load {
     pub us_per_msg: f64,
     /// Whether the load waited by spinning, so that `busy` says nothing.
     pub spinning: bool,
+}
+
+/// What else went on in the measured window.
+#[derive(Debug, Clone, Serialize)]
+pub struct Machine {
+    /// Cores that were used by neither server nor load, on average: what disturbed the run. Without a server's process
+    /// the server is among them.
+    pub others: f64,
+    /// Part of the time in which the only core that the server may use was idle; `None` if it may use several. Near 0
+    /// the server, with whoever else was there, was the limit.
+    pub server_core_idle: Option<f64>,
 }
 
 /// Quantiles in microseconds. With a rate they count from the scheduled moment, so that a server that stops does not
@@ -163,13 +174,17 @@ impl Report {
         let seconds = spent.wall.as_secs_f64().max(1e-9);
         let each = |cpu_s: f64, n: u64| cpu_s * 1e6 / n.max(1) as f64;
         let own = spent.own.as_secs_f64();
-        let cost = options.server_pid.zip(spent.server).map(|(pid, usage)| ServerCost {
+        let cost = options.server_pid.zip(spent.server).map(|(pid, cpu)| ServerCost {
             pid,
-            cpu_s: usage.cpu.as_secs_f64(),
-            busy: usage.cpu.as_secs_f64() / seconds,
-            waited: usage.waited.as_secs_f64() / seconds,
-            us_per_msg: each(usage.cpu.as_secs_f64(), msgs.max(delivered * u64::from(msgs == 0))),
-            us_per_delivered: (delivered > 0).then(|| each(usage.cpu.as_secs_f64(), delivered)),
+            cpu_s: cpu.as_secs_f64(),
+            busy: cpu.as_secs_f64() / seconds,
+            us_per_msg: each(cpu.as_secs_f64(), msgs.max(delivered * u64::from(msgs == 0))),
+            us_per_delivered: (delivered > 0).then(|| each(cpu.as_secs_f64(), delivered)),
+        });
+        let known = own + cost.as_ref().map_or(0.0, |c| c.cpu_s);
+        let machine = spent.machine.map(|m| Machine {
+            others: ((m.busy_s - known) / seconds).max(0.0),
+            server_core_idle: m.server_core_idle_s.map(|idle| idle / seconds),
         });
         Self {
             mode: options.mode,
@@ -197,6 +212,7 @@ impl Report {
                 us_per_msg: each(own, msgs.max(delivered)),
                 spinning: false,
             },
+            machine,
             latency: None,
             connections: None,
             faults: Faults::default(),
@@ -239,10 +255,10 @@ impl Report {
             write!(f, "  server      {:.3} s CPU, {:.1} % busy", c.cpu_s, c.busy * 100.0)?;
             write!(f, ", {:.3} µs a message", c.us_per_msg)?;
             c.us_per_delivered.map_or(Ok(()), |us| write!(f, ", {us:.3} µs a delivery"))?;
-            match c.waited {
-                ..0.02 => writeln!(f)?,
-                waited => writeln!(f, "; other programs had its core for {:.1} %", waited * 100.0)?,
-            }
+            writeln!(f)?;
+        }
+        if let Some(m) = self.machine.as_ref().filter(|m| m.others >= 0.02) {
+            writeln!(f, "  DISTURBED   other programs used {:.2} cores", m.others)?;
         }
         let l = &self.load;
         write!(f, "  this load   {:.3} s CPU, {:.1} % busy", l.cpu_s, l.busy * 100.0)?;

@@ -13,6 +13,7 @@ mod trie;
 #[cfg(test)]
 mod interest_tests;
 #[cfg(test)]
+#[allow(clippy::duplicate_mod, reason = "the model compiles shipping files a second time, on purpose")]
 mod model;
 #[cfg(test)]
 mod outbox_tests;
@@ -28,5 +29,5 @@ mod sync {
 pub use budget::Budget;
 pub use interest::{Interest, Reading, Stamp};
 pub use outbox::{Flush, Outbox};
-pub use route::{Found, Groups, Route, RouteCache};
+pub use route::{Found, Groups, Members, Route, RouteCache};
 pub use trie::{Entry, Hit};

@@ -22,6 +22,9 @@ const LISTENERS_MAX: usize = 1024;
 /// Most listeners that all routes of one cache remember together.
 const LISTENERS_TOTAL_MAX: usize = 8192;
 
+/// Those of whom one hears a message.
+pub type Members = Box<[Arc<dyn Listener>]>;
+
 /// Where messages on one subject go.
 pub struct Route {
     subject: Box<[u8]>,
@@ -31,7 +34,7 @@ pub struct Route {
     /// Every one of these hears it.
     pub all: Box<[Arc<dyn Listener>]>,
     /// One of each of these hears it.
-    pub groups: Box<[Box<[Arc<dyn Listener>]>]>,
+    pub groups: Box<[Members]>,
 }
 
 impl Route {

@@ -30,9 +30,11 @@ struct Leaf {
     groups: HashMap<Box<[u8]>, Vec<Entry>, FixedState>,
 }
 
+type Children = HashMap<Box<[u8]>, Node, FixedState>;
+
 #[derive(Default)]
 struct Node {
-    children: Option<Box<HashMap<Box<[u8]>, Node, FixedState>>>,
+    children: Option<Box<Children>>,
     /// Below a `*`.
     any: Option<Box<Node>>,
     /// Patterns that end here.

@@ -15,6 +15,11 @@ pub(crate) fn memory_bytes() -> u64 {
     total.unwrap_or(UNKNOWN).min(group.unwrap_or(u64::MAX))
 }
 
+/// Whether the machine has one processor only, so that whoever waits awake keeps others from running.
+pub(crate) fn is_single_processor() -> bool {
+    fs::read_to_string("/sys/devices/system/cpu/online").is_ok_and(|cpus| cpus.trim() == "0")
+}
+
 /// The machine's name, cut down to what a node's id may hold.
 pub(crate) fn host_name() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();

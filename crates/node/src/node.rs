@@ -123,6 +123,9 @@ impl Node {
             let door =
                 Door::new(self.hub.clone(), config.nats.clone(), server_id.clone(), name, tls, address);
             door.tick(clock.now().wall_ms);
+            if !machine::is_single_processor() {
+                self.tasks.push(tokio::spawn(door.clone().keep_warm()));
+            }
             let accepting = door.clone();
             self.nats = Some(door);
             self.tasks.push(tokio::spawn(async move {

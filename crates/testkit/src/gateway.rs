@@ -61,6 +61,9 @@ pub trait Door {
     fn connect(&self, who: Who) -> Result<Box<dyn Agent>, Code>;
 }
 
+/// Panics unless the door keeps it.
+type Promise = fn(&dyn Door, &Hub);
+
 /// The hub that a row opens its door on.
 pub fn hub() -> Arc<Hub> {
     let user = |who: Who, tenant: &str| {
@@ -89,7 +92,7 @@ pub fn hub() -> Arc<Hub> {
 
 /// Runs the whole suite against doors made by `open`, a fresh one for each promise.
 pub fn suite<D: Door>(open: impl Fn(Arc<Hub>) -> D) {
-    let promises: [(&str, fn(&dyn Door, &Hub)); 10] = [
+    let promises: [(&str, Promise); 10] = [
         ("a message reaches everybody who listens", reaches),
         ("wildcards hear what they say", wildcards),
         ("a queue group shares its messages", shares),
@@ -278,7 +281,7 @@ fn overloaded(door: &dyn Door, hub: &Hub) {
     assert!(matches!(door.connect(Who::Trusted).err(), Some(Code::LimitExceeded | Code::ServiceUnavailable)));
     drop(inside);
     let start = Instant::now();
-    while hub.clients.len() > 0 {
+    while !hub.clients.is_empty() {
         assert!(start.elapsed() < PATIENCE, "those who left make room");
         std::thread::yield_now();
     }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -11,7 +10,7 @@ use super::rows::{Kind, ROWS, SCENARIOS, Unit};
 use super::table::{self, Line, Rounds};
 use super::{Plan, half_rate};
 use crate::fetch;
-use crate::lab::Lab;
+use crate::lab::{Lab, Place};
 
 const PAGE: &str = "docs/benchmarks.md";
 
@@ -63,7 +62,7 @@ pub(crate) fn ceilings(lab: &Lab, profile: &str) -> Result<Vec<Ceiling>, String>
         let mut command = Command::new(&sink);
         let (sink, url) = lab.start_other(command.args([mode, "bench", size, clients]))?;
         let args = format!("{mode} bench --size {size} --clients {clients} --duration 2");
-        let report = lab.load(&url, sink.pid(), &args, Duration::from_secs(60))?;
+        let report = lab.load(&url, sink.pid(), Place::Pinned, &args)?;
         let figure = |pointer| report.pointer(pointer).and_then(Value::as_f64).unwrap_or_default();
         let delivered_per_s = figure("/delivered_per_s");
         let ceiling = Ceiling { run: args, delivered_per_s, load_us: figure("/load/us_per_msg") };
@@ -132,9 +131,9 @@ Written by `cargo xtask compare nats --rounds {rounds}{profile}` on {date}; do n
 - Theirs: {theirs}, default configuration.
 - Machine: {model}, {cores} cores, {kernel}.
 - A fresh server for every run, alternating, who begins changing each round; {rounds} rounds of {seconds} s. Figures are medians, ratios are ours by theirs, and their spread is that of the rounds.
-- The server is pinned to one core, the load to another. A throughput counts where both servers had work for at least 95 % of the time; where one had not, the row is judged by the server's CPU a delivery, and says so.
+- Pinned: the server has one core, the load another. A throughput counts where both servers' core was idle for at most 5 % of the time; where one was not, the row is judged by the server's CPU a delivery, and says so.
 - The load is one thread that writes prebuilt blocks and compares every byte received with what was sent; a message lost, doubled or damaged fails the run. Publishers are at most 4 MiB ahead of the slowest subscriber, the same for both servers.
-- Fixed rate: half of the closed-loop maximum of the slower server. Requests leave on schedule whether answers came or not, and latency counts from the scheduled moment, so that a pause of the server is charged to every request it delayed. While it waits the load spins: its own wake-up is no part of a latency.
+- Fixed rate: half of the closed-loop maximum of the slower server. Requests leave on schedule whether answers came or not, and latency counts from the scheduled moment, so that a pause of the server is charged to every request it delayed. Measured twice: with nothing pinned and clients that sleep until an answer comes, as users run both; and pinned, the load spinning while it waits, so that its own wake-up is no part of a latency.
 ",
         rounds = plan.rounds,
         profile = if plan.profile == "dist" { String::new() } else { format!(" --profile {}", plan.profile) },
@@ -187,5 +186,5 @@ fn commands(plan: &Plan, measured: &HashMap<&str, Rounds>) -> String {
         };
         _ = writeln!(text, "- {}: `{args}`", scenario.name);
     }
-    text + "\nEach `neuroplex bench` ran with `--json --server URL --server-pid PID`, under `taskset -c 1`, the server under `taskset -c 0`.\n"
+    text + "\nEach `neuroplex bench` ran with `--json --server URL --server-pid PID`; pinned runs as under `taskset -c 1`, the server as under `taskset -c 0`.\n"
 }

@@ -5,6 +5,7 @@
 pub(crate) struct Scenario {
     /// Its short name: `--only` takes it.
     pub(crate) name: &'static str,
+    pub(crate) place: Place,
     pub(crate) kind: Kind,
 }
 
@@ -58,25 +59,38 @@ pub(crate) struct Row {
     pub(crate) goal: Goal,
 }
 
-const fn scenario(name: &'static str, kind: Kind) -> Scenario {
-    Scenario { name, kind }
+const fn pinned(name: &'static str, kind: Kind) -> Scenario {
+    Scenario { name, place: Place::Pinned, kind }
 }
+
+const fn anywhere(name: &'static str, kind: Kind) -> Scenario {
+    Scenario { name, place: Place::Anywhere, kind }
+}
+
+const ASK_1: &str = "request bench --size 16 --clients 1";
+const ASK_50: &str = "request bench --size 16 --clients 50";
+const ASK_1_SLEEPING: &str = "request bench --size 16 --clients 1 --no-spin";
+const ASK_50_SLEEPING: &str = "request bench --size 16 --clients 50 --no-spin";
 
 /// In this order: a rate is measured before the half of it is used.
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    scenario("one-16", Kind::Load("pubsub bench --size 16")),
-    scenario("one-128", Kind::Load("pubsub bench --size 128")),
-    scenario("fan-4", Kind::Load("fanout bench --size 128 --clients 4")),
-    scenario("fan-100", Kind::Load("fanout bench --size 128 --clients 100")),
-    scenario("subjects", Kind::Load("pubsub bench --size 128 --subjects 100000 --headers")),
-    scenario("request-1-max", Kind::Load("request bench --size 16 --clients 1")),
-    scenario("request-50-max", Kind::Load("request bench --size 16 --clients 50")),
-    scenario("request-1", Kind::HalfRate("request-1-max", "request bench --size 16 --clients 1")),
-    scenario("request-50", Kind::HalfRate("request-50-max", "request bench --size 16 --clients 50")),
-    scenario("idle-connections", Kind::Whole("connections bench --clients 5000")),
-    scenario("held-connections", Kind::Whole("connections bench --clients 15000")),
-    scenario("idle-node", Kind::Idle),
-    scenario("permission", Kind::Microbenchmark("permission_cost")),
+    pinned("one-16", Kind::Load("pubsub bench --size 16")),
+    pinned("one-128", Kind::Load("pubsub bench --size 128")),
+    pinned("fan-4", Kind::Load("fanout bench --size 128 --clients 4")),
+    pinned("fan-100", Kind::Load("fanout bench --size 128 --clients 100")),
+    pinned("subjects", Kind::Load("pubsub bench --size 128 --subjects 100000 --headers")),
+    anywhere("request-1-max", Kind::Load(ASK_1_SLEEPING)),
+    anywhere("request-1", Kind::HalfRate("request-1-max", ASK_1_SLEEPING)),
+    anywhere("request-50-max", Kind::Load(ASK_50_SLEEPING)),
+    anywhere("request-50", Kind::HalfRate("request-50-max", ASK_50_SLEEPING)),
+    pinned("request-1-pinned-max", Kind::Load(ASK_1)),
+    pinned("request-1-pinned", Kind::HalfRate("request-1-pinned-max", ASK_1)),
+    pinned("request-50-pinned-max", Kind::Load(ASK_50)),
+    pinned("request-50-pinned", Kind::HalfRate("request-50-pinned-max", ASK_50)),
+    pinned("idle-connections", Kind::Whole("connections bench --clients 5000")),
+    pinned("held-connections", Kind::Whole("connections bench --clients 15000")),
+    anywhere("idle-node", Kind::Idle),
+    pinned("permission", Kind::Microbenchmark("permission_cost")),
 ];
 
 const fn row(

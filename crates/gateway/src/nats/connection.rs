@@ -190,6 +190,7 @@ impl Connection {
             self.state = State::Paused(high, sleep(PUBLISHER_PAUSE_MS_MAX));
         }
         self.peer.door.hub.keep_budget();
+        self.peer.door.warm.note();
         Poll::Ready(flow)
     }
 

@@ -9,6 +9,7 @@ mod delivery;
 mod peer;
 mod protocol;
 mod refusal;
+mod warm;
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ use wire::nats::{Decoder, Info, encode};
 use crate::options::NatsOptions;
 use connection::Connection;
 use peer::Peer;
+use warm::Warm;
 
 /// The release of nats-server whose client protocol this door speaks; clients decide by it what they may use.
 pub const PROTOCOL_RELEASE: &str = "2.10.0";
@@ -37,6 +39,7 @@ pub struct Door {
     decoder: Decoder,
     tls: Option<TlsAcceptor>,
     lame: AtomicBool,
+    warm: Warm,
     /// The wall clock in milliseconds, as of the last tick.
     wall_ms: AtomicU64,
 }
@@ -70,8 +73,8 @@ impl Door {
             control_line_bytes_max: options.control_line_bytes_max,
             payload_bytes_max: options.payload_bytes_max,
         };
-        let (lame, wall_ms) = (AtomicBool::new(false), AtomicU64::new(0));
-        Arc::new(Door { hub, options, info, decoder, tls, lame, wall_ms })
+        let (lame, warm, wall_ms) = (AtomicBool::new(false), Warm::default(), AtomicU64::new(0));
+        Arc::new(Door { hub, options, info, decoder, tls, lame, warm, wall_ms })
     }
 
     /// Tells the door what time it is, about once a second.
@@ -82,6 +85,13 @@ impl Door {
     /// From now on every `INFO` says that the node is about to stop.
     pub fn go_lame(&self) {
         self.lame.store(true, Relaxed);
+    }
+
+    /// Keeps the runtime awake for `nats.spin_us` after traffic, until the task is dropped.
+    pub async fn keep_warm(self: Arc<Door>) {
+        if self.options.spin_us > 0 {
+            self.warm.keep(Duration::from_micros(self.options.spin_us)).await;
+        }
     }
 
     /// Accepts clients until the task is dropped. Only a broken listener ends it.

@@ -105,7 +105,7 @@ async fn a_queue_group_gets_each_message_once() {
             client.queue_subscribe("work", "crew".into()).await.unwrap(),
             client.subscribe("end").await.unwrap(),
         ));
-        settle(&client).await;
+        settle(client).await;
     }
     const MESSAGES: usize = 1000;
     for n in 0..MESSAGES {
