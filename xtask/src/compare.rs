@@ -13,9 +13,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::fetch;
-use crate::lab::{Lab, Place, Who};
+use crate::lab::{Cores, Lab, Place, Who, resident_bytes};
 use rows::{Kind, ROWS, SCENARIOS, Scenario};
-use table::{Rounds, median};
+use table::Rounds;
 
 const HELP: &str = "cargo xtask compare nats [--rounds N] [--quick] [--only SCENARIO] [--profile PROFILE]
 
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let plan = Plan::parse(args)?;
     let theirs = fetch::nats_server()?;
     let ours = fetch::neuroplex(&plan.profile)?;
-    let lab = Lab::new(ours, theirs, fetch::target_dir().join("compare"))?;
+    let lab = Lab::new(ours, theirs, fetch::target_dir().join("compare"), Cores::apart()?)?;
     let mut measured = HashMap::new();
     for scenario in SCENARIOS.iter().filter(|s| plan.wants(s)) {
         let rounds = measure(&lab, &plan, scenario, &measured);
@@ -94,9 +94,9 @@ impl Plan {
         }
     }
 
-    /// A half rate brings the scenario with it in which the rate is measured.
+    /// The name of a half rate begins the name of the scenario in which the rate is measured, and brings it along.
     fn wants(&self, scenario: &Scenario) -> bool {
-        self.only.as_ref().is_none_or(|only| scenario.name.starts_with(only.trim_end_matches("-max")))
+        self.only.as_ref().is_none_or(|only| scenario.name.starts_with(only.as_str()))
     }
 
     fn seconds(&self) -> u32 {
@@ -145,9 +145,7 @@ fn arguments(plan: &Plan, kind: Kind, earlier: &HashMap<&str, Rounds>) -> Result
 
 /// Half of what the slower server reached, to the nearest hundred.
 fn half_rate(rounds: Option<&Rounds>) -> Option<u64> {
-    let reached = |reports: &[Value]| {
-        median(&reports.iter().filter_map(|r| r.pointer("/msgs_per_s")?.as_f64()).collect::<Vec<_>>())
-    };
+    let reached = |reports: &[Value]| table::medium(reports, "/msgs_per_s");
     let rounds = rounds?;
     let slower = reached(&rounds.ours)?.min(reached(&rounds.theirs)?);
     Some(((slower / 200.0).round() as u64 * 100).max(100))
@@ -166,7 +164,7 @@ fn idle(lab: &Lab, who: Who) -> Result<Value, String> {
     let server = lab.start(who, Place::Anywhere)?;
     std::thread::sleep(Duration::from_secs(1));
     let report = json!({
-        "rss": server.resident_bytes(),
+        "rss": resident_bytes(server.pid()),
         "ready_ms": server.ready_ms,
         "line_ms": server.line_ms,
     });
@@ -219,9 +217,9 @@ mod tests {
 
     #[test]
     fn a_half_rate_brings_its_measurement_along() {
-        let plan = plan("nats --only request-1").unwrap();
+        let plan = plan("nats --only request-1-pinned").unwrap();
         let names: Vec<_> = SCENARIOS.iter().filter(|s| plan.wants(s)).map(|s| s.name).collect();
-        assert_eq!(names, ["request-1-max", "request-1"]);
+        assert_eq!(names, ["request-1-pinned-max", "request-1-pinned"]);
     }
 
     #[test]

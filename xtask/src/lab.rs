@@ -51,9 +51,15 @@ pub(crate) struct Cores {
 }
 
 impl Cores {
-    /// The first two cores that this process may use; it moves to the second itself.
-    pub(crate) fn take() -> Result<Cores, String> {
+    /// Whatever this process may use, for everybody: nothing can be pinned.
+    pub(crate) fn shared() -> Result<Cores, String> {
         let all = sched_getaffinity(None).map_err(|e| format!("cannot ask for the cores: {e}"))?;
+        Ok(Cores { server: all, load: all, all })
+    }
+
+    /// The first two cores that this process may use; it moves to the second itself.
+    pub(crate) fn apart() -> Result<Cores, String> {
+        let all = Cores::shared()?.all;
         let mut cores = (0..CpuSet::MAX_CPU).filter(|core| all.is_set(*core));
         let (Some(server), Some(load)) = (cores.next(), cores.next()) else {
             return Err("two cores are needed, one for the server and one for the load".into());
@@ -83,13 +89,13 @@ fn move_to(cores: &CpuSet) -> Result<(), String> {
 }
 
 impl Lab {
-    /// `home` holds data folders and logs, and is emptied. This process moves to the load's core.
-    pub(crate) fn new(ours: PathBuf, theirs: PathBuf, home: PathBuf) -> Result<Lab, String> {
+    /// `home` holds data folders and logs, and is emptied.
+    pub(crate) fn new(ours: PathBuf, theirs: PathBuf, home: PathBuf, cores: Cores) -> Result<Lab, String> {
         if home.exists() {
             std::fs::remove_dir_all(&home).map_err(|e| format!("{}: {e}", home.display()))?;
         }
         crate::fetch::make_dir(&home)?;
-        Ok(Lab { ours, theirs, home, cores: Cores::take()? })
+        Ok(Lab { ours, theirs, home, cores })
     }
 
     /// Starts a server as its users do, and waits until it answers a PING.
@@ -170,7 +176,7 @@ impl Lab {
         command.arg("bench").args(args.split_whitespace());
         command.args(["--json", "--server", url, "--server-pid", &pid.to_string()]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        // A report and an error fit the pipes' buffers, so reading them may wait for the end.
+        // A report and an error fit into the pipes, so that reading them may wait for the end.
         self.cores.spawn(&self.cores.load, place, &mut command).map(Load)
     }
 
@@ -219,6 +225,11 @@ impl Server {
         Server { child, port, ready_ms: 0.0, line_ms: None, out: None }
     }
 
+    /// Where its NATS door is, on 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
@@ -230,13 +241,6 @@ impl Server {
     /// Whether it is still there.
     pub(crate) fn lives(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
-    }
-
-    /// Resident memory, in bytes.
-    pub(crate) fn resident_bytes(&self) -> Option<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
     }
 
     /// Whether a client gets a PONG.
@@ -316,14 +320,16 @@ impl Drop for Load {
     }
 }
 
-fn spawn(command: &mut Command) -> Result<Child, String> {
-    let name = || command_name(command);
-    let name = name();
-    command.stdin(Stdio::null()).spawn().map_err(|e| format!("{name}: {e}"))
+/// Resident memory of a process, in bytes.
+pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
-fn command_name(command: &Command) -> String {
-    command.get_program().to_string_lossy().into_owned()
+fn spawn(command: &mut Command) -> Result<Child, String> {
+    let child = command.stdin(Stdio::null()).spawn();
+    child.map_err(|e| format!("{}: {e}", command.get_program().to_string_lossy()))
 }
 
 /// A port that was free a moment ago.

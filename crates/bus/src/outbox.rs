@@ -119,6 +119,8 @@ pub struct Slot<'a> {
 
 /// Rounds that one flusher makes before the owner must go on, so that a publisher is never caught by others' traffic.
 const ROUNDS_MAX: usize = 4;
+/// Most publishers that are woken when it drains; the others' pauses end by themselves.
+const PAUSED_MAX: usize = 64;
 /// Most pieces in one vectored write.
 const SLICES_MAX: usize = 64;
 
@@ -173,11 +175,11 @@ impl Outbox {
         (inner.messages_out, inner.bytes_out)
     }
 
-    /// Wakes `waker` when less waits than the low-water mark; false: that is so now.
+    /// Wakes `waker` when less waits than the low-water mark, unless very many wait for that; false: it is so now.
     pub fn on_drain(&self, waker: &Waker) -> bool {
         let mut inner = self.inner();
         let must_wait = inner.waiting > self.high_bytes() / 2 && inner.state != State::Closed;
-        if must_wait && !inner.paused.iter().any(|w| w.will_wake(waker)) {
+        if must_wait && inner.paused.len() < PAUSED_MAX && !inner.paused.iter().any(|w| w.will_wake(waker)) {
             inner.paused.push(waker.clone());
         }
         must_wait

@@ -49,9 +49,12 @@ impl Woken {
         self.first.push(listener);
     }
 
+    /// Waiting for a few of the slowest is as good as waiting for all of them.
+    const HIGH_MAX: usize = 16;
+
     #[cold]
     fn note_high(&mut self, listener: &Arc<dyn Listener>) {
-        if !self.high.iter().any(|l| Arc::ptr_eq(l, listener)) {
+        if self.high.len() < Self::HIGH_MAX && !self.high.iter().any(|l| Arc::ptr_eq(l, listener)) {
             self.high.push(listener.clone());
         }
     }

@@ -44,7 +44,8 @@ pub trait Listener: Send + Sync {
     fn full(&self) -> Full;
     /// Writes out what waits, as far as it goes without waiting. Called once a turn by whoever got [`Put::First`].
     fn flush(&self, spare: &mut Spare);
-    /// Wakes `waker` once the listener is below its high-water mark; false: it is so already.
+    /// Wakes `waker` once the listener has drained; false: it has. It may forget to where very many wait, so that a
+    /// pause needs an end of its own.
     fn on_drain(&self, waker: &Waker) -> bool;
     /// The connection behind this listener, for those who do not want to hear themselves.
     fn connection(&self) -> Option<ConnectionId>;

@@ -21,7 +21,7 @@ const CEILINGS: &[(&str, &str)] =
 /// A row in one or two lines.
 pub(crate) fn plain(line: &Line) -> String {
     let Line { title, ours, theirs, ratio, goal, verdict, notes } = line;
-    let mut text = format!("{title:<55} {ours:>11} {theirs:>11}  {ratio:<21} {goal:<27} {verdict}");
+    let mut text = format!("{title:<50} {ours:>11} {theirs:>11}  {ratio:<21} {goal:<27} {verdict}");
     for note in notes {
         _ = write!(text, "\n    {note}");
     }
@@ -144,26 +144,20 @@ Written by `cargo xtask compare nats --rounds {rounds}{profile}` on {date}; do n
 
 /// How busy server and load were in the throughput runs.
 fn busy(measured: &HashMap<&str, Rounds>) -> String {
-    let mut text = "\n## Who was the limit\n\nMedians. Busy is CPU time by wall time.\n\n| run | our server | load | nats-server | load |\n|---|---|---|---|---|\n".to_owned();
-    let percent = |reports: &[Value], pointer: &str| {
-        let figures: Vec<f64> = reports.iter().filter_map(|r| r.pointer(pointer)?.as_f64()).collect();
-        table::median(&figures).map_or("–".into(), |x| format!("{:.0} %", x * 100.0))
-    };
-    for scenario in SCENARIOS.iter().filter(|s| matches!(s.kind, Kind::Load(_))) {
+    let mut text = "\n## Who was the limit\n\nMedians: CPU time by wall time, and the cores that other programs used meanwhile.\n\n| run | our server | load | others | nats-server | load | others |\n|---|---|---|---|---|---|---|\n".to_owned();
+    for scenario in
+        SCENARIOS.iter().filter(|s| !matches!(s.kind, Kind::Idle | Kind::Microbenchmark(_) | Kind::Whole(_)))
+    {
         let Some(Rounds { ours, theirs, .. }) = measured.get(scenario.name) else { continue };
-        // A load that spins is always busy.
-        let spins = ours.iter().any(|r| r.pointer("/load/spinning") == Some(&Value::Bool(true)));
-        let load = |reports| if spins { "spins".into() } else { percent(reports, "/load/busy") };
-        let server = |reports| percent(reports, "/cost/busy");
-        _ = writeln!(
-            text,
-            "| {} | {} | {} | {} | {} |",
-            scenario.name,
-            server(ours),
-            load(ours),
-            server(theirs),
-            load(theirs)
-        );
+        let side = |reports: &[Value]| {
+            let figure = |pointer| table::medium(reports, pointer);
+            let percent = |x: Option<f64>| x.map_or("–".into(), |x| format!("{:.0} %", x * 100.0));
+            let spins = reports.iter().any(|r| r.pointer("/load/spinning") == Some(&Value::Bool(true)));
+            let load = if spins { "spins".into() } else { percent(figure("/load/busy")) };
+            let others = figure("/machine/others").map_or("–".into(), |x| format!("{x:.2}"));
+            format!("{} | {load} | {others}", percent(figure("/cost/busy")))
+        };
+        _ = writeln!(text, "| {} | {} | {} |", scenario.name, side(ours), side(theirs));
     }
     text
 }

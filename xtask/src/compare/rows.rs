@@ -1,5 +1,7 @@
 //! What is measured, and what is to be reached: one entry for each run of the load, one row for each figure of it.
 
+use crate::lab::Place;
+
 /// A run, made once a round for each server.
 #[derive(Debug)]
 pub(crate) struct Scenario {
@@ -93,6 +95,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     pinned("permission", Kind::Microbenchmark("permission_cost")),
 ];
 
+const MIB: f64 = 1_048_576.0;
+
 const fn row(
     scenario: &'static str,
     title: &'static str,
@@ -103,67 +107,49 @@ const fn row(
     Row { scenario, title, pointer, unit, goal }
 }
 
-const MSGS: &str = "/msgs_per_s";
-const DELIVERED: &str = "/delivered_per_s";
-const CPU: &str = "/cost/us_per_delivered";
-const P50: &str = "/latency/p50_us";
-const P99: &str = "/latency/p99_us";
+/// Messages delivered a second, by all subscribers.
+const fn rate(scenario: &'static str, title: &'static str, goal: Goal) -> Row {
+    row(scenario, title, "/delivered_per_s", Unit::PerSecond, goal)
+}
+
+/// The server's CPU for one delivery.
+const fn cpu(scenario: &'static str, title: &'static str) -> Row {
+    row(scenario, title, "/cost/us_per_delivered", Unit::Microseconds, Goal::Less(0.35, Some(0.2)))
+}
+
+const fn p50(scenario: &'static str, title: &'static str) -> Row {
+    row(scenario, title, "/latency/p50_us", Unit::Microseconds, Goal::Less(0.6, Some(0.4)))
+}
+
+const fn p99(scenario: &'static str, title: &'static str) -> Row {
+    row(scenario, title, "/latency/p99_us", Unit::Microseconds, Goal::Less(0.8, Some(0.5)))
+}
 
 /// The table.
 pub(crate) const ROWS: &[Row] = &[
-    row("one-16", "1 → 1, 16 B: messages/s", MSGS, Unit::PerSecond, Goal::Faster(2.5, 4.0)),
-    row("one-128", "1 → 1, 128 B: messages/s", MSGS, Unit::PerSecond, Goal::Faster(2.5, 4.0)),
-    row("one-16", "1 → 1, 16 B: server CPU a message", CPU, Unit::Microseconds, Goal::Less(0.35, Some(0.2))),
-    row(
-        "one-128",
-        "1 → 1, 128 B: server CPU a message",
-        CPU,
-        Unit::Microseconds,
-        Goal::Less(0.35, Some(0.2)),
-    ),
-    row("fan-4", "1 → 4, 128 B: server CPU a delivery", CPU, Unit::Microseconds, Goal::Less(0.35, Some(0.2))),
-    row("fan-4", "1 → 4, 128 B: delivered/s", DELIVERED, Unit::PerSecond, Goal::Faster(2.5, 3.5)),
-    row("fan-100", "1 → 100, 128 B: delivered/s", DELIVERED, Unit::PerSecond, Goal::Faster(2.5, 3.5)),
-    row(
-        "subjects",
-        "100 000 subjects at random, 128 B, headers: messages/s",
-        MSGS,
-        Unit::PerSecond,
-        Goal::Faster(1.5, 3.0),
-    ),
-    row("request-1-max", "requests, 1 client, closed loop: a second", MSGS, Unit::PerSecond, Goal::Told),
-    row("request-50-max", "requests, 50 clients, closed loop: a second", MSGS, Unit::PerSecond, Goal::Told),
-    row(
-        "request-1",
-        "requests, 1 client, fixed rate: p50",
-        P50,
-        Unit::Microseconds,
-        Goal::Less(0.6, Some(0.4)),
-    ),
-    row(
-        "request-1",
-        "requests, 1 client, fixed rate: p99",
-        P99,
-        Unit::Microseconds,
-        Goal::Less(0.8, Some(0.5)),
-    ),
-    row(
-        "request-50",
-        "requests, 50 clients, fixed rate: p50",
-        P50,
-        Unit::Microseconds,
-        Goal::Less(0.6, Some(0.4)),
-    ),
-    row(
-        "request-50",
-        "requests, 50 clients, fixed rate: p99",
-        P99,
-        Unit::Microseconds,
-        Goal::Less(0.8, Some(0.5)),
-    ),
+    rate("one-16", "1 → 1, 16 B: messages", Goal::Faster(2.5, 4.0)),
+    rate("one-128", "1 → 1, 128 B: messages", Goal::Faster(2.5, 4.0)),
+    cpu("one-16", "1 → 1, 16 B: server CPU a message"),
+    cpu("one-128", "1 → 1, 128 B: server CPU a message"),
+    cpu("fan-4", "1 → 4, 128 B: server CPU a delivery"),
+    rate("fan-4", "1 → 4, 128 B: deliveries", Goal::Faster(2.5, 3.5)),
+    rate("fan-100", "1 → 100, 128 B: deliveries", Goal::Faster(2.5, 3.5)),
+    rate("subjects", "100 000 subjects at random, 128 B, headers", Goal::Faster(1.5, 3.0)),
+    rate("request-1-max", "requests, 1 client: closed loop", Goal::Told),
+    p50("request-1", "requests, 1 client: p50 at a fixed rate"),
+    p99("request-1", "requests, 1 client: p99 at a fixed rate"),
+    rate("request-50-max", "requests, 50 clients: closed loop", Goal::Told),
+    p50("request-50", "requests, 50 clients: p50 at a fixed rate"),
+    p99("request-50", "requests, 50 clients: p99 at a fixed rate"),
+    rate("request-1-pinned-max", "requests, 1 client, pinned: closed loop", Goal::Told),
+    p50("request-1-pinned", "requests, 1 client, pinned: p50 at a fixed rate"),
+    p99("request-1-pinned", "requests, 1 client, pinned: p99 at a fixed rate"),
+    rate("request-50-pinned-max", "requests, 50 clients, pinned: closed loop", Goal::Told),
+    p50("request-50-pinned", "requests, 50 clients, pinned: p50 at a fixed rate"),
+    p99("request-50-pinned", "requests, 50 clients, pinned: p99 at a fixed rate"),
     row(
         "idle-connections",
-        "memory of an idle connection with a subscription",
+        "memory of an idle connection, one subscription",
         "/connections/bytes_each",
         Unit::Kibibytes,
         Goal::OursAtMost(6.0 * 1024.0, Some(3.0 * 1024.0)),
@@ -180,30 +166,20 @@ pub(crate) const ROWS: &[Row] = &[
         "memory of an idle node",
         "/rss",
         Unit::Mebibytes,
-        Goal::OursAtMost(40.0 * 1_048_576.0, Some(15.0 * 1_048_576.0)),
+        Goal::OursAtMost(40.0 * MIB, Some(15.0 * MIB)),
     ),
-    row(
-        "idle-node",
-        "start to first answer",
-        "/ready_ms",
-        Unit::Milliseconds,
-        Goal::OursAtMost(300.0, Some(50.0)),
-    ),
-    row(
-        "idle-node",
-        "start to ready line",
-        "/line_ms",
-        Unit::Milliseconds,
-        Goal::OursAtMost(300.0, Some(50.0)),
-    ),
+    row("idle-node", "start to first answer", "/ready_ms", Unit::Milliseconds, READY),
+    row("idle-node", "start to ready line", "/line_ms", Unit::Milliseconds, READY),
     row(
         "permission",
-        "permission check on a cached route (microbenchmark)",
+        "permission check, cached route (microbenchmark)",
         "/ns_per_check",
         Unit::Nanoseconds,
         Goal::OursAtMost(20.0, None),
     ),
 ];
+
+const READY: Goal = Goal::OursAtMost(300.0, Some(50.0));
 
 impl Unit {
     /// A figure as a person reads it.

@@ -5,10 +5,10 @@ use serde_json::Value;
 
 use super::rows::{Goal, Row};
 
-/// A throughput counts where the server had work for this part of the time.
-const SATURATED: f64 = 0.95;
-/// Other programs on the server's core for longer than this are told.
-const DISTURBED: f64 = 0.02;
+/// A throughput counts where the server's core had nothing to do for at most this part of the time.
+const IDLE: f64 = 0.05;
+/// Cores that other programs used, above which it is told.
+const DISTURBED: f64 = 0.05;
 
 /// Reports of one scenario: a round is a pair, theirs missing where only ours is measured.
 #[derive(Debug, Default)]
@@ -69,22 +69,15 @@ pub(crate) fn line(row: &Row, rounds: &Rounds) -> Line {
 
 /// The ratio of a throughput, or, where a server had idle time, that of CPU a delivery, which idle time does not touch.
 fn saturated_ratio(rounds: &Rounds, ratio: Option<f64>, notes: &mut Vec<String>) -> Option<f64> {
-    let had_work = |reports: &[Value]| {
-        let busy =
-            |r: &Value| Some(r.pointer("/cost/busy")?.as_f64()? + r.pointer("/cost/waited")?.as_f64()?);
-        median(&reports.iter().filter_map(busy).collect::<Vec<_>>())
-    };
-    let (ours, theirs) = (had_work(&rounds.ours)?, had_work(&rounds.theirs)?);
-    if ours >= SATURATED && theirs >= SATURATED {
+    let idle = |reports: &[Value]| medium(reports, "/machine/server_core_idle");
+    let (ours, theirs) = (idle(&rounds.ours)?, idle(&rounds.theirs)?);
+    if ours <= IDLE && theirs <= IDLE {
         return ratio;
     }
-    let cpu = |reports: &[Value]| {
-        let each = |r: &Value| r.pointer("/cost/us_per_delivered")?.as_f64();
-        median(&reports.iter().filter_map(each).collect::<Vec<_>>())
-    };
+    let cpu = |reports: &[Value]| medium(reports, "/cost/us_per_delivered");
     let by_cpu = cpu(&rounds.theirs)? / cpu(&rounds.ours)?;
     notes.push(format!(
-        "not saturated (ours {:.0} % busy, theirs {:.0} %): judged by CPU a delivery, {by_cpu:.2}×",
+        "the server's core was idle for {:.0} % (ours), {:.0} % (theirs): judged by CPU a delivery, {by_cpu:.2}×",
         ours * 100.0,
         theirs * 100.0
     ));
@@ -92,19 +85,17 @@ fn saturated_ratio(rounds: &Rounds, ratio: Option<f64>, notes: &mut Vec<String>)
 }
 
 fn disturbances(rounds: &Rounds) -> Vec<String> {
-    let worst = |reports: &[Value]| {
-        let waited = |r: &Value| r.pointer("/cost/waited")?.as_f64();
-        reports.iter().filter_map(waited).fold(0.0, f64::max)
-    };
-    let (ours, theirs) = (worst(&rounds.ours), worst(&rounds.theirs));
+    let others = |reports: &[Value]| medium(reports, "/machine/others").unwrap_or_default();
+    let (ours, theirs) = (others(&rounds.ours), others(&rounds.theirs));
     if ours.max(theirs) < DISTURBED {
         return Vec::new();
     }
-    vec![format!(
-        "disturbed: other programs had the server's core for up to {:.0} % (ours), {:.0} % (theirs)",
-        ours * 100.0,
-        theirs * 100.0
-    )]
+    vec![format!("disturbed: other programs used {ours:.2} cores beside ours, {theirs:.2} beside theirs")]
+}
+
+/// The median of one figure.
+pub(crate) fn medium(reports: &[Value], pointer: &str) -> Option<f64> {
+    median(&reports.iter().filter_map(|r| r.pointer(pointer)?.as_f64()).collect::<Vec<_>>())
 }
 
 fn verdict(goal: Goal, figure: Option<f64>) -> Verdict {
@@ -166,8 +157,9 @@ mod tests {
         goal: Goal::Faster(2.5, 4.0),
     };
 
-    fn report(rate: f64, busy: f64, waited: f64, us: f64) -> Value {
-        json!({"msgs_per_s": rate, "cost": {"busy": busy, "waited": waited, "us_per_delivered": us}})
+    fn report(rate: f64, idle: f64, others: f64, us: f64) -> Value {
+        let machine = json!({"server_core_idle": idle, "others": others});
+        json!({"msgs_per_s": rate, "cost": {"us_per_delivered": us}, "machine": machine})
     }
 
     fn rounds(ours: &[Value], theirs: &[Value]) -> Rounds {
@@ -183,8 +175,8 @@ mod tests {
 
     #[test]
     fn a_saturated_throughput_is_judged_by_its_ratio_of_medians() {
-        let ours = [report(3e6, 1.0, 0.0, 0.1), report(4e6, 1.0, 0.0, 0.1), report(5e6, 1.0, 0.0, 0.1)];
-        let theirs = [report(1e6, 1.0, 0.0, 0.9), report(1e6, 1.0, 0.0, 0.9), report(1e6, 1.0, 0.0, 0.9)];
+        let ours = [report(3e6, 0.0, 0.0, 0.1), report(4e6, 0.0, 0.0, 0.1), report(5e6, 0.0, 0.0, 0.1)];
+        let theirs = [report(1e6, 0.0, 0.0, 0.9), report(1e6, 0.0, 0.0, 0.9), report(1e6, 0.0, 0.0, 0.9)];
         let line = line(&FAST, &rounds(&ours, &theirs));
         assert_eq!((line.ratio.as_str(), line.verdict.as_str()), ("4.00× (3.00–5.00)", "beyond"));
         assert!(line.notes.is_empty());
@@ -192,16 +184,16 @@ mod tests {
 
     #[test]
     fn where_a_server_idled_cpu_decides_and_it_is_said() {
-        let line = line(&FAST, &rounds(&[report(9e6, 0.7, 0.0, 0.3)], &[report(1e6, 1.0, 0.0, 0.9)]));
+        let line = line(&FAST, &rounds(&[report(9e6, 0.3, 0.0, 0.3)], &[report(1e6, 0.0, 0.0, 0.9)]));
         assert_eq!(line.verdict, "met");
-        assert!(line.notes.iter().any(|n| n.contains("not saturated") && n.contains("3.00×")), "{line:?}");
+        assert!(line.notes.iter().any(|n| n.contains("30 % (ours)") && n.contains("3.00×")), "{line:?}");
     }
 
     #[test]
-    fn a_server_that_had_to_wait_for_its_core_was_saturated_but_disturbed() {
-        let line = line(&FAST, &rounds(&[report(2e6, 0.8, 0.2, 0.3)], &[report(1e6, 1.0, 0.0, 0.9)]));
+    fn a_core_that_others_used_was_not_idle_but_the_run_was_disturbed() {
+        let line = line(&FAST, &rounds(&[report(2e6, 0.0, 0.2, 0.3)], &[report(1e6, 0.0, 0.0, 0.9)]));
         assert_eq!(line.verdict, "MISSED");
-        assert!(line.notes.iter().any(|n| n.contains("up to 20 % (ours)")), "{line:?}");
+        assert!(line.notes.iter().any(|n| n.contains("0.20 cores beside ours")), "{line:?}");
     }
 
     #[test]
