@@ -60,6 +60,8 @@ pub struct Node {
     nats_tls: bool,
     http: Option<Arc<HttpDoor>>,
     http_address: Option<SocketAddr>,
+    /// What lets clients in: ended first.
+    accepting: Vec<JoinHandle<()>>,
     tasks: Vec<JoinHandle<()>>,
     lame_duck: Duration,
 }
@@ -100,6 +102,7 @@ impl Node {
             nats_tls: tls.is_some(),
             http: None,
             http_address: http_listener.as_ref().map(|l| l.1),
+            accepting: Vec::new(),
             tasks: Vec::new(),
             lame_duck: Duration::from_millis(config.lame_duck_ms),
             data,
@@ -128,7 +131,7 @@ impl Node {
             }
             let accepting = door.clone();
             self.nats = Some(door);
-            self.tasks.push(tokio::spawn(async move {
+            self.accepting.push(tokio::spawn(async move {
                 let error = accepting.accept(listener).await;
                 tracing::error!(%error, "the NATS door no longer accepts");
             }));
@@ -180,6 +183,7 @@ impl Node {
         if let Some(http) = &self.http {
             http.set_ready(false);
         }
+        self.accepting.iter().for_each(JoinHandle::abort);
         if how == Stop::Gently {
             if let Some(nats) = &self.nats {
                 nats.go_lame();
