@@ -27,7 +27,7 @@ const CHECKS: &[Check] = &[
     Check { name: "every file says what it is", run: files::opening },
     Check { name: "no file grows past one idea", run: files::length },
     Check { name: "nothing left unfinished", run: files::leftovers },
-    Check { name: "the map is true", run: map::check },
+    Check { name: "the map is true, and links lead somewhere", run: map::check },
     Check { name: "every error code has its page", run: codes::check },
     Check { name: "no second crypto provider", run: tree::check },
 ];

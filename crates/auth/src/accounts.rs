@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kernel::{Code, SubjectPattern, TenantId};
 use subtle::ConstantTimeEq;
 
-use crate::options::{Options, User};
+use crate::options::{HIDDEN, Options, User};
 use crate::permissions::{Permissions, Rule};
 
 /// Somebody who was let in.
@@ -36,6 +36,12 @@ pub enum Error {
     /// Neither password nor token, or both.
     #[error("auth.users[{0}]: give a user and a password, or a token")]
     Credentials(usize),
+    /// A configuration that was shown, not written: everybody knows what hides its secrets.
+    #[error(
+        "auth.users[{0}]: {HIDDEN} is what `neuroplex config show` writes in place of a secret; put the real password or \
+         token there"
+    )]
+    Hidden(usize),
     /// Two accounts with the same user or token.
     #[error("auth.users[{0}]: the same user or token stands twice")]
     Twice(usize),
@@ -75,6 +81,9 @@ impl Accounts {
             let by_token = !user.token.is_empty() && user.password.is_empty();
             if !by_password && !by_token {
                 return Err(Error::Credentials(at));
+            }
+            if user.password == HIDDEN || user.token == HIDDEN {
+                return Err(Error::Hidden(at));
             }
             let twice = |a: &Account| match by_token {
                 true => a.token == user.token,
@@ -117,7 +126,8 @@ impl Accounts {
         !self.accounts.is_empty()
     }
 
-    /// Who shows these credentials. Errors with [`Code::AuthFailed`]. Takes the same time for every wrong one.
+    /// Who shows these credentials. Errors with [`Code::AuthFailed`]. The time it takes says nothing about the bytes of a
+    /// name or secret; it may say that one of the same length exists.
     pub fn authenticate(&self, shown: Credentials<'_>) -> Result<Arc<Principal>, Code> {
         if !self.are_required() {
             return Ok(self.anonymous.clone());
@@ -200,6 +210,8 @@ mod tests {
         for users in [
             vec![user("a", "", "", "")],
             vec![user("a", "p", "t", "")],
+            vec![user("a", HIDDEN, "", "")],
+            vec![user("", "", HIDDEN, "")],
             vec![user("a", "p", "", ""), user("a", "q", "", "")],
             vec![user("", "", "t", ""), user("x", "", "t", "")],
             vec![User { publish_allow: vec!["a..b".into()], ..user("a", "p", "", "") }],

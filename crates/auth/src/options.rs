@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What stands in place of a secret where a configuration is shown. Nobody may have it as one.
+pub const HIDDEN: &str = "(hidden)";
+
 /// The section `auth`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -226,6 +226,6 @@ mod tests {
         stream[20 * len - 1] = b'X';
         let counter = counted(&block, false, &stream, 4096);
         assert_eq!(counter.received(), 199, "the first of the two is taken for a line");
-        assert_eq!(counter.lines.error.is_some(), true);
+        assert!(counter.lines.error.is_some());
     }
 }

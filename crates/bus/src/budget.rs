@@ -1,8 +1,8 @@
-//! What all outboxes of the node may hold together. It counts; it does *not* choose whom to cut.
+//! What all clients of the node may make it hold together. It counts; it does *not* choose whom to cut.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Bytes of buffers that wait in outboxes, against a limit.
+/// Bytes held for clients, against a limit.
 #[derive(Debug)]
 pub struct Budget {
     used_bytes: AtomicUsize,
@@ -30,11 +30,13 @@ impl Budget {
         self.used_bytes() > self.limit_bytes
     }
 
-    pub(crate) fn add(&self, bytes: usize) {
+    /// So many more are held.
+    pub fn add(&self, bytes: usize) {
         self.used_bytes.fetch_add(bytes, Relaxed);
     }
 
-    pub(crate) fn sub(&self, bytes: usize) {
+    /// So many fewer are held.
+    pub fn sub(&self, bytes: usize) {
         self.used_bytes.fetch_sub(bytes, Relaxed);
     }
 }

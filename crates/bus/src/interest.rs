@@ -3,7 +3,8 @@
 //!
 //! A [`Stamp`] is read *before* the tree; every change to the tree raises the generation of the pattern's first
 //! token *while it holds the lock*. So a route with a current stamp is a route that no finished change has missed.
-//! Generations are kept per first token (256 classes by hash), so that inboxes that come and go spare other routes.
+//! Generations are kept per first token (256 classes by hash), so that inboxes that come and go spare other routes;
+//! patterns that begin with a wildcard have one of their own, which every stamp carries too.
 
 use std::sync::{Arc, PoisonError};
 
@@ -18,12 +19,15 @@ use super::trie::{Entry, Hit, Trie};
 pub struct Stamp {
     class: u8,
     generation: u64,
+    leading: u64,
 }
 
 /// See the module.
 pub struct Interest {
     trie: RwLock<Trie>,
     generations: [AtomicU64; 256],
+    /// Of patterns that begin with a wildcard: they concern every route.
+    leading: AtomicU64,
     next_id: AtomicU64,
     count: AtomicU64,
     hasher: FixedState,
@@ -35,6 +39,7 @@ impl Interest {
         Interest {
             trie: RwLock::new(Trie::new(seed)),
             generations: [const { AtomicU64::new(0) }; 256],
+            leading: AtomicU64::new(0),
             next_id: AtomicU64::new(1),
             count: AtomicU64::new(0),
             hasher: FixedState::with_seed(seed),
@@ -82,13 +87,14 @@ impl Interest {
     pub fn stamp(&self, subject: &[u8]) -> Stamp {
         let class = self.class(first_token(subject));
         let generation = self.generations[usize::from(class)].load(Ordering::Acquire);
-        Stamp { class, generation }
+        Stamp { class, generation, leading: self.leading.load(Ordering::Acquire) }
     }
 
     /// Whether nothing changed since `stamp` that a route with it could have missed.
     #[inline]
     pub fn is_current(&self, stamp: Stamp) -> bool {
         self.generations[usize::from(stamp.class)].load(Ordering::Acquire) == stamp.generation
+            && self.leading.load(Ordering::Acquire) == stamp.leading
     }
 
     /// Holds the tree still to ask it.
@@ -104,7 +110,7 @@ impl Interest {
 
     fn raise(&self, pattern: &SubjectPattern) {
         match first_token(pattern.as_str().as_bytes()) {
-            b"*" | b">" => self.generations.iter().for_each(|g| _ = g.fetch_add(1, Ordering::Release)),
+            b"*" | b">" => _ = self.leading.fetch_add(1, Ordering::Release),
             token => _ = self.generations[usize::from(self.class(token))].fetch_add(1, Ordering::Release),
         }
     }

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use bytes::Bytes;
+use kernel::limits::{CHUNK_BYTES, FIRST_CHUNK_BYTES};
 use kernel::{Put, Spare};
 
 use super::budget::Budget;
@@ -30,6 +31,8 @@ use super::sync::{Mutex, MutexGuard};
 pub enum Flush {
     /// Nothing waits any more, or somebody else is flushing.
     Done,
+    /// Nothing waits any more, and nothing will: the outbox is sealed. The owner, who wants to close, must be told.
+    Last,
     /// The world took no more: the owner must flush again when it does.
     Blocked,
     /// The outbox is closed.
@@ -103,6 +106,12 @@ struct Inner {
     bytes_out: u64,
 }
 
+impl Inner {
+    fn held_bytes(&self) -> usize {
+        self.chunks.iter().map(Chunk::cost).sum::<usize>() + self.tail.capacity()
+    }
+}
+
 /// See the module. Bytes that wait are limited; above the limit nothing more is taken.
 #[derive(Debug)]
 pub struct Outbox {
@@ -169,6 +178,15 @@ impl Outbox {
         self.inner().waiting
     }
 
+    /// Memory that it holds, as the budget counts it; 0 once it is sealed, because then it only shrinks.
+    pub fn held_bytes(&self) -> usize {
+        let inner = self.inner();
+        match inner.sealed {
+            true => 0,
+            false => inner.held_bytes(),
+        }
+    }
+
     /// Messages and bytes put so far.
     pub fn totals(&self) -> (u64, u64) {
         let inner = self.inner();
@@ -213,9 +231,9 @@ impl Outbox {
         }
     }
 
-    /// Whether it is closed.
-    pub fn is_closed(&self) -> bool {
-        self.inner().state == State::Closed
+    /// Whether it takes no more.
+    pub fn is_sealed(&self) -> bool {
+        self.inner().sealed
     }
 
     /// Whether nothing waits and nobody writes.
@@ -267,7 +285,7 @@ impl Outbox {
                 }
                 Ok(()) if inner.waiting == 0 => {
                     inner.state = State::Idle;
-                    return Flush::Done;
+                    return if inner.sealed { Flush::Last } else { Flush::Done };
                 }
                 Ok(()) => {}
             }
@@ -300,8 +318,7 @@ impl Outbox {
     }
 
     fn end(&self, inner: &mut Inner) {
-        let held: usize = inner.chunks.iter().map(Chunk::cost).sum::<usize>() + inner.tail.capacity();
-        self.budget.sub(held);
+        self.budget.sub(inner.held_bytes());
         inner.state = State::Closed;
         inner.sealed = true;
         inner.chunks = VecDeque::new();
@@ -337,25 +354,25 @@ impl Slot<'_> {
 
     /// Appends a line, then a payload that others share, then its end. False: there is no room left, and nothing
     /// was written.
-    pub fn append_shared(
-        &mut self,
-        head_bytes: usize,
-        spare: &mut Spare,
-        head: impl FnOnce(&mut Vec<u8>),
-        body: Bytes,
-        end: &[u8],
-    ) -> bool {
-        if self.inner.waiting + head_bytes + body.len() + end.len() > self.outbox.limit_bytes {
+    pub fn append_shared(&mut self, head: Vec<u8>, body: Bytes, end: &'static [u8]) -> bool {
+        let (inner, budget) = (&mut *self.inner, &self.outbox.budget);
+        let bytes = head.len() + body.len() + end.len();
+        if inner.waiting + bytes > self.outbox.limit_bytes {
             return false;
         }
-        self.append(head_bytes, spare, head);
-        let inner = &mut *self.inner;
+        // Pieces end where messages end, so that a cut finds the place.
         let tail = mem::take(&mut inner.tail);
-        inner.chunks.push_back(Chunk::own(tail, false));
-        self.outbox.budget.add(body.len());
-        inner.waiting += body.len();
-        inner.chunks.push_back(Chunk { bytes: Content::Shared(body), ends: false });
-        self.append(end.len(), spare, |out| out.extend_from_slice(end));
+        if tail.capacity() > 0 {
+            inner.chunks.push_back(Chunk::own(tail, true));
+        }
+        let end = Chunk { bytes: Content::Shared(Bytes::from_static(end)), ends: true };
+        for chunk in [Chunk::own(head, false), Chunk { bytes: Content::Shared(body), ends: false }, end] {
+            if !chunk.as_slice().is_empty() {
+                budget.add(chunk.cost());
+                inner.chunks.push_back(chunk);
+            }
+        }
+        inner.waiting += bytes;
         true
     }
 
@@ -364,6 +381,12 @@ impl Slot<'_> {
     pub fn done(mut self, bytes: usize) -> Put {
         self.inner.messages_out += 1;
         self.inner.bytes_out += bytes as u64;
+        self.spoken()
+    }
+
+    /// The last bytes of all were put; nothing comes behind them.
+    pub fn last(mut self) -> Put {
+        self.inner.sealed = true;
         self.spoken()
     }
 
@@ -385,7 +408,10 @@ impl Slot<'_> {
 impl Outbox {
     /// Puts the full tail behind the others and starts a new one with room for `bytes`.
     fn next_tail(&self, inner: &mut Inner, bytes: usize, spare: &mut Spare) {
-        let fresh = spare.take(bytes);
+        // A client for whom little waits costs little, however many there are.
+        let or_new =
+            if inner.chunks.is_empty() && inner.tail.is_empty() { FIRST_CHUNK_BYTES } else { CHUNK_BYTES };
+        let fresh = spare.take(bytes, or_new);
         self.budget.add(fresh.capacity());
         let full = mem::replace(&mut inner.tail, fresh);
         match full.is_empty() {

@@ -19,6 +19,8 @@ const SLOTS_MAX: usize = 1024;
 const SLOTS_MIN: usize = 16;
 /// A route to more listeners than this is not remembered: asking the tree is cheap against serving them.
 const LISTENERS_MAX: usize = 1024;
+/// A subject longer than this is not remembered, so that what one publisher remembers is bounded in bytes too.
+const SUBJECT_BYTES_REMEMBERED_MAX: usize = 256;
 /// Most listeners that all routes of one cache remember together.
 const LISTENERS_TOTAL_MAX: usize = 8192;
 
@@ -29,6 +31,8 @@ pub type Members = Box<[Arc<dyn Listener>]>;
 pub struct Route {
     subject: Box<[u8]>,
     stamp: Stamp,
+    /// More hear it than is worth remembering: the tree is asked each time.
+    is_wide: bool,
     /// Whether this publisher may publish here.
     pub allowed: bool,
     /// Every one of these hears it.
@@ -93,6 +97,9 @@ impl RouteCache {
     /// Looks `subject` up.
     #[inline]
     pub fn find(&mut self, subject: &[u8], interest: &Interest) -> Found<'_> {
+        if subject.len() > SUBJECT_BYTES_REMEMBERED_MAX {
+            return Found::Unknown;
+        }
         if self.slots.is_empty() {
             self.slots.resize_with(SLOTS_MIN, Slot::default);
         }
@@ -104,6 +111,9 @@ impl RouteCache {
             && *route.subject == *subject
         {
             if interest.is_current(route.stamp) {
+                if route.is_wide {
+                    return Found::Unknown;
+                }
                 // Borrowed anew, because the compiler does not see that the other ways out do not use it.
                 return self.slots[at].route.as_deref().map_or(Found::Unknown, Found::Route);
             }
@@ -116,26 +126,46 @@ impl RouteCache {
         Found::Unknown
     }
 
-    /// Asks the tree and remembers the answer. `None`: too many listeners to remember.
+    /// Asks the tree and remembers the answer. `None`: too many hear it, which is what is remembered.
     pub fn remember(&mut self, subject: &[u8], allowed: bool, interest: &Interest) -> Option<&Route> {
-        let stamp = interest.stamp(subject);
-        let mut route =
-            Route { subject: subject.into(), stamp, allowed, all: Box::new([]), groups: Box::new([]) };
+        let mut route = Route {
+            subject: subject.into(),
+            stamp: interest.stamp(subject),
+            is_wide: false,
+            allowed,
+            all: Box::new([]),
+            groups: Box::new([]),
+        };
         if allowed {
-            let reading = interest.read();
-            let keep = |e: &&Entry| !self.leaves_out(&*e.listener, subject);
-            let (mut all, mut groups) = (Vec::new(), Groups::default());
-            reading.matches(subject, &mut |hit| match hit {
-                Hit::All(entries) => all.extend(entries.iter().filter(keep).map(|e| e.listener.clone())),
-                Hit::Group(name, members) => groups.add(name, members),
-            });
+            self.fill(&mut route, interest);
+        }
+        let route = self.place(route);
+        (!route.is_wide).then_some(route)
+    }
+
+    /// Asks the tree who hears the route's subject.
+    fn fill(&self, route: &mut Route, interest: &Interest) {
+        let reading = interest.read();
+        let subject = &*route.subject;
+        let keep = |e: &&Entry| !self.leaves_out(&*e.listener, subject);
+        let (mut all, mut groups, mut count) = (Vec::new(), Groups::default(), 0);
+        reading.matches(subject, &mut |hit| match hit {
+            Hit::All(entries) => {
+                count += entries.len();
+                if count <= LISTENERS_MAX {
+                    all.extend(entries.iter().filter(keep).map(|e| e.listener.clone()));
+                }
+            }
+            Hit::Group(name, members) => {
+                count += members.len();
+                groups.add(name, members);
+            }
+        });
+        route.is_wide = count > LISTENERS_MAX;
+        if !route.is_wide {
             let members = |g: &Group<'_>| g.members().filter(keep).map(|e| e.listener.clone()).collect();
             (route.all, route.groups) = (all.into(), groups.iter().map(members).collect());
         }
-        if route.size() > LISTENERS_MAX {
-            return None;
-        }
-        Some(self.place(route))
     }
 
     fn place(&mut self, route: Route) -> &Route {
@@ -281,6 +311,10 @@ mod tests {
             interest.subscribe(&pattern("wide"), None, Arc::new(Ear::new(n)));
         }
         assert!(cache.remember(b"wide", true, &interest).is_none());
+        assert!(matches!(cache.find(b"wide", &interest), Found::Unknown), "and that is remembered");
+        let long = [b'x'; 300];
+        assert!(matches!(cache.find(&long, &interest), Found::Unknown));
+        assert!(matches!(cache.find(&long, &interest), Found::Unknown));
     }
 
     #[test]

@@ -63,8 +63,8 @@ impl Client {
     /// it before it reads anything that this client publishes later; to be sure for others, [`Client::flush`].
     ///
     /// # Errors
-    /// [`Error::Subject`]: no pattern, or no name for a queue group. [`Error::Closed`]. What the server does not allow
-    /// ends the subscription: [`Subscription::error`].
+    /// [`Error::Subject`]: no pattern, or no name for a queue group. [`Error::Closed`]. What the server refuses ends
+    /// the subscription: [`Subscription::error`], at the latest when a [`Client::flush`] behind it returns.
     pub fn subscribe(&self, pattern: &str, queue: Option<&str>) -> Result<Subscription, Error> {
         for text in [Some(pattern), queue].into_iter().flatten() {
             SubjectPattern::parse(text.as_bytes()).map_err(|_| Error::Subject(text.into()))?;

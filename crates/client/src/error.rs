@@ -38,8 +38,9 @@ pub enum Error {
         /// What rustls said.
         reason: String,
     },
-    /// The address says `tls://`, but the server speaks no TLS.
-    #[error("{server} offers no TLS, and its address asks for it")]
+    /// The address says `tls://`, or [`crate::Options`] name an authority, a certificate or a configuration for TLS,
+    /// but the server speaks no TLS. Nothing was sent, no credentials either.
+    #[error("{server} offers no TLS, and its address or the client's TLS options ask for it")]
     TlsUnavailable {
         /// The server that was tried.
         server: String,

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use kernel::Message;
 use wire::nats::{Decoder, Info, Op, Step, encode};
 
-use crate::refusal::{Denied, denied, refused};
+use crate::refusal::{Denied, denied, is_of_subscription, refused};
 use crate::state::State;
 use crate::{Error, Event};
 
@@ -103,7 +103,8 @@ fn on_info(json: &[u8], state: &mut State, events: &mut Vec<Event>) -> Result<()
 /// Tells everybody, and ends what was denied.
 fn on_error(text: &[u8], state: &mut State, events: &mut Vec<Event>) {
     let error = refused(text);
-    match denied(&String::from_utf8_lossy(text)) {
+    let text = String::from_utf8_lossy(text);
+    match denied(&text) {
         Some(Denied::Publish(subject)) => state.requests.fail(Some(subject.as_bytes()), &error),
         Some(Denied::Subscribe { pattern, .. }) if pattern == state.requests.pattern() => {
             state.inbox_denied(&error);
@@ -113,7 +114,8 @@ fn on_error(text: &[u8], state: &mut State, events: &mut Vec<Event>) {
             let denied = state.slots.extract_if(|_, s| *s.pattern == *pattern && same(s.queue.as_deref()));
             denied.for_each(|(_, slot)| slot.end(error.clone()));
         }
-        // Whatever else is refused ends the connection next.
+        None if is_of_subscription(&text) && state.subscription_refused(&error) => {}
+        // Whatever else is refused may end the connection next; the next PONG shows that it did not.
         None => state.refusal = Some(error.clone()),
     }
     events.push(Event::Refused(error));

@@ -93,3 +93,62 @@ fn what_only_clients_say_is_a_broken_connection() {
         assert!(feed(&[bytes], &mut state).is_err());
     }
 }
+
+fn subscribe(state: &mut State, pattern: &str) -> (u64, std::sync::Arc<crate::gauge::Gauge>, Queue) {
+    let (slot, queue) = Slot::new(pattern, None, 10, usize::MAX);
+    let gauge = slot.gauge.clone();
+    (state.subscribe(slot).unwrap(), gauge, queue)
+}
+
+#[test]
+fn a_refused_subscription_ends_and_its_neighbours_do_not() {
+    for (text, code) in
+        [("Invalid Subject", Code::SubjectInvalid), ("maximum subscriptions exceeded", Code::LimitExceeded)]
+    {
+        let (mut state, _first) = state();
+        let (second, gauge, mut queue) = subscribe(&mut state, "b");
+        let (third, _, _queue) = subscribe(&mut state, "c");
+        assert_eq!(state.pending, b"SUB b 3\r\nPING\r\nSUB c 4\r\nPING\r\n");
+        let said = format!("PONG\r\n-ERR '{text}'\r\nPONG\r\nPONG\r\n");
+        feed(&[said.as_bytes()], &mut state).unwrap();
+        assert_eq!(gauge.ended().map(Error::code), Some(code));
+        assert!(matches!(queue.try_recv(), Err(tokio::sync::mpsc::error::TryRecvError::Disconnected)));
+        assert!(!state.slots.contains_key(&second) && state.slots.contains_key(&third));
+        assert!(state.slots.contains_key(&2) && state.refusal.is_none());
+    }
+}
+
+#[test]
+fn a_refusal_outside_of_any_subscription_ends_none() {
+    let (mut state, _queue) = state();
+    state.ping(crate::state::Pong::Alive);
+    feed(&[b"PONG\r\n-ERR 'Invalid Subject'\r\n"], &mut state).unwrap();
+    assert!(state.slots.contains_key(&2));
+    let confirmed = b"PONG\r\n-ERR 'maximum subscriptions exceeded'\r\n";
+    feed(&[confirmed], &mut state).unwrap();
+    assert!(state.slots.contains_key(&2) && state.refusal.is_some());
+}
+
+#[test]
+fn a_refused_inbox_ends_the_requests_and_the_next_one_tries_again() {
+    let (mut state, _queue) = state();
+    let mut request = state.requests.open(b"q");
+    state.open_inbox();
+    feed(&[b"PONG\r\n-ERR 'maximum subscriptions exceeded'\r\nPONG\r\n"], &mut state).unwrap();
+    assert_eq!(request.answer.try_recv().unwrap().unwrap_err().code(), Code::LimitExceeded);
+    state.pending.clear();
+    state.open_inbox();
+    assert_eq!(state.pending, b"SUB _INBOX.x.* 1\r\nPING\r\n");
+}
+
+#[test]
+fn a_refusal_that_the_connection_outlived_is_no_reason() {
+    for text in ["Invalid Publish Subject", "Permissions Violation", "Invalid Subject"] {
+        let (mut state, _queue) = state();
+        let said = format!("PONG\r\n-ERR '{text}'\r\n");
+        feed(&[said.as_bytes()], &mut state).unwrap();
+        assert!(state.refusal.is_some(), "{text}: the connection may break next");
+        feed(&[b"PONG\r\n"], &mut state).unwrap();
+        assert!(state.refusal.is_none(), "{text}");
+    }
+}

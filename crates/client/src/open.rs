@@ -60,7 +60,9 @@ impl<F: Fn() -> Result<std::sync::Arc<rustls::ClientConfig>, Error>> Attempt<'_,
         let mut opened = Opened { stream, info: Info::default(), read: BytesMut::with_capacity(READ_BYTES) };
         self.hear(&mut opened, |op| matches!(op, Op::Info(_))).await?;
 
-        if !encrypted && (self.server.tls() || opened.info.tls_required) {
+        // Whoever configured TLS means it: what an INFO in the clear leaves out must not switch it off.
+        let wanted = self.server.tls() || self.options.has_tls();
+        if !encrypted && (wanted || opened.info.tls_required) {
             if !opened.info.tls_required && !opened.info.tls_available {
                 return Err(Error::TlsUnavailable { server: self.server.to_string() });
             }

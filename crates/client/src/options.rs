@@ -87,7 +87,8 @@ impl Options {
         Options { tls_first, ..self }
     }
 
-    /// Trust the authorities in this PEM file, and nobody else. Default: those of the operating system.
+    /// Trust the authorities in this PEM file, and nobody else. Default: those of the operating system. It makes TLS a
+    /// must, whatever the address says, and so do [`Options::tls_identity`] and [`Options::tls_config`].
     pub fn tls_ca(self, path: impl Into<PathBuf>) -> Options {
         Options { tls_ca: Some(path.into()), ..self }
     }
@@ -150,7 +151,7 @@ impl Options {
         Options { on_event: Some(Arc::new(hear)), ..self }
     }
 
-    /// Whether files or a configuration for TLS were named.
+    /// Whether files or a configuration for TLS were named: then nothing goes in the clear.
     pub(crate) fn has_tls(&self) -> bool {
         self.tls_first || self.tls_config.is_some() || self.tls_ca.is_some() || self.tls_identity.is_some()
     }

@@ -40,6 +40,11 @@ fn code_of(text: &str) -> Code {
     TEXTS.iter().find(|(start, _)| lower.starts_with(start)).map_or(Code::InternalError, |(_, code)| *code)
 }
 
+/// Whether it refuses a SUB for what it is, and leaves the connection open. It does not say which.
+pub(crate) fn is_of_subscription(text: &str) -> bool {
+    ["invalid subject", "maximum subscriptions exceeded"].contains(&text.trim().to_ascii_lowercase().as_str())
+}
+
 /// What a permission was denied for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Denied<'a> {
@@ -83,6 +88,16 @@ mod tests {
             ("something that nobody knows", Code::InternalError),
         ] {
             assert_eq!(refused(text.as_bytes()).code(), code, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_two_texts_refuse_a_subscription_without_naming_it() {
+        for text in ["Invalid Subject", "maximum subscriptions exceeded", "Maximum Subscriptions Exceeded"] {
+            assert!(is_of_subscription(text), "{text}");
+        }
+        for text in ["Invalid Publish Subject", "maximum connections exceeded", "Slow Consumer", ""] {
+            assert!(!is_of_subscription(text), "{text}");
         }
     }
 

@@ -28,6 +28,8 @@ pub(crate) enum Link {
 pub(crate) enum Pong {
     /// The server is there.
     Alive,
+    /// This subscription was taken or refused, with nothing else that is refused likewise in between.
+    Subscribed(u64),
     /// Everything before it was read.
     Flushed(oneshot::Sender<Result<(), Error>>),
     /// Nothing more comes for these subscriptions.
@@ -48,7 +50,7 @@ pub(crate) struct State {
     pub(crate) draining: bool,
     /// The task ends once everything is written.
     pub(crate) closing: bool,
-    /// The last `-ERR`: the reason, if the connection breaks next.
+    /// The last `-ERR` since the last PONG: the reason, if the connection breaks next.
     pub(crate) refusal: Option<Error>,
     inbox_open: bool,
     next_sid: u64,
@@ -101,6 +103,7 @@ impl State {
         self.next_sid += 1;
         if self.is_up() {
             slot.again(&mut self.pending, sid);
+            self.ping(Pong::Subscribed(sid));
         }
         self.slots.insert(sid, slot);
         Ok(sid)
@@ -144,6 +147,18 @@ impl State {
         }
     }
 
+    /// The server refused a subscription without saying which. A PING goes behind every single SUB and servers answer
+    /// in order, so what is said before such a PING's PONG is about that SUB; false: it is about none.
+    pub(crate) fn subscription_refused(&mut self, why: &Error) -> bool {
+        let Some(Pong::Subscribed(sid)) = self.pongs.front() else { return false };
+        match *sid {
+            INBOX_SID => self.inbox_denied(why),
+            // Whoever dropped it meanwhile need not be told.
+            sid => _ = self.slots.remove(&sid).map(|slot| slot.end(why.clone())),
+        }
+        true
+    }
+
     /// Answers stopped coming: the server does not allow them.
     pub(crate) fn inbox_denied(&mut self, why: &Error) {
         self.inbox_open = false;
@@ -162,10 +177,12 @@ impl State {
     }
 
     pub(crate) fn on_pong(&mut self) {
+        // The connection outlived what the server said before.
+        self.refusal = None;
         match self.pongs.pop_front() {
             Some(Pong::Flushed(waiter)) => _ = waiter.send(Ok(())),
             Some(Pong::Ended(sids)) => self.end(&sids),
-            Some(Pong::Alive) | None => {}
+            Some(Pong::Alive | Pong::Subscribed(_)) | None => {}
         }
     }
 
@@ -193,7 +210,7 @@ impl State {
             match pong {
                 Pong::Flushed(waiter) => _ = waiter.send(Err(why.clone())),
                 Pong::Ended(sids) => self.end(&sids),
-                Pong::Alive => {}
+                Pong::Alive | Pong::Subscribed(_) => {}
             }
         }
     }
@@ -203,13 +220,17 @@ impl State {
         self.link = Link::Up;
         (self.info, self.server, self.refusal) = (info, server, None);
         let waited = std::mem::take(&mut self.pending);
+        let waiting = std::mem::take(&mut self.pongs);
         if self.inbox_open {
             self.subscribe_inbox();
         }
         for (sid, slot) in &self.slots {
             slot.again(&mut self.pending, *sid);
+            self.pending.extend_from_slice(encode::PING);
+            self.pongs.push_back(Pong::Subscribed(*sid));
         }
         self.pending.extend_from_slice(&waited);
+        self.pongs.extend(waiting);
     }
 
     /// Nothing more will ever happen.
@@ -240,6 +261,7 @@ impl State {
     fn subscribe_inbox(&mut self) {
         let pattern = self.requests.pattern();
         encode::subscribe(&mut self.pending, pattern.as_bytes(), None, INBOX_SID);
+        self.ping(Pong::Subscribed(INBOX_SID));
     }
 }
 

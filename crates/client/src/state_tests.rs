@@ -34,9 +34,26 @@ fn subscriptions_come_back_before_what_was_published_while_away() {
     publish(&mut s, "three");
     s.back(Info::default(), "b".parse().unwrap());
     let sent = text(&mut s);
-    assert!(sent.starts_with("SUB _INBOX.x.* 1\r\nSUB "), "{sent}");
-    assert!(sent.contains("SUB a 2\r\n") && sent.contains("SUB b 3\r\n"), "{sent}");
+    assert!(sent.starts_with("SUB _INBOX.x.* 1\r\nPING\r\nSUB "), "{sent}");
+    assert!(sent.contains("SUB a 2\r\nPING\r\n") && sent.contains("SUB b 3\r\nPING\r\n"), "{sent}");
     assert!(sent.ends_with("PUB one 0\r\n\r\nPUB two 0\r\n\r\nPUB three 0\r\n\r\n"), "{sent}");
+}
+
+#[test]
+fn subscriptions_that_come_back_are_answered_before_a_flush_that_waited() {
+    let mut s = state();
+    let (sid, _queue) = subscribe(&mut s, "a");
+    s.lost(b"", 0, &Error::Closed);
+    let (waiter, mut flushed) = oneshot::channel();
+    s.ping(Pong::Flushed(waiter));
+    s.back(Info::default(), "b".parse().unwrap());
+    assert_eq!(text(&mut s), "SUB a 2\r\nPING\r\nPING\r\n");
+    assert!(s.subscription_refused(&Error::NoRandomness) && !s.slots.contains_key(&sid));
+    s.on_pong();
+    assert!(flushed.try_recv().is_err());
+    s.on_pong();
+    assert_eq!(flushed.try_recv().unwrap(), Ok(()));
+    assert!(!s.subscription_refused(&Error::NoRandomness));
 }
 
 #[test]
@@ -60,6 +77,7 @@ fn a_drained_subscription_hears_what_came_before_the_pong() {
     let (sid, mut queue) = subscribe(&mut s, "a");
     s.ping(Pong::Alive);
     s.drain(vec![sid]);
+    s.on_pong();
     s.on_pong();
     s.deliver(sid, Message::default(), &mut Vec::new());
     s.on_pong();

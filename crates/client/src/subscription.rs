@@ -47,7 +47,10 @@ impl Subscription {
         self.gauge.dropped()
     }
 
-    /// Why no more messages will come: a permission that was denied, or a client that ended.
+    /// Why no more messages will come: a subscription that the server refused, or a client that ended.
+    ///
+    /// Servers say `Invalid Subject` and `maximum subscriptions exceeded` without saying of which subscription. The
+    /// client sends a PING behind every one, so such an error ends the one whose PONG is next, and never another.
     pub fn error(&self) -> Option<&Error> {
         self.gauge.ended()
     }

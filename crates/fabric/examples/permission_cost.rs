@@ -23,6 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         subscriptions_max: 10,
         outbox_bytes_max: 1 << 20,
         outboxes_bytes_max: 1 << 20,
+        interest_bytes_max: 1 << 20,
     };
     let hub = Hub::new(accounts, limits, 1);
     let who = hub.accounts.authenticate(Credentials { token: "t", ..Credentials::default() })?;

@@ -55,7 +55,9 @@ impl Clients {
 
     /// Takes a client out; what went through it stays counted.
     pub fn leave(&self, id: ConnectionId) {
-        let Some(client) = self.table().remove(&id) else { return };
+        // Both under the table's lock, so that nobody who adds up sees a client twice or not at all.
+        let mut table = self.table();
+        let Some(client) = table.remove(&id) else { return };
         let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
         *gone = sum(*gone, client.stats());
     }
@@ -99,11 +101,12 @@ impl Clients {
 
     /// What went through all clients, those that are gone included.
     pub fn stats(&self) -> ClientStats {
+        let table = self.table();
         let gone = *self.gone.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: Vec<_> = self.table().values().cloned().collect();
-        let mut stats = all.iter().fold(gone, |total, c| sum(total, c.stats()));
-        stats.pending_bytes = all.iter().map(|c| c.stats().pending_bytes).sum();
-        stats.subscriptions = all.iter().map(|c| c.stats().subscriptions).sum();
+        let all: Vec<_> = table.values().map(|c| c.stats()).collect();
+        let mut stats = all.iter().fold(gone, |total, c| sum(total, *c));
+        stats.pending_bytes = all.iter().map(|c| c.pending_bytes).sum();
+        stats.subscriptions = all.iter().map(|c| c.subscriptions).sum();
         stats
     }
 
@@ -113,10 +116,11 @@ impl Clients {
         all.iter().for_each(|c| c.tick(now));
     }
 
-    /// Cuts the client for which most bytes wait: the node's budget is used up.
+    /// Cuts the client for which the node holds most: its budget is used up.
     pub fn cut_fullest(&self) {
         let all: Vec<_> = self.table().values().cloned().collect();
-        if let Some(fullest) = all.into_iter().max_by_key(|c| c.stats().pending_bytes) {
+        let held = all.into_iter().map(|c| (c.held_bytes(), c)).filter(|c| c.0 > 0);
+        if let Some((_, fullest)) = held.max_by_key(|c| c.0) {
             fullest.cut(Code::SlowConsumer);
         }
     }

@@ -1,6 +1,7 @@
 //! What all sessions of a node share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use auth::Accounts;
 use bus::{Budget, Interest};
@@ -19,6 +20,8 @@ pub struct Limits {
     pub outbox_bytes_max: usize,
     /// Bytes that may wait for all clients together.
     pub outboxes_bytes_max: usize,
+    /// Memory that all subscriptions together may cost, in bytes.
+    pub interest_bytes_max: usize,
 }
 
 /// See the module.
@@ -30,6 +33,8 @@ pub struct Hub {
     /// The limits in force.
     pub limits: Limits,
     budget: Arc<Budget>,
+    interest_memory: Arc<Budget>,
+    is_cutting: AtomicBool,
     interests: Box<[Arc<Interest>]>,
     seed: u64,
 }
@@ -40,12 +45,19 @@ impl Hub {
         let interests = accounts.tenants().iter().map(|_| Arc::new(Interest::new(seed))).collect();
         let clients = Clients::new(seed, limits.connections_max);
         let budget = Arc::new(Budget::new(limits.outboxes_bytes_max));
-        Hub { accounts, clients, limits, budget, interests, seed }
+        let interest_memory = Arc::new(Budget::new(limits.interest_bytes_max));
+        let is_cutting = AtomicBool::new(false);
+        Hub { accounts, clients, limits, budget, interest_memory, is_cutting, interests, seed }
     }
 
     /// What all outboxes may hold together.
     pub fn budget(&self) -> &Arc<Budget> {
         &self.budget
+    }
+
+    /// What all subscriptions may cost together.
+    pub fn interest_memory(&self) -> &Arc<Budget> {
+        &self.interest_memory
     }
 
     /// The interest of a tenant. Tenants come from the accounts, so there is one for each.
@@ -63,10 +75,11 @@ impl Hub {
         self.interests.iter().map(|i| i.len()).sum()
     }
 
-    /// Cuts the fullest client if the node's budget is used up.
+    /// Cuts the fullest client if the node's budget is used up. One thread at a time looks for it.
     pub fn keep_budget(&self) {
-        if self.budget.is_over() {
+        if self.budget.is_over() && !self.is_cutting.swap(true, Ordering::AcqRel) {
             self.clients.cut_fullest();
+            self.is_cutting.store(false, Ordering::Release);
         }
     }
 }

@@ -9,7 +9,7 @@ pub mod session;
 pub mod woken;
 
 /// Where a door lets bytes wait for its clients.
-pub use bus::{Flush, Outbox};
+pub use bus::{Budget, Flush, Outbox, Slot};
 pub use clients::Clients;
 pub use hub::{Hub, Limits};
 pub use session::Session;

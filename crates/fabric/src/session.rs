@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use auth::{Answer, Principal};
-use bus::{Found, Groups, Hit, Interest, Route, RouteCache};
+use bus::{Budget, Entry, Found, Groups, Hit, Interest, Route, RouteCache};
 use kernel::{Code, ConnectionId, Listener, Msg, SubId, SubjectPattern};
 
 use crate::hub::Hub;
@@ -13,6 +13,8 @@ use crate::woken::{Outcome, Woken};
 pub struct Session {
     who: Arc<Principal>,
     interest: Arc<Interest>,
+    /// What the subscriptions of all sessions may cost.
+    memory: Arc<Budget>,
     cache: RouteCache,
     random: u64,
 }
@@ -45,7 +47,8 @@ impl Session {
         let interest = hub.interest(who.tenant);
         // Any odd number will do: it only spreads the choice among members of a queue group.
         let random = hub.seed().wrapping_add(hub.clients.total()) | 1;
-        Session { who, interest, cache: RouteCache::new(hub.seed()), random }
+        let memory = hub.interest_memory().clone();
+        Session { who, interest, memory, cache: RouteCache::new(hub.seed()), random }
     }
 
     /// Who it is.
@@ -77,17 +80,17 @@ impl Session {
             return deliver(route, m, &mut self.random, woken);
         }
         match allowed {
-            true => self.deliver_by_tree(m, false, woken),
+            true => self.deliver_by_tree(m, woken),
             false => Err(Code::PermissionDenied),
         }
     }
 
-    /// Delivers without a route, straight from the tree. `to_self`: whatever the connection said about hearing itself.
-    fn deliver_by_tree(&mut self, m: &Msg<'_>, to_self: bool, woken: &mut Woken) -> Result<usize, Code> {
+    /// Delivers without a route, straight from the tree.
+    fn deliver_by_tree(&mut self, m: &Msg<'_>, woken: &mut Woken) -> Result<usize, Code> {
         let (mut tally, mut groups) = (Tally::default(), Groups::default());
         let reading = self.interest.read();
         let cache = &self.cache;
-        let skip = |l: &Arc<dyn Listener>| !to_self && cache.leaves_out(&**l, m.subject);
+        let skip = |l: &Arc<dyn Listener>| cache.leaves_out(&**l, m.subject);
         reading.matches(m.subject, &mut |hit| match hit {
             Hit::All(entries) => {
                 for entry in entries.iter().filter(|e| !skip(&e.listener)) {
@@ -105,31 +108,56 @@ impl Session {
         tally.result()
     }
 
-    /// Delivers what the node itself says to a client, such as "nobody listens": no permission is asked.
-    pub fn tell(&mut self, m: &Msg<'_>, woken: &mut Woken) -> Result<usize, Code> {
-        self.deliver_by_tree(m, true, woken)
+    /// Tells `connection` itself what the node has to say on a subject that it chose, such as "nobody listens" to its
+    /// reply subject. Nobody else hears it, so no permission to publish is asked; what it may not hear, it does not.
+    pub fn tell(&mut self, connection: ConnectionId, m: &Msg<'_>, woken: &mut Woken) {
+        let reading = self.interest.read();
+        reading.matches(m.subject, &mut |hit| {
+            let (Hit::All(entries) | Hit::Group(_, entries)) = hit;
+            let own = |e: &&Entry| e.listener.connection() == Some(connection) && e.listener.hears(m.subject);
+            for entry in entries.iter().filter(own) {
+                woken.put(&entry.listener, m);
+            }
+        });
     }
 
-    /// Lets `listener` hear `pattern`, which [`Session::may_subscribe`] admitted; if only partly, the listener must say
-    /// what it may not hear ([`Listener::hears`]).
-    pub fn subscribe(
+    /// Lets a listener hear `pattern`; `listener` makes it. When some subjects of the pattern are denied, it is given
+    /// who must be asked for each ([`Listener::hears`]). Errors with [`Code::PermissionDenied`], and with
+    /// [`Code::LimitExceeded`] when the node remembers as many subscriptions as it may.
+    pub fn subscribe<L: Listener + 'static>(
         &mut self,
         pattern: &SubjectPattern,
         queue: Option<&[u8]>,
-        listener: Arc<dyn Listener>,
-    ) -> SubId {
-        self.interest.subscribe(pattern, queue, listener)
-    }
-
-    /// Whether `pattern` may be subscribed to.
-    pub fn may_subscribe(&self, pattern: &SubjectPattern) -> Answer {
-        self.who.permissions.may_subscribe(pattern)
+        listener: impl FnOnce(Option<Arc<Principal>>) -> Arc<L>,
+    ) -> Result<(SubId, Arc<L>), Code> {
+        let judge = match self.who.permissions.may_subscribe(pattern) {
+            Answer::Yes => None,
+            Answer::Partly => Some(self.who.clone()),
+            Answer::No => return Err(Code::PermissionDenied),
+        };
+        let cost = cost(pattern, queue);
+        if self.memory.used_bytes() + cost > self.memory.limit_bytes() {
+            return Err(Code::LimitExceeded);
+        }
+        self.memory.add(cost);
+        let listener = listener(judge);
+        Ok((self.interest.subscribe(pattern, queue, listener.clone()), listener))
     }
 
     /// Ends a subscription, named as it was made.
     pub fn unsubscribe(&mut self, pattern: &SubjectPattern, queue: Option<&[u8]>, id: SubId) {
-        self.interest.unsubscribe(pattern, queue, id);
+        if self.interest.unsubscribe(pattern, queue, id) {
+            self.memory.sub(cost(pattern, queue));
+        }
     }
+}
+
+/// What a subscription costs at most in memory, in bytes: a branch of the tree for each token, measured, and itself.
+fn cost(pattern: &SubjectPattern, queue: Option<&[u8]>) -> usize {
+    const TOKEN_BYTES: usize = 320;
+    const SELF_BYTES: usize = 512;
+    let text = pattern.as_str().len() + queue.map_or(0, <[u8]>::len);
+    SELF_BYTES + TOKEN_BYTES * pattern.tokens().count() + 2 * text
 }
 
 /// Delivers along a route.

@@ -13,6 +13,7 @@ pub struct Woken {
     first: Vec<Arc<dyn Listener>>,
     high: Vec<Arc<dyn Listener>>,
     put_bytes: usize,
+    work: usize,
 }
 
 /// What came of putting one message to one listener.
@@ -30,8 +31,12 @@ impl Woken {
     /// The same for all listeners together, at least and at most.
     const HEAVY_BYTES: (usize, usize) = (512 * 1024, 8 * 1024 * 1024);
 
+    /// Puts (or what costs as much) of one turn after which others must have theirs, however little was read.
+    const WORK_MAX: usize = 32 * 1024;
+
     #[inline]
     pub(crate) fn put(&mut self, listener: &Arc<dyn Listener>, m: &Msg<'_>) -> Outcome {
+        self.work += 1;
         match listener.put(m, &mut self.spare) {
             Put::Queued => {}
             Put::First => self.first.push(listener.clone()),
@@ -40,13 +45,23 @@ impl Woken {
             Put::Full if listener.full() == Full::Refuse => return Outcome::Refused,
             Put::Full => return Outcome::Lost,
         }
-        self.put_bytes += m.payload.len();
+        self.put_bytes += m.subject.len() + m.size() + 16;
         Outcome::Taken
     }
 
-    /// A door spoke to its own client by itself and owes the flush.
-    pub fn owe(&mut self, listener: Arc<dyn Listener>) {
-        self.first.push(listener);
+    /// A door did something that costs as much as `puts` puts.
+    pub fn worked(&mut self, puts: usize) {
+        self.work += puts;
+    }
+
+    /// Whether the turn has done so much that others must have theirs.
+    pub fn is_exhausted(&self) -> bool {
+        self.work >= Self::WORK_MAX
+    }
+
+    /// A turn begins.
+    pub fn begin(&mut self) {
+        self.work = 0;
     }
 
     /// Waiting for a few of the slowest is as good as waiting for all of them.

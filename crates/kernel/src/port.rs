@@ -59,11 +59,11 @@ impl Spare {
     /// Most buffers kept: 4 MiB a thread.
     const KEPT_MAX: usize = 128;
 
-    /// An empty buffer with room for at least `bytes`.
-    pub fn take(&mut self, bytes: usize) -> Vec<u8> {
+    /// An empty buffer with room for at least `bytes`: one that was kept, else a new one of at least `or_new` bytes.
+    pub fn take(&mut self, bytes: usize, or_new: usize) -> Vec<u8> {
         match self.0.pop() {
             Some(buffer) if bytes <= buffer.capacity() => buffer,
-            _ => Vec::with_capacity(bytes.max(CHUNK_BYTES)),
+            _ => Vec::with_capacity(bytes.max(or_new)),
         }
     }
 
@@ -84,6 +84,8 @@ pub trait Client: Send + Sync {
     fn info(&self) -> ClientInfo;
     /// What went through it so far.
     fn stats(&self) -> ClientStats;
+    /// Memory that waits for it, as the node's budget counts it, in bytes; 0 once it is being closed.
+    fn held_bytes(&self) -> usize;
     /// Told and closed, for the reason that `why` names.
     fn cut(&self, why: Code);
     /// Told, in the protocol's own way, that the node is about to stop.

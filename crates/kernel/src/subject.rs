@@ -68,11 +68,6 @@ impl SubjectPattern {
         self.0.as_bytes().split(|b| *b == b'.')
     }
 
-    /// Whether no token is a wildcard.
-    pub fn is_literal(&self) -> bool {
-        self.tokens().all(|t| t != b"*" && t != b">")
-    }
-
     /// Whether this pattern hears `subject`, taken token by token as it is.
     pub fn matches(&self, subject: &[u8]) -> bool {
         let mut theirs = subject.split(|b| *b == b'.');

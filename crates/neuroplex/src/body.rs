@@ -9,8 +9,33 @@ use crate::failure::Failure;
 /// Largest body that is read from stdin, in bytes: no server takes more.
 const STDIN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+// No doc comment: clap would take it for what the command does.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// The content; `-` reads stdin; nothing: empty
+    #[arg(value_name = "BODY|-", allow_hyphen_values = true)]
+    body: Option<String>,
+
+    /// A header; may be given more than once
+    #[arg(short = 'H', long = "header", value_name = "NAME:VALUE")]
+    headers: Vec<HeaderArg>,
+}
+
+/// What is sent, ready for a message.
+pub(crate) struct Content {
+    pub(crate) headers: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Args {
+    /// Reads everything, stdin too where it is asked for.
+    pub(crate) async fn content(&self) -> Result<Content, Failure> {
+        Ok(Content { headers: block(&self.headers)?, payload: read(self.body.as_deref()).await? })
+    }
+}
+
 /// The text as it is, or all of stdin for `-`.
-pub(crate) async fn read(body: Option<&str>) -> Result<Vec<u8>, Failure> {
+async fn read(body: Option<&str>) -> Result<Vec<u8>, Failure> {
     let Some("-") = body else { return Ok(body.unwrap_or_default().as_bytes().to_vec()) };
     let mut bytes = Vec::new();
     let read = tokio::io::stdin().take(STDIN_BYTES_MAX + 1).read_to_end(&mut bytes).await;
@@ -26,7 +51,7 @@ pub(crate) async fn read(body: Option<&str>) -> Result<Vec<u8>, Failure> {
 
 /// `Name: value`, as `-H` takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct HeaderArg {
+struct HeaderArg {
     name: String,
     value: String,
 }
@@ -43,7 +68,7 @@ impl std::str::FromStr for HeaderArg {
 }
 
 /// The block of all of them; empty without any.
-pub(crate) fn block(headers: &[HeaderArg]) -> Result<Vec<u8>, Failure> {
+fn block(headers: &[HeaderArg]) -> Result<Vec<u8>, Failure> {
     headers::block(headers.iter().map(|h| (h.name.as_str(), h.value.as_str())))
         .map_err(|code| Failure::new(code, "the headers are malformed. A header is NAME:VALUE."))
 }

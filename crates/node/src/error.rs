@@ -21,4 +21,9 @@ impl Error {
         }
         Error { code, sentence }
     }
+
+    /// The configuration makes no sense.
+    pub(crate) fn config(sentence: impl Into<String>) -> Error {
+        Error::new(Code::ConfigInvalid, sentence)
+    }
 }

@@ -5,7 +5,9 @@
 mod clock;
 pub mod config;
 mod data;
+mod doors;
 mod error;
+mod layers;
 mod machine;
 mod node;
 pub mod telemetry;

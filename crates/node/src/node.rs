@@ -1,7 +1,7 @@
 //! A running node: what starts in which order, and how it stops.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 use auth::Accounts;
 use fabric::{Hub, Limits};
 use gateway::http::{HttpDoor, Identity};
-use gateway::nats::Door;
+use gateway::nats::{self, Door};
 use kernel::{Code, NodeId};
-use net::tls;
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
@@ -20,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::data::Data;
+use crate::doors::Doors;
 use crate::error::Error;
 use crate::machine;
 
@@ -72,27 +72,20 @@ impl Node {
         let files = machine::raise_file_limit();
         let accounts =
             Accounts::new(&config.auth).map_err(|e| Error::new(Code::ConfigInvalid, e.to_string()))?;
-        let nats_listener = bind("nats", &config.nats.listen).await?;
-        let http_listener = bind("http", &config.http.listen).await?;
-        if let Some((_, address)) = &nats_listener {
-            let safe = config.nats.has_tls() && accounts.are_required();
-            check_exposure("nats", *address, safe, &config.security.allow_plaintext)?;
-        }
-        if let Some((_, address)) = &http_listener {
-            check_exposure("http", *address, false, &config.security.allow_plaintext)?;
-        }
-        let tls = tls_acceptor(config)?;
+        let Doors { nats, http, tls } = Doors::of(config, &accounts)?;
+        let nats_listener = nats.map(|address| bind("nats", address)).transpose()?;
+        let http_listener = http.map(|address| bind("http", address)).transpose()?;
         let data = Data::open(&config.data, config.node_id()?.as_ref())?;
         let outboxes_bytes_max = match config.outboxes_bytes_max {
             0 => (machine::memory_bytes() / 4) as usize,
             bytes => bytes,
         };
         let limits = Limits {
-            // Some files are the node's own.
-            connections_max: config.nats.connections_max.min(files.saturating_sub(64) as usize),
+            connections_max: config.nats.connections_max.min(files_for_clients(files)),
             subscriptions_max: config.nats.subscriptions_max,
             outbox_bytes_max: config.nats.outbox_bytes_max,
             outboxes_bytes_max,
+            interest_bytes_max: (machine::memory_bytes() / 4) as usize,
         };
         let hub = Arc::new(Hub::new(accounts, limits, machine::random()));
         let mut node = Node {
@@ -125,7 +118,7 @@ impl Node {
             let name = id.clone();
             let door =
                 Door::new(self.hub.clone(), config.nats.clone(), server_id.clone(), name, tls, address);
-            door.tick(clock.now().wall_ms);
+            door.tick(clock.now());
             if !machine::is_single_processor() {
                 self.tasks.push(tokio::spawn(door.clone().keep_warm()));
             }
@@ -147,9 +140,8 @@ impl Node {
             let door = HttpDoor::new(self.hub.clone(), identity, &config.http, address);
             self.http = Some(door.clone());
             self.tasks.push(tokio::spawn(async move {
-                if let Err(error) = door.serve(listener).await {
-                    tracing::error!(%error, "the HTTP door is closed");
-                }
+                let error = door.serve(listener).await;
+                tracing::error!(%error, "the HTTP door no longer accepts");
             }));
         }
         self.tasks.push(tokio::spawn(tick(clock, self.hub.clone(), self.nats.clone(), self.http.clone())));
@@ -204,6 +196,14 @@ impl Node {
     }
 }
 
+/// How many clients may be connected when so many files may be open: the others are for the HTTP door, for handshakes
+/// and farewells, and for the node itself.
+fn files_for_clients(files: u64) -> usize {
+    let others = 64 + gateway::http::CONNECTIONS_MAX + nats::HANDSHAKES_MAX + nats::FAREWELLS_MAX;
+    let files = usize::try_from(files).unwrap_or(usize::MAX);
+    files - others.min(files / 2)
+}
+
 /// Lets time pass for everything that counts it.
 async fn tick(clock: Clock, hub: Arc<Hub>, nats: Option<Arc<Door>>, http: Option<Arc<HttpDoor>>) {
     let mut every = tokio::time::interval(Duration::from_millis(500));
@@ -212,7 +212,7 @@ async fn tick(clock: Clock, hub: Arc<Hub>, nats: Option<Arc<Door>>, http: Option
         every.tick().await;
         let now = clock.now();
         if let Some(nats) = &nats {
-            nats.tick(now.wall_ms);
+            nats.tick(now);
         }
         if let Some(http) = &http {
             http.tick(now.wall_ms);
@@ -222,17 +222,8 @@ async fn tick(clock: Clock, hub: Arc<Hub>, nats: Option<Arc<Door>>, http: Option
     }
 }
 
-/// Listens on an address; `off`: not at all.
-async fn bind(door: &str, listen: &str) -> Result<Option<(TcpListener, SocketAddr)>, Error> {
-    if listen == "off" {
-        return Ok(None);
-    }
-    let wrong = || {
-        let sentence =
-            format!("{door}.listen {listen:?} is no address; give one such as 127.0.0.1:4222, or off");
-        Error::new(Code::ConfigInvalid, sentence)
-    };
-    let address = listen.to_socket_addrs().map_err(|_| wrong())?.next().ok_or_else(wrong)?;
+/// Listens on an address.
+fn bind(door: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
     let open = || -> io::Result<(TcpListener, SocketAddr)> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(true)?;
@@ -243,7 +234,7 @@ async fn bind(door: &str, listen: &str) -> Result<Option<(TcpListener, SocketAdd
         Ok((listener, address))
     };
     match open() {
-        Ok(opened) => Ok(Some(opened)),
+        Ok(opened) => Ok(opened),
         Err(e) if e.kind() == io::ErrorKind::AddrInUse => Err(Error::new(
             Code::AddressInUse,
             format!(
@@ -255,35 +246,4 @@ async fn bind(door: &str, listen: &str) -> Result<Option<(TcpListener, SocketAdd
             format!("cannot listen on {address}: {e}; give another address: --{door} ADDR"),
         )),
     }
-}
-
-/// Refuses a door that other machines reach and that is not protected.
-fn check_exposure(door: &str, address: SocketAddr, safe: bool, allowed: &[String]) -> Result<(), Error> {
-    let loopback = match address.ip() {
-        IpAddr::V4(ip) => ip.is_loopback(),
-        IpAddr::V6(ip) => ip.is_loopback(),
-    };
-    if loopback || safe || allowed.iter().any(|d| d == door) {
-        return Ok(());
-    }
-    let protect = match door {
-        "nats" => "give it nats.tls_cert_file, nats.tls_key_file and auth.users, or ",
-        _ => "",
-    };
-    let sentence = format!(
-        "the {door} door would be open to other machines on {address}: {protect}listen on 127.0.0.1, or open it on \
-         purpose with NEUROPLEX_SECURITY_ALLOW_PLAINTEXT={door}"
-    );
-    Err(Error::new(Code::TlsRequired, sentence))
-}
-
-fn tls_acceptor(config: &Config) -> Result<Option<TlsAcceptor>, Error> {
-    let nats = &config.nats;
-    if !nats.has_tls() {
-        return Ok(None);
-    }
-    let identity = tls::Identity { certificate: &nats.tls_cert_file, key: &nats.tls_key_file };
-    let authority = (!nats.tls_ca_file.as_os_str().is_empty()).then_some(nats.tls_ca_file.as_path());
-    let server = tls::server(identity, authority).map_err(|e| Error::new(e.code(), e.to_string()))?;
-    Ok(Some(TlsAcceptor::from(server)))
 }

@@ -1,28 +1,76 @@
 //! Logs: readable lines or JSON, on standard error. Standard output belongs to what a command answers.
+//!
+//! A thread of its own writes them. Lines that it cannot write in time are lost: strangers can cause lines, and whoever
+//! should read them may have stopped, so nothing else ever waits for them.
 
 use std::io::IsTerminal;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::{LogFormat, LogOptions};
 use crate::error::Error;
 
+/// Lines that may wait to be written; further ones are lost.
+const LINES_MAX: usize = 4096;
+
+/// How long the end waits for lines that are not written yet. Below the 100 ms after which `tracing-appender` complains
+/// on standard output.
+const FAREWELL: Duration = Duration::from_millis(80);
+
+/// Logs are written as long as this is kept; its end writes what waits, if somebody reads it.
+#[must_use = "without it nothing is logged"]
+#[derive(Debug)]
+pub struct Log(Option<WorkerGuard>);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        let guard = self.0.take();
+        let (done, ended) = channel();
+        // Apart, because it may take more than a second when nobody reads.
+        let apart = thread::Builder::new().spawn(move || {
+            drop(guard);
+            _ = done.send(());
+        });
+        if apart.is_ok() {
+            _ = ended.recv_timeout(FAREWELL);
+        }
+    }
+}
+
 /// Starts logging. Errors with a sentence when the level makes no sense.
-pub fn start(options: &LogOptions) -> Result<(), Error> {
-    let filter = EnvFilter::try_new(&options.level).map_err(|e| {
-        let sentence = format!(
-            "log.level {:?} makes no sense ({e}); give error, warn, info, debug or trace",
-            options.level
-        );
-        Error::new(kernel::Code::ConfigInvalid, sentence)
-    })?;
+pub fn start(options: &LogOptions) -> Result<Log, Error> {
+    let filter = filter(options)?;
+    let queue = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_MAX).thread_name("log");
+    let (writer, guard) = queue.finish(std::io::stderr());
     // That nobody reads the log is no reason to fail: complaining about it would panic.
     let builder = tracing_subscriber::fmt().log_internal_errors(false);
-    let builder = builder.with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = builder.with_env_filter(filter).with_writer(writer);
     // A second start in one process keeps the first one's settings.
     let _ = match options.format {
         LogFormat::Pretty => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
-    Ok(())
+    Ok(Log(Some(guard)))
+}
+
+/// What is logged. Errors with a sentence when the level makes no sense.
+pub(crate) fn filter(options: &LogOptions) -> Result<EnvFilter, Error> {
+    let level = &options.level;
+    let wrong = |why: &str| {
+        Error::config(format!(
+            "log.level {level:?} makes no sense ({why}); give error, warn, info, debug or trace, also by module: \
+             info,gateway=debug"
+        ))
+    };
+    // A word by itself could also be a module, of which everything is logged and of others nothing.
+    let mut words = level.split(',').map(str::trim).filter(|part| !part.contains(['=', '[', ']']));
+    if let Some(word) = words.find(|word| word.parse::<LevelFilter>().is_err()) {
+        return Err(wrong(&format!("{word:?} is no level")));
+    }
+    EnvFilter::try_new(level).map_err(|e| wrong(&e.to_string()))
 }

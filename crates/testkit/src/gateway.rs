@@ -86,19 +86,21 @@ pub fn hub() -> Arc<Hub> {
         subscriptions_max: 100,
         outbox_bytes_max: 1 << 20,
         outboxes_bytes_max: 256 << 20,
+        interest_bytes_max: 16 << 20,
     };
     Arc::new(Hub::new(accounts, limits, 7))
 }
 
 /// Runs the whole suite against doors made by `open`, a fresh one for each promise.
 pub fn suite<D: Door>(open: impl Fn(Arc<Hub>) -> D) {
-    let promises: [(&str, Promise); 10] = [
+    let promises: [(&str, Promise); 11] = [
         ("a message reaches everybody who listens", reaches),
         ("wildcards hear what they say", wildcards),
         ("a queue group shares its messages", shares),
         ("a request is answered", request),
         ("what ends is heard no more", unsubscribe),
         ("what is not permitted is refused", denied),
+        ("what the node answers is heard by who asked alone", answers),
         ("tenants do not hear each other", tenants),
         ("an oversize message is refused and harms nobody", oversize),
         ("a full node turns the next one away", overloaded),
@@ -254,6 +256,18 @@ fn denied(door: &dyn Door, _: &Hub) {
     }
     trusted.publish(&message("open.news", b"news")).unwrap();
     expect(&mut *limited, b"news");
+}
+
+fn answers(door: &dyn Door, _: &Hub) {
+    let (mut limited, mut admin) = (agent(door, Who::Limited), agent(door, Who::Trusted));
+    admin.subscribe("closed.admin", None).unwrap();
+    admin.subscribe("$SYS.>", None).unwrap();
+    for reply in ["closed.admin", "$SYS.x"] {
+        let ask = Message { reply: reply.into(), ..message("open.nobody", b"question") };
+        let refused = limited.publish(&ask).err();
+        assert!(matches!(refused, None | Some(Code::NoResponders)), "{refused:?}");
+    }
+    expect_nothing_before(door, &mut *admin);
 }
 
 fn tenants(door: &dyn Door, _: &Hub) {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// How long one of them waits for an answer that must come.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a stalled reader does not read.
-const STALL: Duration = Duration::from_secs(2);
+const STALL: Duration = Duration::from_secs(3);
 /// Subscriptions of one storm.
 const STORM: u64 = 20_000;
 const NAP: Duration = Duration::from_millis(20);

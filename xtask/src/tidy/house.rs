@@ -48,6 +48,14 @@ impl House {
             .map(|(path, text)| (path.as_str(), text.as_str()))
     }
 
+    /// Every Markdown file, in the order of their paths.
+    pub(crate) fn markdown(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.texts
+            .iter()
+            .filter(|(path, _)| path.ends_with(".md"))
+            .map(|(path, text)| (path.as_str(), text.as_str()))
+    }
+
     /// The `Cargo.toml` of every crate under `crates/`, with the crate's folder name.
     pub(crate) fn manifests(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         self.texts.iter().filter_map(|(path, text)| {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use client::{Client, Code, Error};
+use client::{Client, Code, Credentials, Error};
 
 use crate::script::{INFO, Script, soon};
 
@@ -47,6 +47,26 @@ async fn nothing_that_came_in_the_clear_is_taken_for_encrypted() {
     let e = told(&format!("{tls}PONG\r\n"), false).await;
     assert!(matches!(e, Error::Tls { .. }), "{e}");
     assert!(e.to_string().contains("in the clear"), "{e}");
+}
+
+#[tokio::test]
+async fn a_client_with_tls_options_tells_nothing_to_a_server_that_offers_none() {
+    let script = Script::listen().await;
+    let (options, _events) = script.options();
+    let provider = net::tls::provider();
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.unwrap().with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+    let secret = Credentials::Password { user: "ann".into(), password: "secret".into() };
+    let options = options.tls_config(config.into()).credentials(secret);
+    let connecting = tokio::spawn(Client::connect(options));
+    let mut peer = script.accept().await;
+    // What a man in the middle leaves of an INFO that requires TLS.
+    peer.say(INFO).await;
+    assert_eq!(peer.until_it_closes().await, "");
+    let e = soon(connecting).await.unwrap().unwrap_err();
+    assert!(matches!(e, Error::TlsUnavailable { .. }), "{e}");
+    assert_eq!(e.code(), Code::TlsRequired);
+    assert!(e.to_string().contains("offers no TLS"), "{e}");
 }
 
 #[tokio::test]

@@ -31,8 +31,8 @@ async fn everything_comes_back_in_order_and_only_once() {
     peer.say("PONG\r\n").await;
     let said = peer.until("PUB x 10\r\nwhile away\r\n").await;
     let mut lines: Vec<&str> = said.lines().collect();
-    lines[..3].sort_unstable();
-    assert_eq!(lines, ["SUB a 2", "SUB b q 3", "UNSUB 3 4", "PUB x 10", "while away"]);
+    lines[..5].sort_unstable();
+    assert_eq!(lines, ["PING", "PING", "SUB a 2", "SUB b q 3", "UNSUB 3 4", "PUB x 10", "while away"]);
 }
 
 #[tokio::test]
@@ -71,6 +71,46 @@ async fn what_the_server_said_last_is_the_reason() {
         unreachable!()
     };
     assert_eq!(why.code(), Code::SlowConsumer);
+}
+
+#[tokio::test]
+async fn what_the_server_said_long_ago_is_not_the_reason() {
+    let script = Script::listen().await;
+    let (options, mut events) = script.options();
+    let (client, mut peer) = tokio::join!(Client::connect(options), script.welcome());
+    let client = client.unwrap();
+    peer.say("-ERR 'Invalid Publish Subject'\r\n").await;
+    until(&mut events, |e| matches!(e, Event::Refused(_))).await;
+    let answer = async {
+        peer.until("PING\r\n").await;
+        peer.say("PONG\r\n").await;
+    };
+    assert_eq!(soon(async { tokio::join!(client.flush(), answer) }).await.0, Ok(()));
+    drop(peer);
+    let lost = until(&mut events, |e| matches!(e, Event::Disconnected(_))).await;
+    assert!(matches!(&lost, Event::Disconnected(Error::Disconnected(_))), "{lost:?}");
+}
+
+#[tokio::test]
+async fn a_reader_of_a_refused_subscription_does_not_wait_for_ever() {
+    for (text, code) in
+        [("Invalid Subject", Code::SubjectInvalid), ("maximum subscriptions exceeded", Code::LimitExceeded)]
+    {
+        let script = Script::listen().await;
+        let (options, _events) = script.options();
+        let (client, mut peer) = tokio::join!(Client::connect(options), script.welcome());
+        let client = client.unwrap();
+        let mut good = client.subscribe("a", None).unwrap();
+        let mut refused = client.subscribe("b", None).unwrap();
+        let mut last = client.subscribe("c", None).unwrap();
+        peer.until("SUB a 2\r\nPING\r\nSUB b 3\r\nPING\r\nSUB c 4\r\nPING\r\n").await;
+        peer.say(&format!("PONG\r\n-ERR '{text}'\r\nPONG\r\nPONG\r\n")).await;
+        peer.say("MSG a 2 0\r\n\r\nMSG c 4 0\r\n\r\n").await;
+        assert_eq!(soon(refused.next()).await, None);
+        assert_eq!(refused.error().map(Error::code), Some(code));
+        assert!(soon(good.next()).await.is_some() && soon(last.next()).await.is_some());
+        assert!(good.error().is_none() && last.error().is_none() && client.is_connected());
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod monitor;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -16,9 +17,19 @@ use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use fabric::Hub;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
+use crate::is_passing;
 use crate::options::HttpOptions;
+
+/// Most connections at once.
+pub const CONNECTIONS_MAX: usize = 256;
+/// Time that a client has to say what it wants, and that a silent one is kept.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the door tells of the node.
 #[derive(Clone, Debug)]
@@ -67,9 +78,31 @@ impl HttpDoor {
         self.wall_ms.store(wall_ms, Relaxed);
     }
 
-    /// Serves until the task is dropped.
-    pub async fn serve(self: Arc<HttpDoor>, listener: TcpListener) -> std::io::Result<()> {
-        axum::serve(listener, self.router()).await
+    /// Serves until the task is dropped. Only a broken listener ends it.
+    pub async fn serve(self: Arc<HttpDoor>, listener: TcpListener) -> std::io::Error {
+        let service = TowerToHyperService::new(self.router());
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        loop {
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(e) if is_passing(&e) => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+                Err(e) => return e,
+            };
+            // Beyond the limit a connection is closed; whoever asks again later finds room.
+            let Ok(place) = places.clone().try_acquire_owned() else { continue };
+            let served = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADER_TIMEOUT)
+                .serve_connection(TokioIo::new(stream), service.clone());
+            tokio::spawn(async move {
+                let _place = place;
+                // How a client leaves is its own affair.
+                let _ = served.await;
+            });
+        }
     }
 
     fn router(self: Arc<HttpDoor>) -> Router {

@@ -223,8 +223,9 @@ mod tests {
     #[test]
     fn the_system_tells_memory_and_processor_time() {
         assert!(resident_bytes() > 100_000);
-        let busy = std::time::Instant::now();
-        while busy.elapsed().as_millis() < 50 {}
-        assert!(cpu_seconds() > 0.0);
+        // The system counts in hundredths of a second: this ends once it has counted one.
+        while cpu_seconds() == 0.0 {
+            std::hint::spin_loop();
+        }
     }
 }

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ use kernel::limits::PUBLISHER_PAUSE_MS_MAX;
 use kernel::{Client, Listener, Spare};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 
@@ -32,7 +34,7 @@ const WRITES_MAX: usize = 4;
 /// The buffer that all connections of a thread read into, in bytes.
 const READ_BYTES: usize = 256 * 1024;
 /// From this size on an unfinished message gathers in a buffer of its own, in bytes.
-const LARGE_BYTES: usize = 64 * 1024;
+const LARGE_BYTES: usize = 8 * 1024;
 /// How long a closed connection waits for the client to read its last line, in milliseconds.
 const LINGER_MS: u64 = 1000;
 
@@ -64,9 +66,10 @@ impl Transport {
     fn poll_shutdown(&mut self, cx: &mut Context<'_>, peer: &Peer) -> Poll<()> {
         match self {
             Transport::Plain(_) => {
-                if let Some(writer) = &peer.writer {
+                if let Some(writer) = peer.writer() {
                     // The client sees the end of the stream after the last line; that it is gone already is no harm.
-                    let _ = socket2::SockRef::from(writer.as_ref()).shutdown(std::net::Shutdown::Write);
+                    let stream: &TcpStream = (*writer).as_ref();
+                    let _ = socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write);
                 }
                 Poll::Ready(())
             }
@@ -93,23 +96,38 @@ pub(super) struct Connection {
     /// The beginning of an operation whose rest has not come, and how many bytes it needs.
     partial: Vec<u8>,
     need: usize,
+    /// `partial` holds whole operations that had to wait for the next turn.
+    is_behind: bool,
     state: State,
+    /// Held by a connection that was refused, until it is told.
+    _farewell: Option<OwnedSemaphorePermit>,
 }
 
 impl Connection {
-    /// Enters the client at the node; `greet`: with an `INFO`. `None`: there is no room, and it was told.
+    /// Enters the client at the node; `greet`: with an `INFO`. `None`: there is no room, and too many wait to be told.
     pub(super) fn open(peer: Arc<Peer>, transport: Transport, greet: bool) -> Option<Connection> {
-        let room = peer.door.hub.clients.enter(peer.clone());
-        TURN.with_borrow_mut(|turn| {
-            if greet && peer.say(&peer.door.info_line(&peer), &mut turn.woken.spare) {
-                peer.flush(&mut turn.woken.spare);
-            }
-        });
-        if let Err(why) = room {
+        let mut farewell = None;
+        if let Err(why) = peer.door.hub.clients.enter(peer.clone()) {
+            farewell = Some(peer.door.farewells.clone().try_acquire_owned().ok()?);
             peer.cut(why);
+        } else if greet {
+            TURN.with_borrow_mut(|turn| {
+                if peer.say(&peer.door.info_line(&peer), &mut turn.woken.spare) {
+                    peer.flush(&mut turn.woken.spare);
+                }
+            });
         }
         let protocol = Protocol::new(peer.clone());
-        Some(Connection { peer, transport, protocol, partial: Vec::new(), need: 0, state: State::Open })
+        Some(Connection {
+            peer,
+            transport,
+            protocol,
+            partial: Vec::new(),
+            need: 0,
+            is_behind: false,
+            state: State::Open,
+            _farewell: farewell,
+        })
     }
 
     fn run_errands(&mut self, cx: &mut Context<'_>) {
@@ -142,19 +160,32 @@ impl Connection {
         self.peer.outbox.seal();
         self.protocol.drop_all();
         self.partial = Vec::new();
+        self.count_partial();
         if !matches!(self.state, State::Closing(_) | State::Lingering(_)) {
             self.state = State::Closing(sleep(LINGER_MS));
         }
     }
 
-    /// Writes what others left for the owner. Ready: nothing is left, or nothing can be written any more.
+    /// Writes what others left for the owner. Ready: nothing is left for it, or nothing can be written any more.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let peer = &self.peer;
-        TURN.with_borrow_mut(|turn| match (&mut self.transport, &peer.writer) {
-            (Transport::Plain(_), Some(writer)) => poll_write_plain(peer, writer, &mut turn.woken.spare, cx),
-            (Transport::Plain(_), None) => Poll::Ready(()),
-            (Transport::Tls(stream), _) => poll_write_tls(peer, stream, &mut turn.woken.spare, cx),
+        TURN.with_borrow_mut(|turn| match &mut self.transport {
+            Transport::Plain(_) => poll_write_plain(peer, &mut turn.woken.spare, cx),
+            Transport::Tls(stream) => poll_write_tls(peer, stream, &mut turn.woken.spare, cx),
         })
+    }
+
+    /// Writes until nothing waits, whoever owes it. Ready: that is so.
+    fn poll_write_all(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.poll_write(cx));
+        if !self.peer.outbox.is_idle() {
+            // A publisher owes it, and may be slow to; if it is at it now, it sends us on an errand when it is done.
+            TURN.with_borrow_mut(|turn| self.peer.flush(&mut turn.woken.spare));
+        }
+        match self.peer.outbox.is_idle() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
     }
 
     /// Reads and carries out a few buffers of operations. Ready: the client is gone.
@@ -163,6 +194,7 @@ impl Connection {
             let flow = TURN.with_borrow_mut(|turn| self.poll_turn(cx, turn));
             match ready!(flow) {
                 Ok(Flow::On) => {}
+                Ok(Flow::Later) => break,
                 Ok(Flow::Close) => {
                     self.close();
                     return Poll::Pending;
@@ -179,19 +211,34 @@ impl Connection {
 
     /// One read and what it brings, and the writes that this causes.
     fn poll_turn(&mut self, cx: &mut Context<'_>, turn: &mut Turn) -> Poll<io::Result<Flow>> {
-        let flow = match self.need > LARGE_BYTES {
-            true => ready!(self.poll_large(cx, turn)),
-            false => ready!(self.poll_small(cx, turn)),
+        turn.woken.begin();
+        let flow = if self.is_behind {
+            Ok(self.catch_up(turn))
+        } else if self.need > LARGE_BYTES {
+            ready!(self.poll_large(cx, turn))
+        } else {
+            ready!(self.poll_small(cx, turn))
         };
+        self.count_partial();
         self.protocol.end_turn(&mut turn.woken);
         turn.woken.flush();
         let high = turn.woken.take_high();
-        if !high.is_empty() && matches!(flow, Ok(Flow::On)) {
+        if !high.is_empty() && matches!(flow, Ok(Flow::On | Flow::Later)) {
             self.state = State::Paused(high, sleep(PUBLISHER_PAUSE_MS_MAX));
         }
         self.peer.door.hub.keep_budget();
         self.peer.door.warm.note();
         Poll::Ready(flow)
+    }
+
+    /// Goes on with what an earlier turn has read.
+    fn catch_up(&mut self, turn: &mut Turn) -> Flow {
+        let mut bytes = std::mem::take(&mut self.partial);
+        let (used, flow) = self.protocol.carry_out(&bytes, None, &mut turn.woken);
+        bytes.drain(..used);
+        self.partial = bytes;
+        self.remember(flow);
+        flow
     }
 
     /// Reads into the thread's buffer, behind what is there of an unfinished operation.
@@ -208,47 +255,53 @@ impl Connection {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
         let (used, flow) = self.protocol.carry_out(&turn.buffer[..filled], None, &mut turn.woken);
-        self.keep(&turn.buffer[used..filled]);
+        self.partial.clear();
+        self.partial.extend_from_slice(&turn.buffer[used..filled]);
+        self.remember(flow);
         Poll::Ready(Ok(flow))
     }
 
-    /// Reads the rest of a large message where it will stay.
+    /// Reads the rest of a large message behind its beginning, which grows with what comes, not with what was
+    /// announced.
     fn poll_large(&mut self, cx: &mut Context<'_>, turn: &mut Turn) -> Poll<io::Result<Flow>> {
-        let kept = self.partial.len();
-        // Grows with what comes, not with what was announced.
-        let room = (self.need - kept).min(kept.max(8 * 1024));
-        self.partial.resize(kept + room, 0);
-        let mut buffer = ReadBuf::new(&mut self.partial);
-        buffer.set_filled(kept);
-        let result = self.transport.poll_read(cx, &mut buffer);
-        let filled = buffer.filled().len();
-        self.partial.truncate(filled);
-        if let Err(e) = ready!(result) {
+        let missing = self.need - self.partial.len();
+        let mut buffer = ReadBuf::new(&mut turn.buffer[..missing.min(READ_BYTES)]);
+        if let Err(e) = ready!(self.transport.poll_read(cx, &mut buffer)) {
             return Poll::Ready(Err(e));
         }
-        if filled == kept {
+        if buffer.filled().is_empty() {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
-        if filled < self.need {
+        self.partial.extend_from_slice(buffer.filled());
+        if self.partial.len() < self.need {
             return Poll::Ready(Ok(Flow::On));
         }
         let whole = Bytes::from(std::mem::take(&mut self.partial));
         let (used, flow) = self.protocol.carry_out(&whole, Some(&whole), &mut turn.woken);
-        self.keep(&whole[used..]);
+        self.partial.extend_from_slice(&whole[used..]);
+        self.remember(flow);
         Poll::Ready(Ok(flow))
     }
 
-    /// Remembers the beginning of an operation whose rest has not come.
-    fn keep(&mut self, rest: &[u8]) {
+    /// Notes what `partial` is, after operations were carried out.
+    fn remember(&mut self, flow: Flow) {
+        self.is_behind = flow == Flow::Later && !self.partial.is_empty();
         self.need = self.protocol.need();
-        if rest.is_empty() {
-            // Also gives the memory back: an idle connection owns no buffer.
+        if self.partial.is_empty() {
+            // An idle connection owns no buffer.
             self.partial = Vec::new();
             self.need = 0;
-            return;
         }
-        self.partial.clear();
-        self.partial.extend_from_slice(rest);
+    }
+
+    /// Counts `partial` on the node's budget.
+    fn count_partial(&self) {
+        let (peer, held) = (&self.peer, self.partial.capacity());
+        let before = peer.partial_bytes.swap(held, Relaxed);
+        if before != held {
+            peer.door.hub.budget().add(held);
+            peer.door.hub.budget().sub(before);
+        }
     }
 
     /// Throws away what a client still sends that was told to go. Ready: it is gone.
@@ -283,9 +336,10 @@ impl Future for Connection {
         let this = &mut *self;
         this.run_errands(cx);
         loop {
-            let written = this.poll_write(cx);
             match &mut this.state {
                 State::Open => {
+                    // What cannot be written now is no reason not to read.
+                    let _ = this.poll_write(cx);
                     if this.poll_read(cx).is_ready() {
                         return Poll::Ready(());
                     }
@@ -294,16 +348,20 @@ impl Future for Connection {
                     }
                 }
                 State::Paused(high, timer) => {
-                    if Self::poll_pause(high, cx).is_pending() && timer.as_mut().poll(cx).is_pending() {
+                    let drained = Self::poll_pause(high, cx);
+                    let is_over = timer.as_mut().poll(cx).is_ready();
+                    let _ = this.poll_write(cx);
+                    if drained.is_pending() && !is_over {
                         return Poll::Pending;
                     }
                     this.state = State::Open;
                 }
                 State::Closing(timer) => {
-                    if written.is_pending() && timer.as_mut().poll(cx).is_pending() {
+                    let is_over = timer.as_mut().poll(cx).is_ready();
+                    if this.poll_write_all(cx).is_pending() && !is_over {
                         return Poll::Pending;
                     }
-                    if written.is_pending() || this.transport.poll_shutdown(cx, &this.peer).is_pending() {
+                    if is_over || this.transport.poll_shutdown(cx, &this.peer).is_pending() {
                         return Poll::Ready(());
                     }
                     this.state = State::Lingering(sleep(LINGER_MS));
@@ -322,26 +380,25 @@ impl Future for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.protocol.drop_all();
-        self.peer.outbox.close();
+        self.partial = Vec::new();
+        self.count_partial();
+        self.peer.close();
         self.peer.door.hub.clients.leave(self.peer.id);
     }
 }
 
-fn poll_write_plain(
-    peer: &Peer,
-    writer: &OwnedWriteHalf,
-    spare: &mut Spare,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
+fn poll_write_plain(peer: &Peer, spare: &mut Spare, cx: &mut Context<'_>) -> Poll<()> {
     if !peer.outbox.is_blocked() {
         return Poll::Ready(());
     }
+    let Some(writer) = peer.writer() else { return Poll::Ready(()) };
+    let stream: &TcpStream = (*writer).as_ref();
     // A flush that blocks clears the socket's readiness, so that asking for it again leaves a waker behind.
     for _ in 0..WRITES_MAX {
-        if ready!(writer.as_ref().poll_write_ready(cx)).is_err() {
+        if ready!(stream.poll_write_ready(cx)).is_err() {
             peer.outbox.close();
         }
-        let Flush::Blocked = peer.outbox.flush(spare, |slices| try_write(writer, slices)) else {
+        let Flush::Blocked = peer.outbox.flush(spare, |slices| try_write(&writer, slices)) else {
             return Poll::Ready(());
         };
     }

@@ -8,7 +8,7 @@ use auth::Principal;
 use kernel::{Client, Code, ConnectionId, Full, Listener, Msg, Put, Spare};
 use wire::nats::encode;
 
-use super::peer::{Peer, errand};
+use super::peer::Peer;
 
 /// See the module.
 pub(super) struct Delivery {
@@ -63,13 +63,9 @@ impl Listener for Delivery {
             None => slot.append(head_bytes + m.size() + 2, spare, |out| encode::deliver(out, m, &self.sid)),
             Some(whole) => {
                 let body = whole.slice(whole.len() - m.size()..);
-                slot.append_shared(
-                    head_bytes,
-                    spare,
-                    |out| encode::deliver_head(out, m, &self.sid),
-                    body,
-                    b"\r\n",
-                )
+                let mut head = Vec::with_capacity(head_bytes);
+                encode::deliver_head(&mut head, m, &self.sid);
+                slot.append_shared(head, body, encode::CRLF)
             }
         };
         if !taken {
@@ -80,7 +76,7 @@ impl Listener for Delivery {
         self.delivered.store(delivered, Relaxed);
         let put = slot.done(m.size());
         if delivered == max {
-            self.peer.ask(errand::EXPIRED);
+            self.peer.expire(&self.sid);
         }
         put
     }

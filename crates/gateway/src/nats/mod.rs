@@ -18,11 +18,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use fabric::Hub;
+use kernel::Now;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use wire::nats::{Decoder, Info, encode};
 
+use crate::is_passing;
 use crate::options::NatsOptions;
 use connection::Connection;
 use peer::Peer;
@@ -30,6 +33,11 @@ use warm::Warm;
 
 /// The release of nats-server whose client protocol this door speaks; clients decide by it what they may use.
 pub const PROTOCOL_RELEASE: &str = "2.10.0";
+
+/// Most TLS handshakes at once.
+pub const HANDSHAKES_MAX: usize = 256;
+/// Most refused connections that are told why.
+pub const FAREWELLS_MAX: usize = 64;
 
 /// What all connections of the door share.
 pub struct Door {
@@ -40,8 +48,13 @@ pub struct Door {
     tls: Option<TlsAcceptor>,
     lame: AtomicBool,
     warm: Warm,
-    /// The wall clock in milliseconds, as of the last tick.
+    /// Handshakes that are under way; those beyond are turned away.
+    handshakes: Arc<Semaphore>,
+    /// Connections that were refused and are being told; those beyond are closed at once.
+    farewells: Arc<Semaphore>,
+    /// The clocks in milliseconds, as of the last tick.
     wall_ms: AtomicU64,
+    mono_ms: AtomicU64,
 }
 
 impl Door {
@@ -73,13 +86,25 @@ impl Door {
             control_line_bytes_max: options.control_line_bytes_max,
             payload_bytes_max: options.payload_bytes_max,
         };
-        let (lame, warm, wall_ms) = (AtomicBool::new(false), Warm::default(), AtomicU64::new(0));
-        Arc::new(Door { hub, options, info, decoder, tls, lame, warm, wall_ms })
+        Arc::new(Door {
+            hub,
+            options,
+            info,
+            decoder,
+            tls,
+            lame: AtomicBool::new(false),
+            warm: Warm::default(),
+            handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
+            farewells: Arc::new(Semaphore::new(FAREWELLS_MAX)),
+            wall_ms: AtomicU64::new(0),
+            mono_ms: AtomicU64::new(0),
+        })
     }
 
     /// Tells the door what time it is, about once a second.
-    pub fn tick(&self, wall_ms: u64) {
-        self.wall_ms.store(wall_ms, Relaxed);
+    pub fn tick(&self, now: Now) {
+        self.wall_ms.store(now.wall_ms, Relaxed);
+        self.mono_ms.store(now.mono_ns / 1_000_000, Relaxed);
     }
 
     /// From now on every `INFO` says that the node is about to stop.
@@ -120,7 +145,9 @@ impl Door {
                 }
             }
             Some(tls) => {
+                let Ok(place) = self.handshakes.clone().try_acquire_owned() else { return };
                 tokio::spawn(async move {
+                    let _place = place;
                     if let Err(e) = Box::pin(self.begin_tls(tls, stream, address)).await {
                         tracing::debug!(%address, error = %e, "TLS handshake failed");
                     }
@@ -137,11 +164,14 @@ impl Door {
     ) -> io::Result<()> {
         let peer = Arc::new(Peer::new(self.clone(), address, None));
         let first = self.options.tls_first;
-        if !first {
-            stream.write_all(&self.info_line(&peer)).await?;
-        }
+        let handshake = async {
+            if !first {
+                stream.write_all(&self.info_line(&peer)).await?;
+            }
+            tls.accept(stream).await
+        };
         let timeout = Duration::from_millis(self.options.auth_timeout_ms);
-        let stream = tokio::time::timeout(timeout, tls.accept(stream)).await??;
+        let stream = tokio::time::timeout(timeout, handshake).await??;
         let transport = connection::Transport::Tls(Box::new(stream));
         if let Some(connection) = Connection::open(peer, transport, first) {
             tokio::spawn(connection);
@@ -161,15 +191,4 @@ impl Door {
         encode::info(&mut line, &info);
         line
     }
-}
-
-/// Errors of `accept` that concern one client, or pass when others leave.
-fn is_passing(e: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    const ENOBUFS: i32 = 105;
-    const ENOMEM: i32 = 12;
-    matches!(e.kind(), ConnectionAborted | ConnectionReset | Interrupted)
-        || matches!(e.raw_os_error(), Some(ENFILE | EMFILE | ENOBUFS | ENOMEM))
 }

@@ -3,12 +3,12 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 
 use atomic_waker::AtomicWaker;
-use fabric::{Flush, Outbox};
+use fabric::{Flush, Outbox, Slot};
 use kernel::{Client, ClientInfo, ClientStats, Code, ConnectionId, Now, Put, Spare, TenantId};
 use tokio::net::tcp::OwnedWriteHalf;
 
@@ -44,17 +44,24 @@ pub(super) struct Peer {
     pub(super) address: SocketAddr,
     pub(super) door: Arc<Door>,
     pub(super) outbox: Outbox,
-    /// Where anybody may write; `None` behind TLS, where only the owner can.
-    pub(super) writer: Option<OwnedWriteHalf>,
+    /// Where anybody may write. `None` behind TLS, where only the owner can, and once the connection is closed: a
+    /// route that still remembers the peer must not keep its socket open.
+    writer: Mutex<Option<Arc<OwnedWriteHalf>>>,
+    pub(super) is_tls: bool,
     pub(super) about: OnceLock<Box<About>>,
     /// Whether the client understands headers.
     pub(super) headers: AtomicBool,
     pub(super) subscriptions: AtomicU32,
     pub(super) in_messages: AtomicU64,
     pub(super) in_bytes: AtomicU64,
-    pub(super) active_wall_ms: AtomicU64,
+    /// Bytes of an operation whose rest has not come.
+    pub(super) partial_bytes: AtomicUsize,
+    /// Subscriptions that have had their last message, by their client's names.
+    expired: Mutex<Vec<Box<[u8]>>>,
+    pub(super) active_mono_ms: AtomicU64,
     pub(super) pings_out: AtomicU32,
     pinged_mono_ms: AtomicU64,
+    connected_mono_ms: u64,
     connected_wall_ms: u64,
     errands: AtomicU8,
     owner: AtomicWaker,
@@ -62,22 +69,26 @@ pub(super) struct Peer {
 
 impl Peer {
     pub(super) fn new(door: Arc<Door>, address: SocketAddr, writer: Option<OwnedWriteHalf>) -> Peer {
-        let now = door.wall_ms.load(Ordering::Relaxed);
+        let mono_ms = door.mono_ms.load(Ordering::Relaxed);
         Peer {
             id: door.hub.clients.next_id(),
             address,
             outbox: Outbox::new(door.options.outbox_bytes_max, door.hub.budget().clone()),
+            connected_wall_ms: door.wall_ms.load(Ordering::Relaxed),
             door,
-            writer,
+            is_tls: writer.is_none(),
+            writer: Mutex::new(writer.map(Arc::new)),
             about: OnceLock::new(),
             headers: AtomicBool::new(false),
             subscriptions: AtomicU32::new(0),
             in_messages: AtomicU64::new(0),
             in_bytes: AtomicU64::new(0),
-            active_wall_ms: AtomicU64::new(now),
+            partial_bytes: AtomicUsize::new(0),
+            expired: Mutex::default(),
+            active_mono_ms: AtomicU64::new(mono_ms),
             pings_out: AtomicU32::new(0),
             pinged_mono_ms: AtomicU64::new(0),
-            connected_wall_ms: now,
+            connected_mono_ms: mono_ms,
             errands: AtomicU8::new(0),
             owner: AtomicWaker::new(),
         }
@@ -97,21 +108,52 @@ impl Peer {
 
     /// Puts something of the protocol that is no message; true: the caller owes a flush.
     pub(super) fn say(&self, bytes: &[u8], spare: &mut Spare) -> bool {
+        self.put(bytes, spare, Slot::spoken)
+    }
+
+    /// The same, and nothing comes behind it.
+    pub(super) fn say_last(&self, bytes: &[u8], spare: &mut Spare) -> bool {
+        self.put(bytes, spare, Slot::last)
+    }
+
+    fn put(&self, bytes: &[u8], spare: &mut Spare, done: fn(Slot<'_>) -> Put) -> bool {
         let Some(mut slot) = self.outbox.slot() else { return false };
         if slot.append(bytes.len(), spare, |out| out.extend_from_slice(bytes)) {
-            return slot.spoken() == Put::First;
+            return done(slot) == Put::First;
         }
         drop(slot);
         self.cut(Code::SlowConsumer);
         false
     }
 
+    /// Where to write in the clear.
+    pub(super) fn writer(&self) -> Option<Arc<OwnedWriteHalf>> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Closes for good: what waits is dropped, and the socket is let go.
+    pub(super) fn close(&self) {
+        self.outbox.close();
+        *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// A subscription has had its last message.
+    pub(super) fn expire(&self, sid: &[u8]) {
+        self.expired.lock().unwrap_or_else(PoisonError::into_inner).push(sid.into());
+        self.ask(errand::EXPIRED);
+    }
+
+    /// The subscriptions that have had their last message since the last time.
+    pub(super) fn take_expired(&self) -> Vec<Box<[u8]>> {
+        std::mem::take(&mut *self.expired.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Writes what waits as far as it goes; what is left is the owner's errand.
     pub(super) fn flush(&self, spare: &mut Spare) {
-        let Some(writer) = &self.writer else { return self.ask(errand::WRITE) };
-        match self.outbox.flush(spare, |slices| try_write(writer, slices)) {
+        let Some(writer) = self.writer() else { return self.ask(errand::WRITE) };
+        match self.outbox.flush(spare, |slices| try_write(&writer, slices)) {
             Flush::Done | Flush::Closed => {}
-            Flush::Blocked => self.ask(errand::WRITE),
+            Flush::Blocked | Flush::Last => self.ask(errand::WRITE),
             Flush::Failed(_) => self.ask(errand::END),
         }
     }
@@ -140,13 +182,16 @@ impl Client for Peer {
             lang: text(|a| &a.lang),
             version: text(|a| &a.version),
             user: text(|a| &a.user),
-            tls: self.writer.is_none(),
+            tls: self.is_tls,
             connected_wall_ms: self.connected_wall_ms,
         }
     }
 
     fn stats(&self) -> ClientStats {
         let (out_messages, out_bytes) = self.outbox.totals();
+        let (wall_ms, mono_ms) = (&self.door.wall_ms, &self.door.mono_ms);
+        let silent_ms =
+            mono_ms.load(Ordering::Relaxed).saturating_sub(self.active_mono_ms.load(Ordering::Relaxed));
         ClientStats {
             in_messages: self.in_messages.load(Ordering::Relaxed),
             in_bytes: self.in_bytes.load(Ordering::Relaxed),
@@ -154,7 +199,7 @@ impl Client for Peer {
             out_bytes,
             pending_bytes: self.outbox.waiting_bytes() as u64,
             subscriptions: self.subscriptions.load(Ordering::Relaxed).into(),
-            active_wall_ms: self.active_wall_ms.load(Ordering::Relaxed),
+            active_wall_ms: wall_ms.load(Ordering::Relaxed).saturating_sub(silent_ms),
         }
     }
 
@@ -176,19 +221,24 @@ impl Client for Peer {
         self.ask(errand::WARN);
     }
 
+    fn held_bytes(&self) -> usize {
+        match self.outbox.held_bytes() {
+            0 if self.outbox.is_sealed() => 0,
+            bytes => bytes + self.partial_bytes.load(Ordering::Relaxed),
+        }
+    }
+
     fn tick(&self, now: Now) {
-        let options = &self.door.options;
+        let (options, mono_ms) = (&self.door.options, now.mono_ns / 1_000_000);
         if self.about.get().is_none() && self.door.hub.accounts.are_required() {
-            if now.wall_ms > self.connected_wall_ms + options.auth_timeout_ms {
+            if mono_ms.saturating_sub(self.connected_mono_ms) > options.auth_timeout_ms {
                 self.cut(Code::AuthFailed);
             }
             return;
         }
-        let (interval_ms, mono_ms) = (options.ping_interval_ms, now.mono_ns / 1_000_000);
-        let active_ms = self.active_wall_ms.load(Ordering::Relaxed);
-        let asked_ms = self.pinged_mono_ms.load(Ordering::Relaxed);
-        let silent = now.wall_ms.saturating_sub(active_ms) >= interval_ms;
-        if !silent || mono_ms.saturating_sub(asked_ms) < interval_ms {
+        let interval_ms = options.ping_interval_ms;
+        let since = |then: &AtomicU64| mono_ms.saturating_sub(then.load(Ordering::Relaxed));
+        if since(&self.active_mono_ms) < interval_ms || since(&self.pinged_mono_ms) < interval_ms {
             return;
         }
         self.pinged_mono_ms.store(mono_ms, Ordering::Relaxed);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use auth::{Answer, Credentials};
+use auth::Credentials;
 use bytes::Bytes;
 use fabric::{Session, Woken};
 use foldhash::fast::RandomState;
@@ -24,6 +24,8 @@ const PROTOCOL_LEVEL_MAX: u8 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flow {
     On,
+    /// The turn has done so much that others must have theirs before it goes on with what it has read.
+    Later,
     Close,
 }
 
@@ -96,6 +98,13 @@ impl Protocol {
                     if woken.is_heavy() {
                         woken.flush();
                     }
+                    if woken.is_exhausted() {
+                        return (used, Flow::Later);
+                    }
+                }
+                // Who has not shown its credentials may only be about to say CONNECT: nothing else is kept for it.
+                Ok(Step::More(_)) if !self.is_admitted() && !rest[0].eq_ignore_ascii_case(&b'C') => {
+                    return (used, self.end(refusal::AUTHORIZATION_VIOLATION, &mut woken.spare));
                 }
                 Ok(Step::More(need)) => {
                     self.need = need;
@@ -127,7 +136,7 @@ impl Protocol {
         let peer = &self.peer;
         peer.in_messages.store(self.in_messages, Relaxed);
         peer.in_bytes.store(self.in_bytes, Relaxed);
-        peer.active_wall_ms.store(peer.door.wall_ms.load(Relaxed), Relaxed);
+        peer.active_mono_ms.store(peer.door.mono_ms.load(Relaxed), Relaxed);
         if std::mem::take(&mut self.owes) {
             peer.flush(&mut woken.spare);
         }
@@ -139,13 +148,12 @@ impl Protocol {
 
     #[inline]
     fn one(&mut self, op: Op<'_>, whole: Option<&Bytes>, woken: &mut Woken) -> Flow {
-        match op {
-            Op::Publish(m) => self.publish(m, whole, woken),
-            other => self.other(other, woken),
+        if let Op::Publish(m) = op {
+            return self.publish(m, whole, woken);
         }
-    }
-
-    fn other(&mut self, op: Op<'_>, woken: &mut Woken) -> Flow {
+        // The others change what everybody shares, or make an answer; they count as several messages.
+        const COST_PUTS: usize = 8;
+        woken.worked(COST_PUTS);
         let spare = &mut woken.spare;
         if !self.is_admitted() && !matches!(op, Op::Connect(_)) {
             return self.end(refusal::AUTHORIZATION_VIOLATION, spare);
@@ -164,12 +172,13 @@ impl Protocol {
             }
             Op::Ok | Op::Info(_) => Flow::On,
             Op::Err(text) => {
-                tracing::info!(client = self.peer.id.0, text = %String::from_utf8_lossy(text), "a client reports an error");
+                tracing::info!(client = self.peer.id.0, text = ?String::from_utf8_lossy(text), "a client reports an error");
                 Flow::Close
             }
-            // A server's operation.
-            Op::Deliver { .. } => self.end(refusal::of_protocol(wire::nats::Error::UnknownOperation), spare),
-            Op::Publish(_) => Flow::On,
+            // A server's operation; what is published was carried out above.
+            Op::Deliver { .. } | Op::Publish(_) => {
+                self.end(refusal::of_protocol(wire::nats::Error::UnknownOperation), spare)
+            }
         }
     }
 
@@ -206,9 +215,7 @@ impl Protocol {
         (self.no_responders, self.level) = (c.no_responders, c.protocol);
         self.peer.headers.store(c.headers, Relaxed);
         let id = self.peer.id;
-        if !c.echo {
-            self.session().hear_own(id, false);
-        }
+        self.session().hear_own(id, c.echo);
         self.confirm(spare)
     }
 
@@ -268,8 +275,8 @@ impl Protocol {
             block.extend_from_slice(part);
         }
         let answer = Msg { subject: m.reply, headers: &block, ..Msg::default() };
-        // Whoever asked may have stopped listening; then there is nobody to tell.
-        let _ = self.session().tell(&answer, woken);
+        let id = self.peer.id;
+        self.session().tell(id, &answer, woken);
     }
 
     fn subscribe(&mut self, pattern: &[u8], queue: &[u8], sid: &[u8], spare: &mut Spare) -> Flow {
@@ -284,17 +291,20 @@ impl Protocol {
             self.object(refusal::SUBSCRIPTIONS_EXCEEDED, spare);
             return Flow::On;
         }
-        let judge = match self.session().may_subscribe(&pattern) {
-            Answer::Yes => None,
-            Answer::Partly => Some(self.session().who().clone()),
-            Answer::No => {
-                self.object(&subscription_denied(&pattern, queue), spare);
+        let queue = (!queue.is_empty()).then(|| Box::<[u8]>::from(queue));
+        let peer = self.peer.clone();
+        let make = |judge| Arc::new(Delivery::new(peer, sid, judge));
+        let (id, delivery) = match self.session().subscribe(&pattern, queue.as_deref(), make) {
+            Ok(made) => made,
+            Err(Code::PermissionDenied) => {
+                self.object(&subscription_denied(&pattern, queue.as_deref()), spare);
+                return Flow::On;
+            }
+            Err(_) => {
+                self.object(refusal::SUBSCRIPTIONS_EXCEEDED, spare);
                 return Flow::On;
             }
         };
-        let delivery = Arc::new(Delivery::new(self.peer.clone(), sid, judge));
-        let queue = (!queue.is_empty()).then(|| Box::<[u8]>::from(queue));
-        let id = self.session().subscribe(&pattern, queue.as_deref(), delivery.clone());
         self.subscriptions.insert(sid.into(), Subscription { pattern, queue, id, delivery });
         self.count_subscriptions();
         self.confirm(spare)
@@ -321,9 +331,12 @@ impl Protocol {
 
     /// Ends the subscriptions that have had their last message.
     pub(super) fn drop_expired(&mut self) {
-        let over: Vec<Box<[u8]>> =
-            self.subscriptions.iter().filter(|s| s.1.delivery.is_over()).map(|s| s.0.clone()).collect();
-        over.iter().for_each(|sid| self.remove(sid));
+        for sid in self.peer.take_expired() {
+            // A client may have made another subscription of that name since.
+            if self.subscriptions.get(&sid).is_some_and(|s| s.delivery.is_over()) {
+                self.remove(&sid);
+            }
+        }
     }
 
     /// Ends every subscription.
@@ -352,17 +365,21 @@ impl Protocol {
 
     /// Says that something was wrong; the connection goes on.
     fn object(&mut self, text: &str, spare: &mut Spare) {
-        let mut line = Vec::with_capacity(text.len() + 10);
-        encode::error(&mut line, text);
-        self.say(&line, spare);
+        self.say(&error_line(text), spare);
     }
 
     /// Says that something was wrong; the connection ends.
     fn end(&mut self, text: &str, spare: &mut Spare) -> Flow {
         tracing::info!(client = self.peer.id.0, address = %self.peer.address, text, "connection closed");
-        self.object(text, spare);
+        self.owes |= self.peer.say_last(&error_line(text), spare);
         Flow::Close
     }
+}
+
+fn error_line(text: &str) -> Vec<u8> {
+    let mut line = Vec::with_capacity(text.len() + 10);
+    encode::error(&mut line, text);
+    line
 }
 
 /// Headers and payload in one counted buffer: a slice of the one they were read into, or a copy.
@@ -373,10 +390,10 @@ fn share(m: &Msg<'_>, whole: Option<&Bytes>) -> Bytes {
     whole.slice(end - m.size()..end)
 }
 
-fn subscription_denied(pattern: &SubjectPattern, queue: &[u8]) -> String {
+fn subscription_denied(pattern: &SubjectPattern, queue: Option<&[u8]>) -> String {
     let queue = match queue {
-        [] => String::new(),
-        name => format!(" using queue \"{}\"", String::from_utf8_lossy(name)),
+        None => String::new(),
+        Some(name) => format!(" using queue \"{}\"", String::from_utf8_lossy(name)),
     };
     format!("Permissions Violation for Subscription to \"{pattern}\"{queue}")
 }

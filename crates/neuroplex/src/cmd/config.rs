@@ -21,7 +21,7 @@ pub(crate) struct Args {
 enum Command {
     /// Print the configuration in force, as TOML; secrets are hidden
     Show(NodeArgs),
-    /// Say whether the configuration makes sense
+    /// Say whether a node would start with it; addresses and certificates are looked at, nothing is opened
     Check(NodeArgs),
 }
 

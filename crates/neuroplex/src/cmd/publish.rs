@@ -3,7 +3,7 @@
 use client::Msg;
 use serde_json::json;
 
-use crate::body::{self, HeaderArg};
+use crate::body;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::link::Link;
@@ -24,13 +24,8 @@ pub(crate) struct Args {
     /// Where it goes, such as events.hello
     subject: String,
 
-    /// Its content; `-` reads stdin; nothing: empty
-    #[arg(value_name = "BODY|-", allow_hyphen_values = true)]
-    body: Option<String>,
-
-    /// A header; may be given more than once
-    #[arg(short = 'H', long = "header", value_name = "NAME:VALUE")]
-    headers: Vec<HeaderArg>,
+    #[command(flatten)]
+    body: body::Args,
 
     /// Where answers go
     #[arg(long, value_name = "SUBJECT")]
@@ -43,13 +38,12 @@ pub(crate) struct Args {
 
 /// Publishes and waits until the server has read it.
 pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
-    let headers = body::block(&args.headers)?;
-    let payload = body::read(args.body.as_deref()).await?;
+    let content = args.body.content().await?;
     let message = Msg {
         subject: args.subject.as_bytes(),
         reply: args.reply.as_deref().unwrap_or_default().as_bytes(),
-        headers: &headers,
-        payload: &payload,
+        headers: &content.headers,
+        payload: &content.payload,
         shared: None,
     };
     let link = Link::once(global, "pub").await?;

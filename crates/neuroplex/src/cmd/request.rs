@@ -5,7 +5,7 @@ use std::time::Duration;
 use client::{Headers, Message, Msg};
 use kernel::Code;
 
-use crate::body::{self, HeaderArg};
+use crate::body;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::link::Link;
@@ -25,13 +25,8 @@ pub(crate) struct Args {
     /// Whom to ask
     subject: String,
 
-    /// The question; `-` reads stdin; nothing: empty
-    #[arg(value_name = "BODY|-", allow_hyphen_values = true)]
-    body: Option<String>,
-
-    /// A header; may be given more than once
-    #[arg(short = 'H', long = "header", value_name = "NAME:VALUE")]
-    headers: Vec<HeaderArg>,
+    #[command(flatten)]
+    body: body::Args,
 
     /// How long to wait for the answer
     #[arg(long, value_name = "MS", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..))]
@@ -41,11 +36,14 @@ pub(crate) struct Args {
 /// Prints the answer's payload as it is, or the whole answer as JSON. An answer that says that the service failed is
 /// a failure with the service's code.
 pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
-    let headers = body::block(&args.headers)?;
-    let payload = body::read(args.body.as_deref()).await?;
+    let content = args.body.content().await?;
     let link = Link::once(global, "request").await?;
-    let question =
-        Msg { subject: args.subject.as_bytes(), headers: &headers, payload: &payload, ..Msg::default() };
+    let question = Msg {
+        subject: args.subject.as_bytes(),
+        headers: &content.headers,
+        payload: &content.payload,
+        ..Msg::default()
+    };
     let answer = link.client.request(question, Duration::from_millis(args.timeout_ms)).await?;
     show(&answer, global.json)?;
     match service::error(Headers::new(&answer.headers)) {

@@ -102,7 +102,7 @@ impl From<node::Error> for Failure {
 /// Runs the node. `started`: when the process began.
 pub(crate) fn run(global: &Global, args: &Args, started: Instant) -> Result<(), Failure> {
     let config = args.node.load()?;
-    node::telemetry::start(&config.log)?;
+    let _log = node::telemetry::start(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime =
         runtime.map_err(|e| Failure::new(Code::InternalError, format!("no threads can be started: {e}")))?;

@@ -181,7 +181,8 @@ fn a_client_that_announces_much_and_sends_little_costs_little() {
         .map(|_| {
             let mut raw = Raw::quiet(&server);
             raw.ping();
-            raw.send("PUB a 1048576\r\nonly this");
+            raw.send("PUB a 1048576\r\n");
+            raw.send([b'x'; 10_000]);
             raw
         })
         .collect();
@@ -212,6 +213,91 @@ fn thousands_that_come_and_go_leave_nothing_behind() {
     server.until("all have left", |s| s.varz("connections") == 2);
     assert_eq!(server.varz("subscriptions"), subscriptions);
     assert_eq!(server.varz("total_connections"), 2002);
+}
+
+#[test]
+fn who_left_is_let_go_although_a_publisher_remembers_it() {
+    let server = Server::start();
+    let files = || std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
+    let mut publisher = Raw::quiet(&server);
+    publisher.ping();
+    let before = files();
+    let mut listeners: Vec<Raw> = (0..200)
+        .map(|_| {
+            let mut raw = Raw::quiet(&server);
+            raw.send("SUB heard 1\r\n");
+            raw.ping();
+            raw
+        })
+        .collect();
+    // Twice and once more, so that the route is remembered and used.
+    publisher.send("PUB heard 1\r\nx\r\n".repeat(3));
+    publisher.ping();
+    for raw in &mut listeners {
+        assert_eq!(raw.line(), "MSG heard 1 1");
+    }
+    drop(listeners);
+    server.until("their sockets are closed", |_| files() <= before + 2);
+}
+
+#[test]
+fn one_who_hears_itself_a_hundred_thousand_times_delays_nobody() {
+    let server = Server::start();
+    let mut bystanders = Bystanders::new(&server);
+    let mut greedy = Raw::quiet(&server);
+    let subscriptions: String = (0..50_000).map(|n| format!("SUB h {n}\r\n")).collect();
+    greedy.send(subscriptions);
+    greedy.ping();
+    greedy.send("PUB h 0\r\n\r\n".repeat(2000));
+    // A hundred million messages to itself, which it does not read; the others' turns come in between.
+    let start = std::time::Instant::now();
+    for _ in 0..20 {
+        bystanders.talk();
+        Raw::quiet(&server).ping();
+    }
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?} for twenty round trips", start.elapsed());
+}
+
+#[test]
+fn who_shows_no_credentials_cannot_make_the_node_remember_anything() {
+    let server = Server::with("[[auth.users]]\ntoken = \"t\"\n", &[]);
+    for start in ["PUB a 1000000\r\n", "PUB a", "S", "\r\n"] {
+        let mut raw = Raw::open(&server);
+        raw.send(start);
+        assert_eq!(raw.rest(), "-ERR 'Authorization Violation'\r\n", "{start:?}");
+    }
+}
+
+#[test]
+fn the_reason_for_a_closed_connection_arrives_although_others_write_to_it() {
+    let server = Server::start();
+    for _ in 0..100 {
+        let mut raw = Raw::quiet(&server);
+        raw.send("SUB busy 1\r\n");
+        raw.ping();
+        let mut publisher = Raw::quiet(&server);
+        publisher.send("PUB busy 100\r\n".to_owned() + &"x".repeat(100) + "\r\n");
+        raw.send("NONSENSE\r\n");
+        publisher.send(("PUB busy 100\r\n".to_owned() + &"x".repeat(100) + "\r\n").repeat(500));
+        let said = raw.rest();
+        assert!(said.ends_with("-ERR 'Unknown Protocol Operation'\r\n"), "{:?}", &said[said.len().saturating_sub(60)..]);
+    }
+}
+
+#[test]
+fn a_reader_of_large_messages_that_stalls_is_told_why_it_is_cut() {
+    let server = Server::with("[nats]\noutbox_bytes_max = 4194304\n", &[]);
+    let mut slow = Raw::quiet(&server);
+    slow.send("SUB flood 1\r\n");
+    slow.ping();
+    let mut publisher = Raw::quiet(&server);
+    let block = format!("PUB flood 20000\r\n{}\r\n", "x".repeat(20_000)).repeat(20);
+    server.until("the slow client is cut", |s| {
+        publisher.send(&block);
+        s.varz("slow_consumers") == 1
+    });
+    let said = slow.rest();
+    assert!(said.ends_with("x\r\n-ERR 'Slow Consumer'\r\n"), "{:?}", &said[said.len().saturating_sub(60)..]);
 }
 
 #[test]

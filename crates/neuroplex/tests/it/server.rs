@@ -47,6 +47,11 @@ impl Server {
         Server { child, ready, folder, _out: out }
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The URL of its NATS door.
     pub(crate) fn nats(&self) -> &str {
         self.ready["nats"].as_str().expect("a NATS door")

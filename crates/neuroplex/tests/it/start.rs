@@ -1,8 +1,12 @@
 //! Starting, stopping, and refusing to start.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+
 use rustix::process::Signal;
 
-use crate::command::neuroplex;
+use crate::command::{neuroplex, signal};
+use crate::lines::{Lines, PATIENCE};
 use crate::server::Server;
 
 /// Runs `neuroplex up` with these arguments, which must fail: exit code and what it said.
@@ -36,6 +40,73 @@ fn a_second_node_on_the_same_port_or_folder_says_so_in_one_sentence() {
     let (code, text) = refused(&["--nats", "127.0.0.1:0", "--data", &server.data().to_string_lossy()]);
     assert_eq!((code, text.lines().count()), (50, 1), "{text}");
     assert!(text.contains("5002 DATA_FOLDER_IN_USE") && text.contains("--data"), "{text}");
+}
+
+#[test]
+fn check_refuses_what_up_refuses() {
+    for args in [
+        &["--nats", "nonsense"][..],
+        &["--nats", "0.0.0.0:0"],
+        &["--node-id", "a b"],
+        &["--profile", "none"],
+        &["--config", "/no/such/file.toml"],
+    ] {
+        let checked = neuroplex(&["config", "check"]).args(args).output().unwrap();
+        let said = String::from_utf8(checked.stderr).unwrap();
+        assert_eq!((checked.status.code().unwrap(), said), refused(args), "{args:?}");
+    }
+}
+
+/// A node whose log nobody reads: its stderr is a pipe that stays full, or one that is closed at the other end.
+fn unread(closed: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.toml");
+    std::fs::write(&file, "[[auth.users]]\ntoken = \"right\"\n").unwrap();
+    let mut command = neuroplex(&["up", "--nats", "127.0.0.1:0", "--http", "off", "--json", "--config"]);
+    let mut child =
+        command.arg(&file).arg("--data").arg(folder.path().join("data")).spawn().expect("the program starts");
+    let log = child.stderr.take().filter(|_| !closed);
+    let out = Lines::of(child.stdout.take().unwrap());
+    let ready: serde_json::Value = serde_json::from_str(&out.next()).unwrap();
+    let address = ready["nats"].as_str().unwrap().strip_prefix("nats://").unwrap().to_owned();
+    let pid = child.id();
+    let (told, ended) = std::sync::mpsc::channel();
+    // Longer names than a pipe and the lines that may wait can hold, one connection each.
+    let ask = move |token: &str| -> String {
+        let mut socket = TcpStream::connect(&address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let user = "x".repeat(500);
+        write!(
+            socket,
+            "CONNECT {{\"user\":\"{user}\",\"auth_token\":\"{token}\",\"verbose\":false}}\r\nPING\r\n"
+        )
+        .unwrap();
+        let lines = BufReader::new(socket).lines().map(|line| line.expect("the node answers"));
+        lines.filter(|line| !line.starts_with("INFO")).next().unwrap_or_default()
+    };
+    for _ in 0..5000 {
+        assert!(ask("wrong").contains("Authorization"));
+    }
+    assert_eq!(ask("right"), "PONG");
+    signal(pid, Signal::TERM);
+    std::thread::spawn(move || told.send(child.wait()));
+    let status = ended.recv_timeout(PATIENCE);
+    if status.is_err() {
+        signal(pid, Signal::KILL);
+    }
+    assert!(status.expect("it ends").unwrap().success());
+    assert!(out.rest().is_empty(), "nothing but the ready line is on stdout");
+    drop(log);
+}
+
+#[test]
+fn a_log_that_nobody_reads_does_not_stop_the_node() {
+    unread(false);
+}
+
+#[test]
+fn a_log_whose_reader_has_gone_does_not_stop_the_node() {
+    unread(true);
 }
 
 #[test]
