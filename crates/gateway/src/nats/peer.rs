@@ -108,12 +108,12 @@ impl Peer {
 
     /// Puts something of the protocol that is no message; true: the caller owes a flush.
     pub(super) fn say(&self, bytes: &[u8], spare: &mut Spare) -> bool {
-        self.put(bytes, spare, Slot::spoken)
+        self.put(bytes, spare, |slot| slot.spoken())
     }
 
     /// The same, and nothing comes behind it.
     pub(super) fn say_last(&self, bytes: &[u8], spare: &mut Spare) -> bool {
-        self.put(bytes, spare, Slot::last)
+        self.put(bytes, spare, |slot| slot.last())
     }
 
     fn put(&self, bytes: &[u8], spare: &mut Spare, done: fn(Slot<'_>) -> Put) -> bool {
