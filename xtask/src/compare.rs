@@ -48,6 +48,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         for row in ROWS.iter().filter(|row| row.scenario == scenario.name) {
             println!("{}", page::plain(&table::line(row, &rounds)));
         }
+        if let Some(text) = table::disturbed(&rounds) {
+            println!("    disturbed: {text}");
+        }
         measured.insert(scenario.name, rounds);
     }
     if plan.only.is_some() || plan.quick {

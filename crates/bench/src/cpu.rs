@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Moment {
     wall: Instant,
     own: Duration,
+    own_waited: Duration,
     server: Option<Threads>,
     machine: Option<Machine>,
 }
@@ -21,6 +22,8 @@ pub(crate) struct Moment {
 pub(crate) struct Spent {
     pub(crate) wall: Duration,
     pub(crate) own: Duration,
+    /// Time in which this thread could have run and another had its core.
+    pub(crate) own_waited: Duration,
     pub(crate) server: Option<Duration>,
     pub(crate) machine: Option<Activity>,
 }
@@ -32,7 +35,7 @@ impl Moment {
             None => None,
         };
         let machine = Machine::now(server_pid);
-        Ok(Self { wall: Instant::now(), own: own_cpu(), server, machine })
+        Ok(Self { wall: Instant::now(), own: own_cpu(), own_waited: own_waited(), server, machine })
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -43,6 +46,7 @@ impl Moment {
         Spent {
             wall: later.wall.saturating_duration_since(self.wall),
             own: later.own.saturating_sub(self.own),
+            own_waited: later.own_waited.saturating_sub(self.own_waited),
             server: self.server.as_ref().zip(later.server.as_ref()).map(|(a, b)| a.until(b)),
             machine: self.machine.zip(later.machine).map(|(a, b)| a.until(&b)),
         }
@@ -96,6 +100,13 @@ fn ticks(stat: &str) -> Option<u64> {
 fn own_cpu() -> Duration {
     let t = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(t.tv_sec.try_into().unwrap_or(0), t.tv_nsec.try_into().unwrap_or(0))
+}
+
+/// The second figure of `schedstat`; zero where the kernel does not count it.
+fn own_waited() -> Duration {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let ns = text.split_ascii_whitespace().nth(1).and_then(|n| n.parse().ok());
+    Duration::from_nanos(ns.unwrap_or_default())
 }
 
 /// Resident bytes of a process: the exact walk of `smaps_rollup` where it is allowed, else `VmRSS`, which may be off by

@@ -86,6 +86,8 @@ pub struct Load {
     pub busy: f64,
     /// CPU time by published message (request).
     pub us_per_msg: f64,
+    /// Time by wall time in which the load could have run and another program had its core: latencies hold it.
+    pub waited: f64,
     /// Whether the load waited by spinning, so that `busy` says nothing.
     pub spinning: bool,
 }
@@ -209,6 +211,7 @@ impl Report {
             load: Load {
                 cpu_s: own,
                 busy: own / seconds,
+                waited: spent.own_waited.as_secs_f64() / seconds,
                 us_per_msg: each(own, msgs.max(delivered)),
                 spinning: false,
             },
@@ -262,7 +265,11 @@ impl Report {
         }
         let l = &self.load;
         write!(f, "  this load   {:.3} s CPU, {:.1} % busy", l.cpu_s, l.busy * 100.0)?;
-        writeln!(f, ", {:.3} µs a message{}", l.us_per_msg, if l.spinning { " (spinning)" } else { "" })?;
+        write!(f, ", {:.3} µs a message{}", l.us_per_msg, if l.spinning { " (spinning)" } else { "" })?;
+        match l.waited {
+            ..0.002 => writeln!(f)?,
+            waited => writeln!(f, "; waited for its core for {:.1} %", waited * 100.0)?,
+        }
         if self.faults.none() {
             return write!(f, "  complete    every message once, in order and unchanged");
         }

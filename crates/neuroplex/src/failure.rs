@@ -67,12 +67,18 @@ impl From<io::Error> for Failure {
 fn fix(e: &client::Error) -> &'static str {
     use client::Error as E;
     match e {
+        E::Connect { reason, .. } | E::Tls { reason, .. } if wants_certificate(reason) => {
+            "The server asks for a client certificate: --tls-cert FILE --tls-key FILE."
+        }
+        E::Connect { reason, .. } | E::Tls { reason, .. } if breaks_off(reason) => {
+            "If the server expects TLS from the first byte, add --tls-first; if it does not, leave it out. Check, too, that a NATS door listens there (port 4222 by default)."
+        }
         E::Url { .. } => {
             "An address is nats://[user:password@]host[:port] or tls://…, in --server or NEUROPLEX_SERVER."
         }
         E::Connect { .. } => "Start a node with `neuroplex up`, or name the server that runs: --server URL.",
         E::Handshake { .. } => {
-            "Check that a NATS door listens there (port 4222 by default; 7400 is HTTP), and that it does not expect TLS first."
+            "Check that a NATS door listens there (port 4222 by default; 7400 is HTTP); if it expects TLS from the first byte, add --tls-first."
         }
         E::Tls { .. } => {
             "If the server's certificate comes from an authority of your own, name it: --tls-ca FILE."
@@ -82,6 +88,19 @@ fn fix(e: &client::Error) -> &'static str {
         E::TlsFiles(_) => "",
         other => other.code().remedy(),
     }
+}
+
+/// The TLS alert certificate_required, however it is spelled. In TLS 1.3 it comes when the client's handshake is over.
+fn wants_certificate(reason: &str) -> bool {
+    let reason = reason.to_ascii_lowercase().replace(['_', ' '], "");
+    reason.contains("certificaterequired")
+}
+
+/// The two sides did not agree on who speaks first: one closed, or heard what is no TLS.
+fn breaks_off(reason: &str) -> bool {
+    ["closed the connection during the handshake", "handshake eof", "InvalidContentType", "connection reset"]
+        .iter()
+        .any(|word| reason.contains(word))
 }
 
 #[cfg(test)]
@@ -104,6 +123,27 @@ mod tests {
             (json["error"]["number"].as_u64(), json["error"]["retry"].as_str()),
             (Some(1001), Some("yes"))
         );
+    }
+
+    #[test]
+    fn what_tls_lacks_is_named_by_its_option() {
+        let server = || "tls://h:1".to_owned();
+        for (reason, option) in [
+            ("received fatal alert: CertificateRequired", "--tls-cert FILE --tls-key FILE"),
+            ("received fatal alert: certificate required", "--tls-cert FILE --tls-key FILE"),
+            ("it closed the connection during the handshake", "--tls-first"),
+            ("tls handshake eof", "--tls-first"),
+            ("received corrupt message of type InvalidContentType", "leave it out"),
+        ] {
+            for e in [
+                client::Error::Tls { server: server(), reason: reason.into() },
+                client::Error::Connect { server: server(), reason: reason.into() },
+            ] {
+                assert!(fix(&e).contains(option), "{reason}: {}", fix(&e));
+            }
+        }
+        let unknown = client::Error::Tls { server: server(), reason: "UnknownIssuer".into() };
+        assert!(fix(&unknown).contains("--tls-ca"));
     }
 
     #[test]

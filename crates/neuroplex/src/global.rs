@@ -24,4 +24,24 @@ pub(crate) struct Global {
     /// Trust the authorities in this PEM file [default: the operating system's]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,
+
+    /// Show the server this PEM certificate; needs --tls-key
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The PEM key of --tls-cert
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// Speak TLS from the first byte, to servers that want it so
+    #[arg(long, global = true)]
+    pub(crate) tls_first: bool,
+}
+
+impl Global {
+    /// Whether anything here asks for TLS.
+    pub(crate) fn asks_for_tls(&self) -> bool {
+        let files = [&self.tls_ca, &self.tls_cert, &self.tls_key];
+        self.tls_first || files.iter().any(|f| f.is_some()) || self.server.contains("tls://")
+    }
 }

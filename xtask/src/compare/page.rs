@@ -95,6 +95,11 @@ pub(super) fn write(
             _ = writeln!(notes, "- {title}: {note}");
         }
     }
+    for scenario in SCENARIOS {
+        if let Some(text) = measured.get(scenario.name).and_then(table::disturbed) {
+            _ = writeln!(notes, "- disturbed, {}: {text}", scenario.name);
+        }
+    }
     if !notes.is_empty() {
         page += "\n";
         page += &notes;
@@ -144,7 +149,7 @@ Written by `cargo xtask compare nats --rounds {rounds}{profile}` on {date}; do n
 
 /// How busy server and load were in the throughput runs.
 fn busy(measured: &HashMap<&str, Rounds>) -> String {
-    let mut text = "\n## Who was the limit\n\nMedians: CPU time by wall time, and the cores that other programs used meanwhile.\n\n| run | our server | load | others | nats-server | load | others |\n|---|---|---|---|---|---|---|\n".to_owned();
+    let mut text = "\n## Who was the limit\n\nMedians: CPU time by wall time, and the cores that other programs used meanwhile. A run in which they used more than 0.05 is called disturbed above.\n\n| run | our server | load | others | nats-server | load | others |\n|---|---|---|---|---|---|---|\n".to_owned();
     for scenario in
         SCENARIOS.iter().filter(|s| !matches!(s.kind, Kind::Idle | Kind::Microbenchmark(_) | Kind::Whole(_)))
     {

@@ -47,7 +47,7 @@ pub(crate) fn line(row: &Row, rounds: &Rounds) -> Line {
     };
     let (ours, theirs) = (figures(&rounds.ours), figures(&rounds.theirs));
     let show = |x: Option<f64>| x.map_or("–".into(), |x| row.unit.show(x));
-    let mut notes = disturbances(rounds);
+    let mut notes = Vec::new();
     let ratio = median(&ours).zip(median(&theirs)).map(|(a, b)| a / b);
     let pairs: Vec<f64> = ours.iter().zip(&theirs).map(|(a, b)| a / b).collect();
     let judged = match row.goal {
@@ -84,13 +84,22 @@ fn saturated_ratio(rounds: &Rounds, ratio: Option<f64>, notes: &mut Vec<String>)
     Some(by_cpu)
 }
 
-fn disturbances(rounds: &Rounds) -> Vec<String> {
-    let others = |reports: &[Value]| medium(reports, "/machine/others").unwrap_or_default();
-    let (ours, theirs) = (others(&rounds.ours), others(&rounds.theirs));
+/// What disturbed a scenario, if something did.
+pub(crate) fn disturbed(rounds: &Rounds) -> Option<String> {
+    let both = |pointer| {
+        let of = |reports: &[Value]| medium(reports, pointer).unwrap_or_default();
+        (of(&rounds.ours), of(&rounds.theirs))
+    };
+    let (ours, theirs) = both("/machine/others");
     if ours.max(theirs) < DISTURBED {
-        return Vec::new();
+        return None;
     }
-    vec![format!("disturbed: other programs used {ours:.2} cores beside ours, {theirs:.2} beside theirs")]
+    let (load_ours, load_theirs) = both("/load/waited");
+    Some(format!(
+        "other programs used {ours:.2} cores beside ours, {theirs:.2} beside theirs, and kept the load from its core for {:.1} % and {:.1} % of the time",
+        load_ours * 100.0,
+        load_theirs * 100.0
+    ))
 }
 
 /// The median of one figure.
@@ -191,9 +200,10 @@ mod tests {
 
     #[test]
     fn a_core_that_others_used_was_not_idle_but_the_run_was_disturbed() {
-        let line = line(&FAST, &rounds(&[report(2e6, 0.0, 0.2, 0.3)], &[report(1e6, 0.0, 0.0, 0.9)]));
-        assert_eq!(line.verdict, "MISSED");
-        assert!(line.notes.iter().any(|n| n.contains("0.20 cores beside ours")), "{line:?}");
+        let rounds = rounds(&[report(2e6, 0.0, 0.2, 0.3)], &[report(1e6, 0.0, 0.0, 0.9)]);
+        assert_eq!(line(&FAST, &rounds).verdict, "MISSED");
+        assert!(disturbed(&rounds).is_some_and(|text| text.contains("0.20 cores beside ours")));
+        assert_eq!(disturbed(&Rounds::default()), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fabric::{Flush, Woken};
 use kernel::limits::PUBLISHER_PAUSE_MS_MAX;
-use kernel::{Client, Listener, Spare};
+use kernel::{Listener, Spare};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
@@ -26,6 +26,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::peer::{Peer, errand, try_write};
 use super::protocol::{Flow, Protocol};
+use super::refusal;
 
 /// Reads of one turn; after them others may go first.
 const READS_MAX: usize = 4;
@@ -106,17 +107,22 @@ pub(super) struct Connection {
 impl Connection {
     /// Enters the client at the node; `greet`: with an `INFO`. `None`: there is no room, and too many wait to be told.
     pub(super) fn open(peer: Arc<Peer>, transport: Transport, greet: bool) -> Option<Connection> {
-        let mut farewell = None;
-        if let Err(why) = peer.door.hub.clients.enter(peer.clone()) {
-            farewell = Some(peer.door.farewells.clone().try_acquire_owned().ok()?);
-            peer.cut(why);
-        } else if greet {
-            TURN.with_borrow_mut(|turn| {
-                if peer.say(&peer.door.info_line(&peer), &mut turn.woken.spare) {
-                    peer.flush(&mut turn.woken.spare);
-                }
-            });
-        }
+        let refused = peer.door.hub.clients.enter(peer.clone()).err();
+        let farewell = match refused {
+            Some(_) => Some(peer.door.farewells.clone().try_acquire_owned().ok()?),
+            None => None,
+        };
+        TURN.with_borrow_mut(|turn| {
+            let spare = &mut turn.woken.spare;
+            let mut owe = greet && peer.say(&peer.door.info_line(&peer), spare);
+            if let Some(why) = refused {
+                owe |= peer.say_last(refusal::of_cut(why), spare);
+                peer.ask(errand::END);
+            }
+            if owe {
+                peer.flush(spare);
+            }
+        });
         let protocol = Protocol::new(peer.clone());
         Some(Connection {
             peer,

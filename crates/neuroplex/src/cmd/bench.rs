@@ -107,6 +107,12 @@ impl From<Traffic> for Mode {
 
 /// Runs it, prints the report, and fails if a message was lost, doubled or damaged.
 pub(crate) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if global.asks_for_tls() {
+        return Err(Failure::new(
+            Code::InvalidRequest,
+            "bench speaks no TLS: give it a nats:// address of a door without TLS, and no --tls-… option.",
+        ));
+    }
     let report = ::bench::run(&options(global, args)?)?;
     match global.json {
         true => print(&serde_json::to_string(&report).unwrap_or_default())?,

@@ -280,7 +280,11 @@ fn the_reason_for_a_closed_connection_arrives_although_others_write_to_it() {
         raw.send("NONSENSE\r\n");
         publisher.send(("PUB busy 100\r\n".to_owned() + &"x".repeat(100) + "\r\n").repeat(500));
         let said = raw.rest();
-        assert!(said.ends_with("-ERR 'Unknown Protocol Operation'\r\n"), "{:?}", &said[said.len().saturating_sub(60)..]);
+        assert!(
+            said.ends_with("-ERR 'Unknown Protocol Operation'\r\n"),
+            "{:?}",
+            &said[said.len().saturating_sub(60)..]
+        );
     }
 }
 

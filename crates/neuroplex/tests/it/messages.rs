@@ -132,6 +132,71 @@ fn a_command_that_fails_is_an_error_to_whoever_asked() {
     assert_eq!(ended.json()["headers"]["Nats-Service-Error-Code"], "5001");
 }
 
+/// Whether a process exists whose command line has this marker.
+fn runs(marker: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|p| std::fs::read(p.path().join("cmdline")).ok());
+    lines.into_iter().any(|line| line.split(|b| *b == 0).any(|word| word == marker.as_bytes()))
+}
+
+/// A service whose command hangs with a process that is not the shell itself, and a request that it works on.
+fn hanging(server: &Server, marker: &str) -> (Running, std::thread::JoinHandle<crate::command::Ended>) {
+    let folder = tempfile::TempDir::new().unwrap();
+    let (started, shell) = (folder.path().join("started"), folder.path());
+    let command = format!("sleep {marker} & sleep {marker} & touch '{}'; wait", started.display());
+    let service = Running::listening(server.nats(), &["reply", "hang", "--exec", &command, "--json"]);
+    let nats = server.nats().to_owned();
+    let asker =
+        std::thread::spawn(move || run(&nats, &["request", "hang", "--timeout-ms", "30000", "--json"]));
+    let begun = std::time::Instant::now();
+    while !(started.exists() && runs(marker)) {
+        assert!(
+            begun.elapsed() < crate::lines::PATIENCE,
+            "the command does not start in {}",
+            shell.display()
+        );
+        std::thread::yield_now();
+    }
+    (service, asker)
+}
+
+/// Waits until a killed process has been collected.
+fn gone(marker: &str) {
+    let begun = std::time::Instant::now();
+    while runs(marker) {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "`sleep {marker}` stays behind");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn one_signal_gives_a_hanging_command_a_moment_and_tells_who_asked() {
+    let server = Server::start();
+    let marker = format!("7001.{}", std::process::id());
+    let (service, asker) = hanging(&server, &marker);
+    service.signal(Signal::INT);
+    let told: Value = serde_json::from_str(&service.err.next()).unwrap();
+    assert_eq!(told["event"], "stopping");
+    assert!(told["message"].as_str().unwrap().contains("1 answer still"), "{told}");
+    let asked = asker.join().unwrap();
+    assert_eq!(asked.error(), "SERVICE_UNAVAILABLE");
+    let (code, lines) = service.ended();
+    assert_eq!((code, lines.len()), (Some(0), 1), "{lines:?}");
+    gone(&marker);
+}
+
+#[test]
+fn a_second_signal_ends_commands_and_all_that_they_started() {
+    let server = Server::start();
+    let marker = format!("7002.{}", std::process::id());
+    let (service, _asker) = hanging(&server, &marker);
+    service.signal(Signal::TERM);
+    service.err.until("stopping");
+    service.signal(Signal::TERM);
+    assert_eq!(service.ended(), (Some(0), vec![]));
+    gone(&marker);
+}
+
 #[test]
 fn what_goes_wrong_has_a_code_and_an_exit_code() {
     let server = Server::start();
@@ -148,6 +213,10 @@ fn what_goes_wrong_has_a_code_and_an_exit_code() {
         (&["pub", "a", "--server", "http://h"], b"", 40, "INVALID_REQUEST"),
         (&["pub", "a", "--server", "tls://127.0.0.1:1"], b"", 10, "CONNECTION_ERROR"),
         (&["pub", "a", "--tls-ca", "/does/not/exist"], b"", 40, "CONFIG_INVALID"),
+        (&["pub", "a", "--tls-cert", "cert.pem"], b"", 40, "INVALID_REQUEST"),
+        (&["pub", "a", "--tls-key", "key.pem"], b"", 40, "INVALID_REQUEST"),
+        (&["bench", "pub", "a", "--server", "tls://127.0.0.1:1"], b"", 40, "INVALID_REQUEST"),
+        (&["bench", "pub", "a", "--tls-first"], b"", 40, "INVALID_REQUEST"),
     ] {
         let ended = feed(nats, &[args, &["--json"]].concat(), input);
         assert_eq!((ended.code, ended.error().as_str()), (Some(code), name), "{args:?}");

@@ -7,7 +7,7 @@ use client::{Client, Code, Credentials, Options};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 
-use crate::command::run;
+use crate::command::{Running, run};
 use crate::server::Server;
 
 const USERS: &str = r#"
@@ -57,6 +57,22 @@ async fn what_is_not_allowed_ends_what_was_asked_and_nothing_else() {
     }
 }
 
+#[test]
+fn an_answer_that_the_server_refuses_is_told_and_not_counted() {
+    let config = "[[auth.users]]\nuser = \"asks\"\npassword = \"p\"\n\
+        [[auth.users]]\nuser = \"mute\"\npassword = \"p\"\npublish_allow = [\"open.>\"]\n";
+    let server = Server::with(config, &[]);
+    let service = Running::listening(&with_user(&server, "mute:p"), &["reply", "ok", "x", "--json"]);
+    let asked = run(&with_user(&server, "asks:p"), &["request", "ok", "q", "--timeout-ms", "200", "--json"]);
+    assert_eq!(asked.error(), "TIMEOUT");
+    let line: serde_json::Value = serde_json::from_str(&service.out.next()).unwrap();
+    let said = (line["event"].as_str(), line["error"].as_str());
+    assert_eq!(said, (Some("unanswered"), Some("PERMISSION_DENIED")));
+    let told: serde_json::Value = serde_json::from_str(&service.err.next()).unwrap();
+    assert_eq!(told["event"], "refused");
+    assert!(told["message"].as_str().unwrap().contains("_INBOX."), "{told}");
+}
+
 /// A folder with an authority and what it signed for `localhost`.
 fn certificates() -> TempDir {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -98,12 +114,35 @@ async fn tls_protects_the_door_in_both_ways_of_beginning() {
             assert!(messages.next().await.unwrap().payload == vec![n; 900_000]);
         }
         client.drain().await.unwrap();
-        if !tls_first {
-            let ended = run(&url, &["check", "--tls-ca", ca.to_str().unwrap()]);
-            assert_eq!(ended.code, Some(0), "{ended:?}");
-            assert!(ended.text().contains("encrypted"), "{}", ended.text());
-        }
+        let mut check = vec!["check", "--tls-ca", ca.to_str().unwrap()];
+        check.extend(tls_first.then_some("--tls-first"));
+        let ended = run(&url, &check);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.text().contains("encrypted"), "{}", ended.text());
+        // The wrong way of beginning is named.
+        let wrong = [
+            &["pub", "a", "x", "--tls-ca", ca.to_str().unwrap()][..],
+            if tls_first { &[] } else { &["--tls-first"] },
+        ];
+        let ended = run(&url, &wrong.concat());
+        assert_eq!(ended.code, Some(10), "{ended:?}");
+        assert!(ended.err.contains("--tls-first"), "{}", ended.err);
     }
+}
+
+#[test]
+fn a_door_that_asks_for_a_certificate_gets_one_or_names_the_options() {
+    let folder = certificates();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (ca, cert, key) = (file("ca.pem"), file("cert.pem"), file("key.pem"));
+    let config = format!("[nats]\ntls_cert_file = {cert:?}\ntls_key_file = {key:?}\ntls_ca_file = {ca:?}\n");
+    let server = Server::with(&config, &[]);
+    let url = format!("tls://{}", server.address());
+    let refused = run(&url, &["pub", "a", "x", "--tls-ca", &ca]);
+    assert_eq!(refused.code, Some(10), "{refused:?}");
+    assert!(refused.err.contains("--tls-cert FILE --tls-key FILE"), "{}", refused.err);
+    let let_in = run(&url, &["pub", "a", "x", "--tls-ca", &ca, "--tls-cert", &cert, "--tls-key", &key]);
+    assert_eq!(let_in.code, Some(0), "{let_in:?}");
 }
 
 #[tokio::test]

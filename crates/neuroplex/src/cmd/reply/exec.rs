@@ -12,6 +12,7 @@ use kernel::Code;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 
 /// Most commands that run at once; further requests wait in the subscription.
 pub(super) const AT_ONCE_MAX: usize = 16;
@@ -24,7 +25,13 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 pub(super) type Failed = (Code, String);
 
 /// Runs the command; its stdout, at most `bytes_max` (0: no limit stated), is the answer. Its stderr is ours.
-pub(super) async fn run(command: &str, request: &Message, bytes_max: usize) -> Result<Bytes, Failed> {
+/// It ends, with whatever it started, when `over` becomes true, and when this is dropped.
+pub(super) async fn run(
+    command: &str,
+    request: &Message,
+    bytes_max: usize,
+    mut over: watch::Receiver<bool>,
+) -> Result<Bytes, Failed> {
     let bytes_max = if bytes_max == 0 { ANSWER_BYTES_MAX } else { bytes_max };
     let cannot = |e: io::Error| (Code::InternalError, format!("the command cannot be run: {e}"));
     let mut child = Command::new("sh")
@@ -39,16 +46,16 @@ pub(super) async fn run(command: &str, request: &Message, bytes_max: usize) -> R
         .kill_on_drop(true)
         .spawn()
         .map_err(cannot)?;
-    let group = child.id();
-    let result = tokio::time::timeout(RUN_TIMEOUT, exchange(&mut child, &request.payload, bytes_max)).await;
-    let result = match result {
-        Ok(result) => result.map_err(cannot).and_then(|answer| answer),
-        Err(_) => Err((Code::Timeout, format!("the command ran for {} s", RUN_TIMEOUT.as_secs()))),
-    };
-    if result.is_err() {
-        kill(group);
+    let _group = Group(child.id());
+    tokio::select! {
+        result = exchange(&mut child, &request.payload, bytes_max) => result.map_err(cannot)?,
+        () = tokio::time::sleep(RUN_TIMEOUT) => {
+            Err((Code::Timeout, format!("the command ran for {} s", RUN_TIMEOUT.as_secs())))
+        }
+        _ = over.wait_for(|over| *over) => {
+            Err((Code::ServiceUnavailable, "the service was stopped before the command ended".into()))
+        }
     }
-    result
 }
 
 /// Feeds it, reads it, and waits for its end.
@@ -82,9 +89,13 @@ async fn exchange(child: &mut Child, question: &[u8], bytes_max: usize) -> io::R
     })
 }
 
-/// Ends what is left of the command, its children too.
-fn kill(group: Option<u32>) {
-    if let Some(group) = group.and_then(|id| Pid::from_raw(id.cast_signed())) {
-        _ = kill_process_group(group, Signal::KILL);
+/// A command and all that it started: its end is theirs, so that nothing stays behind.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0.and_then(|id| Pid::from_raw(id.cast_signed())) {
+            _ = kill_process_group(group, Signal::KILL);
+        }
     }
 }
