@@ -85,7 +85,7 @@ codes! {
     }
     SlowConsumer = 1005 "SLOW_CONSUMER" Yes 503 {
         "A client did not read fast enough and more than its limit of bytes waited for it."
-        "The connection was closed and what waited for it was dropped; other clients noticed nothing."
+        "The connection was closed and what waited for it was dropped; others were slowed for milliseconds at most."
         "Read faster, share the work among a queue group, or raise `nats.outbox_bytes_max`."
     }
     AuthFailed = 2001 "AUTH_FAILED" No 401 {
@@ -135,7 +135,7 @@ codes! {
     }
     LimitExceeded = 4004 "LIMIT_EXCEEDED" No 429 {
         "A limit on connections, subscriptions or the length of a line was reached."
-        "What was there before stays as it was; the new thing was refused."
+        "What was there before stays as it was; the new thing was refused. A line that is too long closes the connection."
         "Close what is not needed, or raise the limit that the message names."
     }
     InternalError = 5001 "INTERNAL_ERROR" Yes 500 {
