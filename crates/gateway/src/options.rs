@@ -35,8 +35,8 @@ pub struct NatsOptions {
     pub pings_max: u32,
     /// Time to show credentials, and to finish a TLS handshake, in milliseconds. 100 to 60000.
     pub auth_timeout_ms: u64,
-    /// How long the node stays awake after traffic before it sleeps until the next, in microseconds: shorter round
-    /// trips for processor time. 0 to 1000; 0: it sleeps at once.
+    /// How long the node stays awake for the answer to a request, in microseconds: shorter round trips for processor
+    /// time. 0 to 1000; 0: it sleeps at once.
     pub spin_us: u64,
 }
 

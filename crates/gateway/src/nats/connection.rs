@@ -226,14 +226,14 @@ impl Connection {
             ready!(self.poll_small(cx, turn))
         };
         self.count_partial();
-        self.protocol.end_turn(&mut turn.woken);
+        let asked = self.protocol.end_turn(&mut turn.woken);
         turn.woken.flush();
+        self.peer.door.warm.note(asked);
         let high = turn.woken.take_high();
         if !high.is_empty() && matches!(flow, Ok(Flow::On | Flow::Later)) {
             self.state = State::Paused(high, sleep(PUBLISHER_PAUSE_MS_MAX));
         }
         self.peer.door.hub.keep_budget();
-        self.peer.door.warm.note();
         Poll::Ready(flow)
     }
 

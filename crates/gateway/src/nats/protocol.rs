@@ -51,6 +51,8 @@ pub(super) struct Protocol {
     in_bytes: u64,
     /// Something was said to the client itself in this turn, and nobody else will flush it.
     owes: bool,
+    /// This turn brought a request that somebody heard.
+    asked: bool,
     need: usize,
 }
 
@@ -69,6 +71,7 @@ impl Protocol {
             in_messages: 0,
             in_bytes: 0,
             owes: false,
+            asked: false,
             need: 0,
         }
     }
@@ -131,8 +134,9 @@ impl Protocol {
         self.level >= 1
     }
 
-    /// What a turn leaves behind: counters for operators, and what was said to the client.
-    pub(super) fn end_turn(&mut self, woken: &mut Woken) {
+    /// What a turn leaves behind: counters for operators, and what was said to the client. True: it brought a request
+    /// that somebody heard.
+    pub(super) fn end_turn(&mut self, woken: &mut Woken) -> bool {
         let peer = &self.peer;
         peer.in_messages.store(self.in_messages, Relaxed);
         peer.in_bytes.store(self.in_bytes, Relaxed);
@@ -140,6 +144,7 @@ impl Protocol {
         if std::mem::take(&mut self.owes) {
             peer.flush(&mut woken.spare);
         }
+        std::mem::take(&mut self.asked)
     }
 
     fn is_admitted(&self) -> bool {
@@ -240,7 +245,7 @@ impl Protocol {
         }
         match self.session().publish(&m, woken) {
             Ok(0) if !m.reply.is_empty() && self.no_responders => self.nobody_listens(&m, woken),
-            Ok(_) => {}
+            Ok(heard) => self.asked |= heard > 0 && !m.reply.is_empty(),
             Err(Code::PermissionDenied) => {
                 let subject = String::from_utf8_lossy(m.subject);
                 self.object(&format!("Permissions Violation for Publish to \"{subject}\""), &mut woken.spare);
