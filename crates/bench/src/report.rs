@@ -238,8 +238,11 @@ impl fmt::Display for Report {
         if let Some(c) = &self.connections {
             return self.write_connections(f, c);
         }
-        writeln!(f, "  published   {} in {:.3} s", self.msgs, self.seconds)?;
-        writeln!(f, "              {:.0} msgs/s, {:.1} MB/s of payload", self.msgs_per_s, self.mb_per_s)?;
+        writeln!(f, "  measured    {:.3} s", self.seconds)?;
+        if self.mode != Mode::Sub {
+            write!(f, "  published   {}, {:.0} /s", self.msgs, self.msgs_per_s)?;
+            writeln!(f, ", {:.1} MB/s of payload", self.mb_per_s)?;
+        }
         if self.mode != Mode::Pub {
             writeln!(f, "  delivered   {}, {:.0} /s", self.delivered, self.delivered_per_s)?;
         }
@@ -271,11 +274,22 @@ impl Report {
             waited => writeln!(f, "; waited for its core for {:.1} %", waited * 100.0)?,
         }
         if self.faults.none() {
-            return write!(f, "  complete    every message once, in order and unchanged");
+            return write!(f, "  complete    {}", self.promise());
         }
         let Faults { lost, doubled, damaged, first } = &self.faults;
         write!(f, "  FAULTS      {lost} lost, {doubled} doubled, {damaged} damaged")?;
         first.as_ref().map_or(Ok(()), |first| write!(f, "; first {first}"))
+    }
+
+    /// What a run without faults has shown.
+    fn promise(&self) -> &'static str {
+        match (self.mode, self.clients) {
+            (Mode::Pub, _) => "the server has read every message",
+            (Mode::Sub, _) => "every message was of the subject and length expected",
+            (Mode::Request, _) => "every request had its own answer",
+            (Mode::PubSub, 2..) => "every message once and well formed",
+            _ => "every message once, in order and unchanged",
+        }
     }
 
     fn write_connections(&self, f: &mut fmt::Formatter<'_>, c: &Connections) -> fmt::Result {

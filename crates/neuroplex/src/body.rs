@@ -9,9 +9,9 @@ use crate::failure::Failure;
 /// Largest body that is read from stdin, in bytes: no server takes more.
 const STDIN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-// No doc comment: clap would take it for what the command does.
+/// The arguments of commands that send something.
 #[derive(clap::Args, Debug)]
-pub(crate) struct Args {
+pub(crate) struct BodyArgs {
     /// The content; `-` reads stdin; nothing: empty
     #[arg(value_name = "BODY|-", allow_hyphen_values = true)]
     body: Option<String>,
@@ -27,7 +27,7 @@ pub(crate) struct Content {
     pub(crate) payload: Vec<u8>,
 }
 
-impl Args {
+impl BodyArgs {
     /// Reads everything, stdin too where it is asked for.
     pub(crate) async fn content(&self) -> Result<Content, Failure> {
         Ok(Content { headers: block(&self.headers)?, payload: read(self.body.as_deref()).await? })

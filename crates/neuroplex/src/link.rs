@@ -45,7 +45,7 @@ impl Sent {
     /// Publishes and waits until the server has read it. The server refuses before it answers our PING.
     pub(crate) async fn publish(&self, client: &Client, message: Msg<'_>) -> Result<(), Undelivered> {
         let refused = Arc::new(OnceLock::new());
-        let subject = Bytes::copy_from_slice(message.subject.as_ref());
+        let subject = Bytes::copy_from_slice(message.subject);
         self.with(|all| all.push(Unsure { subject, refused: refused.clone() }));
         let done = async {
             client.publish(message).await?;

@@ -3,7 +3,7 @@
 use client::Msg;
 use serde_json::json;
 
-use crate::body;
+use crate::body::BodyArgs;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::link::Link;
@@ -25,7 +25,7 @@ pub(crate) struct Args {
     subject: String,
 
     #[command(flatten)]
-    body: body::Args,
+    body: BodyArgs,
 
     /// Where answers go
     #[arg(long, value_name = "SUBJECT")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use client::{Headers, Message, Msg};
 use kernel::Code;
 
-use crate::body;
+use crate::body::BodyArgs;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::link::Link;
@@ -26,7 +26,7 @@ pub(crate) struct Args {
     subject: String,
 
     #[command(flatten)]
-    body: body::Args,
+    body: BodyArgs,
 
     /// How long to wait for the answer
     #[arg(long, value_name = "MS", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..))]
