@@ -11,6 +11,7 @@ mod connections;
 mod counter;
 mod cpu;
 mod error;
+mod frames;
 mod histogram;
 mod lines;
 mod link;

@@ -26,7 +26,8 @@ pub(crate) struct Server {
 impl Server {
     /// Reads `[nats://][user:password@|token@]host[:port]`.
     pub(crate) fn parse(url: &str) -> Result<Self, BenchError> {
-        let wrong = |why: &str| BenchError::Usage(format!("--server {url}: {why}"));
+        // Never the URL itself: it may hold a password.
+        let wrong = |why: &str| BenchError::Usage(format!("--server: {why}"));
         let rest = match url.split_once("://") {
             Some(("nats", rest)) => rest,
             Some((scheme, _)) => return Err(wrong(&format!("{scheme}:// is not supported, only nats://"))),

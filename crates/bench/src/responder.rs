@@ -2,9 +2,9 @@
 
 use crate::BenchError;
 use crate::block::SID;
+use crate::frames::{Frames, Outgoing};
 use crate::lines::excerpt;
 use crate::link::{Link, Server};
-use crate::requester::{Frames, Outgoing};
 
 /// Its connection, and how a request looks.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
+use std::process::Child;
 
 use rustix::process::Signal;
 
@@ -57,22 +58,31 @@ fn check_refuses_what_up_refuses() {
     }
 }
 
+/// A process that is gone when the test is over.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}
+
 /// A node whose log nobody reads: its stderr is a pipe that stays full, or one that is closed at the other end.
 fn unread(closed: bool) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("c.toml");
     std::fs::write(&file, "[[auth.users]]\ntoken = \"right\"\n").unwrap();
     let mut command = neuroplex(&["up", "--nats", "127.0.0.1:0", "--http", "off", "--json", "--config"]);
-    let mut child =
-        command.arg(&file).arg("--data").arg(folder.path().join("data")).spawn().expect("the program starts");
+    command.arg(&file).arg("--data").arg(folder.path().join("data"));
+    let mut node = Killed(command.spawn().expect("the program starts"));
+    let Killed(child) = &mut node;
     let log = child.stderr.take().filter(|_| !closed);
     let out = Lines::of(child.stdout.take().unwrap());
     let ready: serde_json::Value = serde_json::from_str(&out.next()).unwrap();
     let address = ready["nats"].as_str().unwrap().strip_prefix("nats://").unwrap().to_owned();
-    let pid = child.id();
-    let (told, ended) = std::sync::mpsc::channel();
     // Longer names than a pipe and the lines that may wait can hold, one connection each.
-    let ask = move |token: &str| -> String {
+    let ask = |token: &str| -> String {
         let mut socket = TcpStream::connect(&address).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let user = "x".repeat(500);
@@ -81,21 +91,18 @@ fn unread(closed: bool) {
             "CONNECT {{\"user\":\"{user}\",\"auth_token\":\"{token}\",\"verbose\":false}}\r\nPING\r\n"
         )
         .unwrap();
-        let lines = BufReader::new(socket).lines().map(|line| line.expect("the node answers"));
-        lines.filter(|line| !line.starts_with("INFO")).next().unwrap_or_default()
+        let mut lines = BufReader::new(socket).lines().map(|line| line.expect("the node answers"));
+        lines.find(|line| !line.starts_with("INFO")).unwrap_or_default()
     };
     for _ in 0..5000 {
         assert!(ask("wrong").contains("Authorization"));
     }
     assert_eq!(ask("right"), "PONG");
-    signal(pid, Signal::TERM);
-    std::thread::spawn(move || told.send(child.wait()));
-    let status = ended.recv_timeout(PATIENCE);
-    if status.is_err() {
-        signal(pid, Signal::KILL);
-    }
-    assert!(status.expect("it ends").unwrap().success());
+    signal(child.id(), Signal::TERM);
     assert!(out.rest().is_empty(), "nothing but the ready line is on stdout");
+    // It has closed its stdout; if it has not, this makes its end a failure.
+    _ = child.kill();
+    assert!(child.wait().unwrap().success());
     drop(log);
 }
 
