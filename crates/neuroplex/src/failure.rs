@@ -83,7 +83,9 @@ fn fix(e: &client::Error) -> &'static str {
         E::Tls { .. } => {
             "If the server's certificate comes from an authority of your own, name it: --tls-ca FILE."
         }
-        E::TlsUnavailable { .. } => "Give the server a certificate, or use nats:// instead of tls://.",
+        E::TlsUnavailable { .. } => {
+            "Give the server a certificate, or use nats:// and leave the --tls options out."
+        }
         // Its own sentence names the file and the fix.
         E::TlsFiles(_) => "",
         other => other.code().remedy(),

@@ -152,16 +152,17 @@ fn transcript(ready: &Ready, config: &Config, started: Instant) -> String {
         true => lines.push(" ! doors      all off; nobody can reach this node".into()),
         false => lines.push(format!(" ✓ doors      {}", doors.join("   ").replace("127.0.0.1", "localhost"))),
     }
-    match config.auth.users.len() {
-        0 => lines.push(
+    let open = &config.security.allow_plaintext;
+    match (config.auth.users.len(), open.is_empty()) {
+        (0, true) => lines.push(
             " ! loopback only, and no password is asked; `neuroplex config show` lists what can be set"
                 .into(),
         ),
-        n => lines.push(format!(" ✓ accounts   {n}")),
+        (0, false) => lines.push(" ! no password is asked of anybody who reaches this node".into()),
+        (n, _) => lines.push(format!(" ✓ accounts   {n}")),
     }
-    let open = &config.security.allow_plaintext;
     if !open.is_empty() {
-        lines.push(format!(" ! open without TLS on purpose: {}", open.join(", ")));
+        lines.push(format!(" ! may be open without TLS, on purpose: {}", open.join(", ")));
     }
     lines.push(format!("ready in {:.0} ms", started.elapsed().as_secs_f64() * 1000.0));
     lines.join("\n")
