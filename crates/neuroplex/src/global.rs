@@ -10,8 +10,9 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
-    /// Server: nats://[user:password@|token@]host[:port] or tls://…; several joined by commas
+    /// Where the server is
     #[arg(
+        help = "Server: nats://[user:password@|token@]host[:port] or tls://…; several joined by commas",
         long,
         global = true,
         value_name = "URL",

@@ -1,8 +1,8 @@
 //! The NATS door: the core client protocol, as nats-server speaks it. Not here: JetStream, operator accounts,
 //! clusters, leaf nodes.
 //!
-//! `mod` accepts, [`peer`] is what others see of a connection (and how they write to it), [`connection`] drives its
-//! socket, [`protocol`] carries out its operations.
+//! `mod` accepts, `peer` is what others see of a connection (and how they write to it), `connection` drives its
+//! socket, `protocol` carries out its operations.
 
 mod connection;
 mod delivery;
