@@ -102,6 +102,10 @@ struct Inner {
     /// Last words, once everything else was cut.
     last_words: Option<&'static [u8]>,
     paused: Vec<Waker>,
+    written_total: u64,
+    written_at_pause: u64,
+    /// Times in a row that a publisher asked and nothing had been written since.
+    fruitless_pauses: u32,
     messages_out: u64,
     bytes_out: u64,
 }
@@ -130,6 +134,8 @@ pub struct Slot<'a> {
 const ROUNDS_MAX: usize = 4;
 /// Most publishers that are woken when it drains; the others' pauses end by themselves.
 const PAUSED_MAX: usize = 64;
+/// Times that publishers wait for a reader that reads nothing before they stop waiting for it.
+const FRUITLESS_PAUSES_MAX: u32 = 16;
 /// Most pieces in one vectored write.
 const SLICES_MAX: usize = 64;
 
@@ -146,6 +152,9 @@ impl Outbox {
             waiting: 0,
             last_words: None,
             paused: Vec::new(),
+            written_total: 0,
+            written_at_pause: 0,
+            fruitless_pauses: 0,
             messages_out: 0,
             bytes_out: 0,
         };
@@ -193,14 +202,25 @@ impl Outbox {
         (inner.messages_out, inner.bytes_out)
     }
 
-    /// Wakes `waker` when less waits than the low-water mark, unless very many wait for that; false: it is so now.
+    /// Wakes `waker` when less waits than the low-water mark, unless very many wait for that. False: there is nothing to
+    /// wait for: it is so now, or the reader has stopped, and who waited for it would only be held up by it.
     pub fn on_drain(&self, waker: &Waker) -> bool {
         let mut inner = self.inner();
-        let must_wait = inner.waiting > self.high_bytes() / 2 && inner.state != State::Closed;
-        if must_wait && inner.paused.len() < PAUSED_MAX && !inner.paused.iter().any(|w| w.will_wake(waker)) {
+        if inner.waiting <= self.high_bytes() / 2 || inner.state == State::Closed {
+            return false;
+        }
+        inner.fruitless_pauses = match inner.written_total == inner.written_at_pause {
+            true => inner.fruitless_pauses.saturating_add(1),
+            false => 0,
+        };
+        inner.written_at_pause = inner.written_total;
+        if inner.fruitless_pauses > FRUITLESS_PAUSES_MAX {
+            return false;
+        }
+        if inner.paused.len() < PAUSED_MAX && !inner.paused.iter().any(|w| w.will_wake(waker)) {
             inner.paused.push(waker.clone());
         }
-        must_wait
+        true
     }
 
     /// Takes no more; what waits can still be flushed.
@@ -270,6 +290,7 @@ impl Outbox {
                 return Flush::Closed;
             }
             inner.waiting -= sent;
+            inner.written_total += sent as u64;
             batch.put_back(&mut inner);
             if inner.last_words.is_some() {
                 self.speak_last(&mut inner);

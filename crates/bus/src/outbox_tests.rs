@@ -116,6 +116,19 @@ fn a_publisher_that_waits_is_woken_when_it_drains() {
     assert!(flag.0.load(std::sync::atomic::Ordering::SeqCst));
 }
 
+#[test]
+fn nobody_goes_on_waiting_for_a_reader_that_has_stopped() {
+    let (outbox, _) = outbox(100);
+    put(&outbox, &[b'x'; 90]);
+    let waits = || (0..100).filter(|_| outbox.on_drain(Waker::noop())).count();
+    let first = waits();
+    assert!((1..100).contains(&first), "{first} times, then no more");
+    assert_eq!(waits(), 0);
+    let mut world = World { took: vec![], at_once: 5, room: 5 };
+    assert!(matches!(flush(&outbox, &mut world), Flush::Blocked));
+    assert!(waits() > 0, "it reads again");
+}
+
 proptest! {
     /// Whatever is put, however the world stutters: every byte comes out once, in order, and the budget is even.
     #[test]
