@@ -3,5 +3,6 @@
 //! Reads bytes into borrowed views and writes them back. It does *not* decide anything: no permissions, no routing,
 //! no IO.
 
+pub mod jetstream;
 pub mod json;
 pub mod nats;
