@@ -3,10 +3,16 @@
 use std::sync::Mutex;
 use std::task::Waker;
 
-use kernel::{ConnectionId, Full, Listener, Msg, Put, Spare};
+use kernel::{ConnectionId, Drain, Full, Listener, Msg, Put, Spare};
 
 /// Hears nothing.
 pub(crate) struct Silent;
+
+impl Drain for Silent {
+    fn on_drain(&self, _: &Waker) -> bool {
+        false
+    }
+}
 
 impl Listener for Silent {
     fn put(&self, _: &Msg<'_>, _: &mut Spare) -> Put {
@@ -16,9 +22,6 @@ impl Listener for Silent {
         Full::Drop
     }
     fn flush(&self, _: &mut Spare) {}
-    fn on_drain(&self, _: &Waker) -> bool {
-        false
-    }
     fn connection(&self) -> Option<ConnectionId> {
         None
     }
@@ -36,6 +39,12 @@ impl Ear {
     }
 }
 
+impl Drain for Ear {
+    fn on_drain(&self, _: &Waker) -> bool {
+        false
+    }
+}
+
 impl Listener for Ear {
     fn put(&self, m: &Msg<'_>, _: &mut Spare) -> Put {
         self.heard.lock().unwrap().push(m.payload.to_vec());
@@ -45,9 +54,6 @@ impl Listener for Ear {
         Full::Drop
     }
     fn flush(&self, _: &mut Spare) {}
-    fn on_drain(&self, _: &Waker) -> bool {
-        false
-    }
     fn connection(&self) -> Option<ConnectionId> {
         Some(ConnectionId(self.connection))
     }

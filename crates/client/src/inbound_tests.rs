@@ -34,7 +34,7 @@ proptest! {
         let mut bytes = Vec::new();
         for payload in &payloads {
             let headers = b"NATS/1.0\r\nA: b\r\n\r\n";
-            let m = Msg { subject: b"a.b", reply: b"r", headers, payload, shared: None };
+            let m = Msg { subject: b"a.b", reply: b"r", headers, payload, shared: None, from: None };
             encode::deliver(&mut bytes, &m, b"2");
         }
         let mut cuts: Vec<usize> = cuts.iter().map(|c| c.index(bytes.len())).collect();

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use kernel::{Full, Listener, Msg, Put, Spare};
+use kernel::{Drain, Full, Listener, Msg, Put, Spare};
 
 /// See the module.
 #[derive(Default)]
@@ -11,7 +11,7 @@ pub struct Woken {
     /// Buffers for outboxes to fill.
     pub spare: Spare,
     first: Vec<Arc<dyn Listener>>,
-    high: Vec<Arc<dyn Listener>>,
+    high: Vec<Arc<dyn Drain>>,
     put_bytes: usize,
     work: usize,
 }
@@ -40,7 +40,7 @@ impl Woken {
         match listener.put(m, &mut self.spare) {
             Put::Queued => {}
             Put::First => self.first.push(listener.clone()),
-            Put::High => self.note_high(listener),
+            Put::High => self.note_high(listener, m),
             Put::Gone => return Outcome::Lost,
             Put::Full if listener.full() == Full::Refuse => return Outcome::Refused,
             Put::Full => return Outcome::Lost,
@@ -68,9 +68,13 @@ impl Woken {
     const HIGH_MAX: usize = 16;
 
     #[cold]
-    fn note_high(&mut self, listener: &Arc<dyn Listener>) {
-        if self.high.len() < Self::HIGH_MAX && !self.high.iter().any(|l| Arc::ptr_eq(l, listener)) {
-            self.high.push(listener.clone());
+    fn note_high(&mut self, listener: &Arc<dyn Listener>, m: &Msg<'_>) {
+        let slow: Arc<dyn Drain> = match m.from.filter(|from| from.is_over()) {
+            Some(from) => from.clone(),
+            None => listener.clone(),
+        };
+        if self.high.len() < Self::HIGH_MAX && !self.high.iter().any(|l| Arc::ptr_eq(l, &slow)) {
+            self.high.push(slow);
         }
     }
 
@@ -88,8 +92,8 @@ impl Woken {
         }
     }
 
-    /// Listeners above their high-water mark that this turn met: the publisher should wait for them a little.
-    pub fn take_high(&mut self) -> Vec<Arc<dyn Listener>> {
+    /// What this turn met above its high-water mark: the publisher should wait for it a little.
+    pub fn take_high(&mut self) -> Vec<Arc<dyn Drain>> {
         std::mem::take(&mut self.high)
     }
 }

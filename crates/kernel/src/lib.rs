@@ -11,6 +11,7 @@ pub mod journal;
 pub mod limits;
 pub mod msg;
 pub mod port;
+pub mod producer;
 pub mod subject;
 pub mod time;
 
@@ -20,6 +21,7 @@ pub use headers::{Header, Headers};
 pub use id::{ConnectionId, MessageId, NodeId, SubId, TenantId};
 pub use journal::{Entry, Journal, LogId, Position, Record};
 pub use msg::{Message, Msg};
-pub use port::{Client, ClientInfo, ClientStats, Full, Listener, Put, Spare};
+pub use port::{Client, ClientInfo, ClientStats, Drain, Full, Listener, Put, Spare};
+pub use producer::Producer;
 pub use subject::{Subject, SubjectPattern};
 pub use time::Now;

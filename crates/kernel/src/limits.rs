@@ -11,6 +11,8 @@ pub const PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
 pub const CONTROL_LINE_BYTES_MAX: usize = 4096;
 /// From this size on a payload is shared by reference count instead of copied into each outbox, in bytes.
 pub const SHARED_PAYLOAD_BYTES_MIN: usize = 4096;
+/// Messages of one publisher that may wait for their streams before it is slowed down.
+pub const UNACKNOWLEDGED_MAX: u32 = 1000;
 /// Bytes that may wait for one slow client before it is cut off.
 pub const OUTBOX_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest pause of a publisher in front of a listener above its high-water mark, in milliseconds.

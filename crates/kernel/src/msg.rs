@@ -1,8 +1,11 @@
 //! A message, borrowed on the fast path ([`Msg`]) and owned where it must outlive its read buffer ([`Message`]).
 //! Neither is *decoded*: subject, reply and headers are bytes as they came.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
+use crate::Producer;
 use crate::envelope::Envelope;
 use crate::headers::Headers;
 
@@ -20,6 +23,8 @@ pub struct Msg<'a> {
     /// Headers and payload back to back in one counted buffer, when the message is large enough to share it with
     /// every outbox instead of copying.
     pub shared: Option<&'a Bytes>,
+    /// Who publishes it, so that it can be slowed down when too much of it waits for streams.
+    pub from: Option<&'a Arc<Producer>>,
 }
 
 impl<'a> Msg<'a> {
@@ -61,6 +66,7 @@ impl Message {
             headers: &self.headers,
             payload: &self.payload,
             shared: None,
+            from: None,
         }
     }
 }

@@ -6,6 +6,13 @@ use std::task::Waker;
 use crate::limits::CHUNK_BYTES;
 use crate::{Code, ConnectionId, Msg, Now, TenantId};
 
+/// What a publisher may have to wait for.
+pub trait Drain: Send + Sync {
+    /// Wakes `waker` once it has drained; false: it has. It may forget to where very many wait, so that a pause needs an
+    /// end of its own.
+    fn on_drain(&self, waker: &Waker) -> bool;
+}
+
 /// What it means that a listener is full; the listener declares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
@@ -24,7 +31,7 @@ pub enum Put {
     Queued,
     /// It is the first to wait: the caller must call [`Listener::flush`] when its turn ends.
     First,
-    /// It waits, and more than the high-water mark does: the caller should slow down ([`Listener::on_drain`]).
+    /// It waits, and more than the high-water mark does: the caller should slow down ([`Drain::on_drain`]).
     High,
     /// It was not taken: see [`Listener::full`].
     Full,
@@ -33,7 +40,7 @@ pub enum Put {
 }
 
 /// Everything that hears: a client's subscription, a peer node, a stream that captures, a waiting call.
-pub trait Listener: Send + Sync {
+pub trait Listener: Drain {
     /// Takes a message, encoding it into the listener's own outbox. Never waits.
     fn put(&self, m: &Msg<'_>, spare: &mut Spare) -> Put;
     /// Whether messages on `subject` are for it at all, although its pattern matches. Asked when a route is made.
@@ -44,9 +51,6 @@ pub trait Listener: Send + Sync {
     fn full(&self) -> Full;
     /// Writes out what waits, as far as it goes without waiting. Called once a turn by whoever got [`Put::First`].
     fn flush(&self, spare: &mut Spare);
-    /// Wakes `waker` once the listener has drained; false: it has. It may forget to where very many wait, so that a
-    /// pause needs an end of its own.
-    fn on_drain(&self, waker: &Waker) -> bool;
     /// The connection behind this listener, for those who do not want to hear themselves.
     fn connection(&self) -> Option<ConnectionId>;
 }

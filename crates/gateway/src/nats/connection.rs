@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fabric::{Flush, Woken};
 use kernel::limits::PUBLISHER_PAUSE_MS_MAX;
-use kernel::{Listener, Spare};
+use kernel::{Drain, Spare};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
@@ -82,7 +82,7 @@ impl Transport {
 enum State {
     Open,
     /// A listener is above its high-water mark: reading goes on when it has drained, or when the pause is over.
-    Paused(Vec<Arc<dyn Listener>>, Pin<Box<Sleep>>),
+    Paused(Vec<Arc<dyn Drain>>, Pin<Box<Sleep>>),
     /// Writes what is left, then waits a little for the client to read it.
     Closing(Pin<Box<Sleep>>),
     /// Everything is written and the client was told; what it still sends is thrown away.
@@ -326,7 +326,7 @@ impl Connection {
     }
 
     /// Whether all listeners that were too full have drained.
-    fn poll_pause(high: &mut Vec<Arc<dyn Listener>>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_pause(high: &mut Vec<Arc<dyn Drain>>, cx: &mut Context<'_>) -> Poll<()> {
         high.retain(|l| l.on_drain(cx.waker()));
         match high.is_empty() {
             true => Poll::Ready(()),

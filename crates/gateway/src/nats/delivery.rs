@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::Waker;
 
 use auth::Principal;
-use kernel::{Client, Code, ConnectionId, Full, Listener, Msg, Put, Spare};
+use kernel::{Client, Code, ConnectionId, Drain, Full, Listener, Msg, Put, Spare};
 use wire::nats::encode;
 
 use super::peer::Peer;
@@ -39,6 +39,12 @@ impl Delivery {
     pub(super) fn is_over(&self) -> bool {
         let max = self.max.load(Relaxed);
         max != 0 && self.delivered.load(Relaxed) >= max
+    }
+}
+
+impl Drain for Delivery {
+    fn on_drain(&self, waker: &Waker) -> bool {
+        self.peer.outbox.on_drain(waker)
     }
 }
 
@@ -91,10 +97,6 @@ impl Listener for Delivery {
 
     fn flush(&self, spare: &mut Spare) {
         self.peer.flush(spare);
-    }
-
-    fn on_drain(&self, waker: &Waker) -> bool {
-        self.peer.outbox.on_drain(waker)
     }
 
     fn connection(&self) -> Option<ConnectionId> {
