@@ -18,6 +18,7 @@ pub struct Clients {
     gone: Mutex<ClientStats>,
     slow: AtomicU64,
     refused: AtomicU64,
+    refused: AtomicU64,
 }
 
 impl Clients {
@@ -29,6 +30,7 @@ impl Clients {
             limit,
             gone: Mutex::default(),
             slow: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         }
     }
@@ -65,6 +67,16 @@ impl Clients {
     /// Counts a client that was cut because it did not read.
     pub fn count_slow(&self) {
         self.slow.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a message that a stream could not take and whose publisher asked for no answer.
+    pub fn count_refused(&self) {
+        self.refused.fetch_add(1, Relaxed);
+    }
+
+    /// Messages that streams could not take and whose publishers asked for no answer.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Relaxed)
     }
 
     /// Clients cut because they did not read.

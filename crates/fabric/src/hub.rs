@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use auth::Accounts;
-use bus::{Budget, Interest};
+use bus::{Budget, Hit, Interest};
 use kernel::TenantId;
 
 use crate::clients::Clients;
@@ -64,6 +64,17 @@ impl Hub {
     pub(crate) fn interest(&self, tenant: TenantId) -> Arc<Interest> {
         let own = self.interests.get(tenant.0 as usize);
         own.cloned().unwrap_or_else(|| Arc::new(Interest::new(self.seed)))
+    }
+
+    /// Whether somebody of the tenant hears a subject.
+    pub(crate) fn hears(&self, tenant: TenantId, subject: &[u8]) -> bool {
+        let Some(interest) = self.interests.get(tenant.0 as usize) else { return false };
+        let mut heard = false;
+        interest.read().matches(subject, &mut |hit| {
+            let (Hit::All(entries) | Hit::Group(_, entries)) = hit;
+            heard |= entries.iter().any(|e| e.listener.hears(subject));
+        });
+        heard
     }
 
     pub(crate) fn seed(&self) -> u64 {

@@ -66,32 +66,45 @@ impl Session {
     /// others may have heard it.
     #[inline]
     pub fn publish(&mut self, m: &Msg<'_>, woken: &mut Woken) -> Result<usize, Code> {
-        let worthwhile = match self.cache.find(m.subject, &self.interest) {
+        self.send(m.subject, m, woken)
+    }
+
+    /// Puts a message to everybody who hears the subject `to`, whatever subject the message itself shows: what a stream
+    /// delivers to a client keeps the subject under which it was stored.
+    #[inline]
+    pub fn send(&mut self, to: &[u8], m: &Msg<'_>, woken: &mut Woken) -> Result<usize, Code> {
+        let worthwhile = match self.cache.find(to, &self.interest) {
             Found::Route(route) => return deliver(route, m, &mut self.random, woken),
             Found::Worthwhile => true,
             Found::Unknown => false,
         };
-        self.publish_unknown(m, worthwhile, woken)
+        self.send_unknown(to, m, worthwhile, woken)
     }
 
-    fn publish_unknown(&mut self, m: &Msg<'_>, worthwhile: bool, woken: &mut Woken) -> Result<usize, Code> {
-        let allowed = self.who.permissions.may_publish(m.subject);
-        if worthwhile && let Some(route) = self.cache.remember(m.subject, allowed, &self.interest) {
+    fn send_unknown(
+        &mut self,
+        to: &[u8],
+        m: &Msg<'_>,
+        worthwhile: bool,
+        woken: &mut Woken,
+    ) -> Result<usize, Code> {
+        let allowed = self.who.permissions.may_publish(to);
+        if worthwhile && let Some(route) = self.cache.remember(to, allowed, &self.interest) {
             return deliver(route, m, &mut self.random, woken);
         }
         match allowed {
-            true => self.deliver_by_tree(m, woken),
+            true => self.deliver_by_tree(to, m, woken),
             false => Err(Code::PermissionDenied),
         }
     }
 
     /// Delivers without a route, straight from the tree.
-    fn deliver_by_tree(&mut self, m: &Msg<'_>, woken: &mut Woken) -> Result<usize, Code> {
+    fn deliver_by_tree(&mut self, to: &[u8], m: &Msg<'_>, woken: &mut Woken) -> Result<usize, Code> {
         let (mut tally, mut groups) = (Tally::default(), Groups::default());
         let reading = self.interest.read();
         let cache = &self.cache;
-        let skip = |l: &Arc<dyn Listener>| cache.leaves_out(&**l, m.subject);
-        reading.matches(m.subject, &mut |hit| match hit {
+        let skip = |l: &Arc<dyn Listener>| cache.leaves_out(&**l, to);
+        reading.matches(to, &mut |hit| match hit {
             Hit::All(entries) => {
                 for entry in entries.iter().filter(|e| !skip(&e.listener)) {
                     tally.count(woken.put(&entry.listener, m));

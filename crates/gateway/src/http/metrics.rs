@@ -41,6 +41,12 @@ fn render(door: &HttpDoor) -> String {
             "Clients turned away: no room.",
             clients.refused() as f64,
         ),
+        (
+            "neuroplex_refused_messages_total",
+            Counter,
+            "Messages without reply subject that a stream could not take.",
+            clients.refused() as f64,
+        ),
         ("neuroplex_slow_consumers_total", Counter, "Clients cut: they did not read.", clients.slow() as f64),
         ("neuroplex_subscriptions", Gauge, "Subscriptions.", door.hub.subscriptions() as f64),
         ("neuroplex_messages_in_total", Counter, "Messages from clients.", stats.in_messages as f64),

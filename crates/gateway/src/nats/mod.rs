@@ -73,6 +73,7 @@ impl Door {
             version: PROTOCOL_RELEASE.into(),
             proto: 1,
             go: "rust".into(),
+            jetstream: true,
             host: address.ip().to_string(),
             port: address.port(),
             headers: true,

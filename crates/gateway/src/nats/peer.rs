@@ -9,7 +9,7 @@ use std::task::Waker;
 
 use atomic_waker::AtomicWaker;
 use fabric::{Flush, Outbox, Slot};
-use kernel::{Client, ClientInfo, ClientStats, Code, ConnectionId, Now, Put, Spare, TenantId};
+use kernel::{Client, ClientInfo, ClientStats, Code, ConnectionId, Now, Producer, Put, Spare, TenantId};
 use tokio::net::tcp::OwnedWriteHalf;
 
 use super::{Door, refusal};
@@ -44,6 +44,8 @@ pub(super) struct Peer {
     pub(super) address: SocketAddr,
     pub(super) door: Arc<Door>,
     pub(super) outbox: Outbox,
+    /// What of this client waits for streams.
+    pub(super) producer: Arc<Producer>,
     /// Where anybody may write. `None` behind TLS, where only the owner can, and once the connection is closed: a
     /// route that still remembers the peer must not keep its socket open.
     writer: Mutex<Option<Arc<OwnedWriteHalf>>>,
@@ -73,6 +75,7 @@ impl Peer {
         Peer {
             id: door.hub.clients.next_id(),
             address,
+            producer: Arc::default(),
             outbox: Outbox::new(door.options.outbox_bytes_max, door.hub.budget().clone()),
             connected_wall_ms: door.wall_ms.load(Ordering::Relaxed),
             door,

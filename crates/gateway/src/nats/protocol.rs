@@ -238,12 +238,13 @@ impl Protocol {
         self.in_messages += 1;
         self.in_bytes += m.size() as u64;
         let shared = (m.payload.len() >= SHARED_PAYLOAD_BYTES_MIN).then(|| share(&m, whole));
-        let m = Msg { shared: shared.as_ref(), ..m };
         let ask = self.pedantic || !m.headers.is_empty() || self.session.is_none();
         if ask && let Some(flow) = self.before_publish(&m, &mut woken.spare) {
             return flow;
         }
-        match self.session().publish(&m, woken) {
+        let Protocol { peer, session: Some(session), .. } = self else { return Flow::On };
+        let m = Msg { shared: shared.as_ref(), from: Some(&peer.producer), ..m };
+        match session.publish(&m, woken) {
             Ok(0) if !m.reply.is_empty() && self.no_responders => self.nobody_listens(&m, woken),
             Ok(heard) => self.asked |= heard > 0 && !m.reply.is_empty(),
             Err(Code::PermissionDenied) => {
@@ -251,7 +252,8 @@ impl Protocol {
                 self.object(&format!("Permissions Violation for Publish to \"{subject}\""), &mut woken.spare);
                 return Flow::On;
             }
-            Err(code) => tracing::debug!(%code, "a message was refused"),
+            Err(_) if !m.reply.is_empty() => self.refuse(&m, woken),
+            Err(_) => self.peer.door.hub.clients.count_refused(),
         }
         match self.verbose {
             true => self.confirm(&mut woken.spare),
@@ -264,6 +266,7 @@ impl Protocol {
         if !self.is_admitted() {
             return Some(self.end(refusal::AUTHORIZATION_VIOLATION, spare));
         }
+        self.session();
         if !m.headers.is_empty() && !self.headers {
             return Some(self.end(refusal::HEADERS_NOT_SUPPORTED, spare));
         }
@@ -280,6 +283,18 @@ impl Protocol {
             block.extend_from_slice(part);
         }
         let answer = Msg { subject: m.reply, headers: &block, ..Msg::default() };
+        let id = self.peer.id;
+        self.session().tell(id, &answer, woken);
+    }
+
+    /// Says to whoever waits for the message's acknowledgement that a stream cannot take it now.
+    fn refuse(&mut self, m: &Msg<'_>, woken: &mut Woken) {
+        let answer = Msg {
+            subject: m.reply,
+            headers: refusal::BUSY_HEADERS,
+            payload: refusal::BUSY,
+            ..Msg::default()
+        };
         let id = self.peer.id;
         self.session().tell(id, &answer, woken);
     }

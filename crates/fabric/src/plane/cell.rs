@@ -1,0 +1,137 @@
+//! A stream as the plane keeps it: its core, its consumers, what it captures, and what waits until it is loaded. It
+//! does *not* decide: that is the stream's and the consumers' core.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bus::consumer::Consumer;
+use bus::stream::Stream;
+use bytes::Bytes;
+use kernel::journal::{Level, Summary};
+use kernel::{LogId, SubId, SubjectPattern, TenantId};
+use serde::{Deserialize, Serialize};
+use wire::jetstream::{ConsumerConfig, StreamConfig, Time};
+
+use super::inbox::Arrival;
+
+/// How far a stream is in memory.
+pub(crate) enum Body {
+    /// Known by a few numbers.
+    Cold(Summary),
+    /// Asked for.
+    Loading(Summary),
+    /// There but for what its records must tell.
+    Restoring(Box<Stream>),
+    /// There.
+    Warm(Box<Stream>),
+}
+
+/// A consumer as the plane keeps it.
+pub(crate) struct Seat {
+    pub(crate) created: Time,
+    pub(crate) state: SeatState,
+    /// Its deliveries are being read: nothing else goes out before them.
+    pub(crate) is_reading: bool,
+    /// It waits in the plane's line to be stepped.
+    pub(crate) is_due: bool,
+    /// It changed by deltas since its state was last written whole.
+    pub(crate) is_dirty: bool,
+    /// When it wants to be stepped next, on the monotonic clock in nanoseconds.
+    pub(crate) wakes_at: Option<u64>,
+}
+
+/// How far a consumer is in memory.
+pub(crate) enum SeatState {
+    /// Its configuration, its progress as it was last written whole, and the changes since.
+    Kept(Box<ConsumerConfig>, Bytes, Vec<Bytes>),
+    /// There.
+    Live(Box<Consumer>),
+}
+
+/// See the module.
+pub(crate) struct Cell {
+    pub(crate) name: Arc<str>,
+    pub(crate) tenant: TenantId,
+    pub(crate) log: LogId,
+    pub(crate) created: Time,
+    pub(crate) config: Arc<StreamConfig>,
+    pub(crate) level: Level,
+    pub(crate) body: Body,
+    pub(crate) captures: Vec<(SubjectPattern, SubId)>,
+    pub(crate) consumers: BTreeMap<Box<str>, Seat>,
+    /// What came while it was being loaded.
+    pub(crate) parked: Vec<Arrival>,
+    /// Highest sequence that was appended in this turn and is not yet held to be shown.
+    pub(crate) to_show: u64,
+    /// When its oldest message ends, on the wall clock in milliseconds, as it was last noted.
+    pub(crate) wakes_at: Option<u64>,
+}
+
+/// A stream's own piece of state, as it is kept.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct KeptStream<C> {
+    pub(crate) log: u64,
+    pub(crate) created: Time,
+    pub(crate) config: C,
+}
+
+/// The part of a consumer's state that says what it is; its progress follows.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct KeptConsumer<C> {
+    pub(crate) created: Time,
+    pub(crate) config: C,
+}
+
+/// A consumer's whole state: length of the JSON (4 bytes, little endian), JSON, progress.
+pub(crate) fn consumer_state(created: Time, config: &ConsumerConfig, progress: &[u8]) -> Bytes {
+    let json = serde_json::to_vec(&KeptConsumer { created, config }).unwrap_or_default();
+    [&(json.len() as u32).to_le_bytes(), &json[..], progress].concat().into()
+}
+
+/// Reads what [`consumer_state`] wrote.
+pub(crate) fn read_consumer_state(state: &Bytes) -> Option<(KeptConsumer<ConsumerConfig>, Bytes)> {
+    let (length, rest) = state.split_first_chunk::<4>()?;
+    let json = rest.get(..u32::from_le_bytes(*length) as usize)?;
+    let kept = serde_json::from_slice(json).ok()?;
+    Some((kept, state.slice(4 + json.len()..)))
+}
+
+impl Seat {
+    /// A consumer that nothing waits for yet.
+    pub(crate) fn new(created: Time, state: SeatState) -> Seat {
+        Seat { created, state, is_reading: false, is_due: false, is_dirty: false, wakes_at: None }
+    }
+
+    /// What it is to be.
+    pub(crate) fn config(&self) -> &ConsumerConfig {
+        match &self.state {
+            SeatState::Kept(config, ..) => config,
+            SeatState::Live(consumer) => consumer.config(),
+        }
+    }
+}
+
+impl Cell {
+    /// The stream's core, when it is in memory.
+    pub(crate) fn stream(&mut self) -> Option<&mut Stream> {
+        match &mut self.body {
+            Body::Warm(stream) => Some(stream),
+            _ => None,
+        }
+    }
+}
+
+/// Key of the state that says that a stream exists.
+pub(crate) fn stream_key(tenant: &str, stream: &str) -> Bytes {
+    ["stream", tenant, stream].join("\0").into()
+}
+
+/// Key of a consumer's state.
+pub(crate) fn consumer_key(log: LogId, consumer: &str) -> Bytes {
+    format!("consumer\0{:016x}\0{consumer}", log.0).into()
+}
+
+/// Key of what a stream remembers of its producers.
+pub(crate) fn producers_key(log: LogId) -> Bytes {
+    format!("producers\0{:016x}", log.0).into()
+}

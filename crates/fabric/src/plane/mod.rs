@@ -1,0 +1,229 @@
+//! The control plane: everything that must be remembered. One owner, no locks, no IO: a turn takes what arrived, lets
+//! the cores decide, gives the journal one submission, and says what has become safe to say. The driver gives it
+//! time, a journal and turns; it does *not* know whether these are real.
+
+mod api;
+mod cell;
+mod consume;
+mod inbox;
+mod out;
+mod publish;
+mod reading;
+mod recover;
+mod timers;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use kernel::journal::{Event, Level};
+use kernel::{Code, Journal, LogId, Now, TenantId};
+
+pub use inbox::Inbox;
+
+use crate::hub::Hub;
+use cell::{Body, Cell};
+use inbox::{Arrival, Target};
+use out::{Held, Out};
+use timers::{Timer, Timers};
+
+/// Limits and facts of the plane, as the node's configuration sets them.
+#[derive(Clone, Debug)]
+pub struct PlaneOptions {
+    /// Most streams of one tenant.
+    pub streams_max: usize,
+    /// Most consumers of one stream.
+    pub consumers_max: usize,
+    /// Largest message, in bytes.
+    pub payload_bytes_max: usize,
+    /// Name of the node, as answers give it.
+    pub node: String,
+}
+
+/// See the module.
+pub struct Plane {
+    hub: Arc<Hub>,
+    inbox: Arc<Inbox>,
+    options: PlaneOptions,
+    tenants: Vec<Tenant>,
+    cells: HashMap<LogId, Cell, FixedState>,
+    out: Out,
+    timers: Timers,
+    /// Consumers that may have something to deliver.
+    due: VecDeque<(LogId, Box<str>)>,
+    /// Push consumers to whom nobody listens, looked at from time to time.
+    unheard: Vec<(LogId, Box<str>)>,
+    /// Streams with messages that are appended and not yet shown.
+    to_show: Vec<LogId>,
+    arrivals: Vec<Arrival>,
+    events: Vec<Event>,
+    /// Numbers for names that nobody chose.
+    names: u64,
+}
+
+/// A tenant as the plane knows it.
+struct Tenant {
+    name: String,
+    streams: std::collections::BTreeMap<Arc<str>, LogId>,
+}
+
+impl Plane {
+    /// Takes a turn: all that has arrived and become safe, until nothing is left to do at once. Says when the next turn
+    /// is due at the latest, on the monotonic clock in nanoseconds.
+    pub fn turn(&mut self, now: Now, journal: &mut dyn Journal) -> Option<u64> {
+        // A bound, so that a clock that stands still cannot hold the plane.
+        for _ in 0..64 {
+            let mut busy = self.take_events(now, journal);
+            busy |= self.take_arrivals(now);
+            busy |= self.take_timers(now);
+            busy |= self.consume(now);
+            self.hold_shows();
+            busy |= self.out.submit(journal);
+            busy |= self.take_events(now, journal);
+            if !busy {
+                break;
+            }
+        }
+        self.out.woken.flush();
+        // What its own messages filled is waited for by nobody here.
+        drop(self.out.woken.take_high());
+        self.hub.keep_budget();
+        self.next_wake(now)
+    }
+
+    fn next_wake(&self, now: Now) -> Option<u64> {
+        const LOOK_NS: u64 = 50_000_000;
+        let look = (!self.unheard.is_empty()).then_some(now.mono_ns + LOOK_NS);
+        let soon = (!self.due.is_empty()).then_some(now.mono_ns);
+        [self.timers.next(now), look, soon].into_iter().flatten().min()
+    }
+
+    fn take_events(&mut self, now: Now, journal: &mut dyn Journal) -> bool {
+        let mut events = std::mem::take(&mut self.events);
+        journal.take_events(&mut events);
+        let mut busy = !events.is_empty();
+        for event in events.drain(..) {
+            self.event(now, event);
+        }
+        self.events = events;
+        while let Some(held) = self.out.released() {
+            busy = true;
+            held.into_iter().for_each(|held| self.release(held));
+        }
+        busy
+    }
+
+    fn event(&mut self, now: Now, event: Event) {
+        match event {
+            Event::Written(position) => self.out.reach(Level::Os, position),
+            Event::Synced(position) => self.out.reach(Level::Disk, position),
+            Event::Failed(code, why) => self.fail(code, why),
+            Event::Read(id, records) => {
+                if let Some(reading) = self.out.reads.remove(&id) {
+                    self.read(now, reading, records);
+                }
+            }
+            Event::Loaded(log, image) => self.loaded(now, log, &image),
+            Event::Checkpoint(position) => self.checkpoint(position),
+            Event::Pressed(pressed) => self.inbox.press(pressed),
+        }
+    }
+
+    fn take_arrivals(&mut self, now: Now) -> bool {
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        self.inbox.take(&mut arrivals);
+        let busy = !arrivals.is_empty();
+        for arrival in arrivals.drain(..) {
+            self.arrive(now, arrival);
+        }
+        self.arrivals = arrivals;
+        busy
+    }
+
+    /// The one table of what arrives.
+    fn arrive(&mut self, now: Now, arrival: Arrival) {
+        match arrival.target {
+            Target::Stream(log) => self.captured(now, log, arrival),
+            Target::Call => self.call(now, arrival),
+            Target::Ack => self.acknowledged(now, arrival),
+            Target::Flow => self.flowed(now, &arrival),
+        }
+    }
+
+    fn take_timers(&mut self, now: Now) -> bool {
+        let mut busy = false;
+        while let Some(timer) = self.timers.due(now) {
+            busy = true;
+            match timer {
+                Timer::Stream(log) => self.expire(now, log),
+                Timer::Consumer(log, name) => self.make_due(log, &name),
+            }
+        }
+        self.look_for_listeners() || busy
+    }
+
+    /// Something that waited for an entry has become true.
+    fn release(&mut self, held: Held) {
+        match held {
+            Held::Ack { tenant, reply, stream, seq, duplicate, from } => {
+                if let Some(from) = from {
+                    from.end();
+                }
+                if !reply.is_empty() {
+                    self.out.acknowledge(tenant, &reply, &stream, seq, duplicate);
+                }
+            }
+            Held::Show { log, seq } => self.show(log, seq),
+            Held::Say(said) => self.out.say_kept(&said),
+        }
+    }
+
+    /// The journal failed: whoever waits for safety is told that it will not come.
+    fn fail(&mut self, code: Code, why: String) {
+        if self.out.failed.is_some() {
+            return;
+        }
+        self.inbox.fail();
+        for held in self.out.lost() {
+            match held {
+                Held::Ack { tenant, reply, from, .. } => {
+                    if let Some(from) = from {
+                        from.end();
+                    }
+                    self.refuse_publish(tenant, &reply, &api::store_failed());
+                }
+                Held::Show { .. } => {}
+                Held::Say(said) => api::say_store_failed(&mut self.out, &said),
+            }
+        }
+        self.out.failed = Some((code, why));
+    }
+
+    /// Why nothing more is stored, if that is so.
+    pub fn failure(&self) -> Option<&(Code, String)> {
+        self.out.failed.as_ref()
+    }
+
+    /// Messages that were appended in this turn are shown when they are safe.
+    fn hold_shows(&mut self) {
+        for log in std::mem::take(&mut self.to_show) {
+            if let Some(cell) = self.cells.get_mut(&log) {
+                let seq = std::mem::take(&mut cell.to_show);
+                self.out.hold(cell.level, Held::Show { log, seq });
+            }
+        }
+    }
+
+    fn show(&mut self, log: LogId, seq: u64) {
+        let Some(cell) = self.cells.get_mut(&log) else { return };
+        if let Body::Warm(stream) = &mut cell.body {
+            stream.show(seq);
+            Self::make_all_due(cell, &mut self.due);
+        }
+    }
+
+    fn tenant(&mut self, tenant: TenantId) -> Option<&mut Tenant> {
+        self.tenants.get_mut(tenant.0 as usize)
+    }
+}

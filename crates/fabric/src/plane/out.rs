@@ -1,0 +1,226 @@
+//! What a turn of the plane does to the world: entries for the journal, messages to say, and what must wait until an
+//! entry is safe. *Persist before you speak* lives here and nowhere else: whoever depends on an entry calls
+//! [`Out::hold`].
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use kernel::journal::{Level, ReadId};
+use kernel::{Code, Entry, Journal, LogId, Msg, Position, Producer, TenantId};
+
+use super::reading::Reading;
+use crate::hub::Hub;
+use crate::session::Session;
+use crate::woken::Woken;
+
+/// What waits until an entry is safe.
+pub(crate) enum Held {
+    /// The acknowledgement of a stored message; without a reply subject only its producer is told.
+    Ack { tenant: TenantId, reply: Bytes, stream: Arc<str>, seq: u64, duplicate: bool, from: Option<Arc<Producer>> },
+    /// A stream's messages up to here may be seen.
+    Show { log: LogId, seq: u64 },
+    /// An answer, ready to be said.
+    Say(Said),
+}
+
+/// A message to be said to whoever listens.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) tenant: TenantId,
+    pub(crate) subject: Bytes,
+    pub(crate) headers: Bytes,
+    pub(crate) payload: Bytes,
+}
+
+/// Things that wait for one level of safety.
+#[derive(Default)]
+struct Line {
+    /// Of this turn: their position is that of the turn's last entry.
+    now: Vec<Held>,
+    waiting: VecDeque<(Position, Vec<Held>)>,
+    reached: Position,
+}
+
+/// See the module.
+pub(crate) struct Out {
+    hub: Arc<Hub>,
+    /// The plane's own session with each tenant.
+    sessions: Vec<Session>,
+    pub(crate) woken: Woken,
+    entries: Vec<Entry>,
+    /// Position of the last entry that was appended.
+    last: Position,
+    os: Line,
+    disk: Line,
+    /// Things that wait for nothing.
+    free: Vec<Held>,
+    pub(crate) reads: HashMap<ReadId, Reading, FixedState>,
+    next_read: u64,
+    asked: Vec<(ReadId, LogId, Vec<u64>)>,
+    loads: Vec<LogId>,
+    /// The journal takes nothing more.
+    pub(crate) failed: Option<(Code, String)>,
+    text: Vec<u8>,
+}
+
+impl Out {
+    pub(crate) fn new(hub: Arc<Hub>, sessions: Vec<Session>, last: Position) -> Out {
+        let line = || Line { reached: last, ..Line::default() };
+        let reads = HashMap::with_hasher(FixedState::with_seed(hub.seed()));
+        Out {
+            hub,
+            sessions,
+            woken: Woken::default(),
+            entries: Vec::new(),
+            last,
+            os: line(),
+            disk: line(),
+            free: Vec::new(),
+            reads,
+            next_read: 1,
+            asked: Vec::new(),
+            loads: Vec::new(),
+            failed: None,
+            text: Vec::new(),
+        }
+    }
+
+    /// Appends an entry to the journal at the end of the turn.
+    pub(crate) fn append(&mut self, entry: Entry) -> Position {
+        self.last.0 += 1;
+        self.entries.push(entry);
+        self.last
+    }
+
+    /// Position of the last entry.
+    pub(crate) fn last(&self) -> Position {
+        self.last
+    }
+
+    /// Keeps something until all that was appended so far is as safe as `level` says.
+    pub(crate) fn hold(&mut self, level: Level, held: Held) {
+        match level {
+            Level::Mem => self.free.push(held),
+            Level::Os => self.os.now.push(held),
+            Level::Disk => self.disk.now.push(held),
+        }
+    }
+
+    /// Gives the turn's entries to the journal, and asks it for what must be read. True: something was asked of it.
+    pub(crate) fn submit(&mut self, journal: &mut dyn Journal) -> bool {
+        let asks = !self.entries.is_empty() || !self.asked.is_empty() || !self.loads.is_empty();
+        if !self.entries.is_empty() {
+            let first = Position(self.last.0 + 1 - self.entries.len() as u64);
+            let level = if self.disk.now.is_empty() { Level::Os } else { Level::Disk };
+            let room = Vec::with_capacity(self.entries.len().min(4096));
+            journal.submit(first, std::mem::replace(&mut self.entries, room), level);
+        }
+        for line in [&mut self.os, &mut self.disk] {
+            if !line.now.is_empty() {
+                line.waiting.push_back((self.last, std::mem::take(&mut line.now)));
+            }
+        }
+        for (id, log, indices) in self.asked.drain(..) {
+            journal.read(id, log, indices);
+        }
+        for log in self.loads.drain(..) {
+            journal.load(log);
+        }
+        asks
+    }
+
+    /// The journal reports a watermark.
+    pub(crate) fn reach(&mut self, level: Level, position: Position) {
+        let disk = level == Level::Disk;
+        for line in [Some(&mut self.os), disk.then_some(&mut self.disk)].into_iter().flatten() {
+            line.reached = line.reached.max(position);
+        }
+    }
+
+    /// Takes the next things that wait no longer.
+    pub(crate) fn released(&mut self) -> Option<Vec<Held>> {
+        if !self.free.is_empty() {
+            return Some(std::mem::take(&mut self.free));
+        }
+        for line in [&mut self.os, &mut self.disk] {
+            if line.waiting.front().is_some_and(|(position, _)| *position <= line.reached) {
+                return line.waiting.pop_front().map(|(_, held)| held);
+            }
+        }
+        None
+    }
+
+    /// Takes everything that waits for an entry that will never be safe.
+    pub(crate) fn lost(&mut self) -> Vec<Held> {
+        self.entries.clear();
+        let lines = [&mut self.os, &mut self.disk];
+        lines.into_iter().flat_map(|l| l.waiting.drain(..).flat_map(|w| w.1).chain(l.now.drain(..))).collect()
+    }
+
+    /// Asks for records; what they are for comes back with them.
+    pub(crate) fn read(&mut self, log: LogId, indices: Vec<u64>, reading: Reading) {
+        let id = ReadId(self.next_read);
+        self.next_read += 1;
+        self.reads.insert(id, reading);
+        self.asked.push((id, log, indices));
+    }
+
+    /// Asks for a log's image.
+    pub(crate) fn load(&mut self, log: LogId) {
+        self.loads.push(log);
+    }
+
+    /// Whether somebody of the tenant listens on a subject.
+    pub(crate) fn hears(&self, tenant: TenantId, subject: &[u8]) -> bool {
+        self.hub.hears(tenant, subject)
+    }
+
+    /// Says a message; how many heard it.
+    pub(crate) fn say(&mut self, tenant: TenantId, m: &Msg<'_>) -> usize {
+        match self.sessions.get_mut(tenant.0 as usize) {
+            Some(session) if !m.subject.is_empty() => session.publish(m, &mut self.woken).unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    /// Says a message that was kept.
+    pub(crate) fn say_kept(&mut self, said: &Said) {
+        let m = Msg {
+            subject: &said.subject,
+            headers: &said.headers,
+            payload: &said.payload,
+            ..Msg::default()
+        };
+        self.say(said.tenant, &m);
+    }
+
+    /// Tells a publisher where its message was stored.
+    pub(crate) fn acknowledge(&mut self, tenant: TenantId, reply: &[u8], stream: &str, seq: u64, duplicate: bool) {
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        text.extend_from_slice(b"{\"stream\":\"");
+        text.extend_from_slice(stream.as_bytes());
+        text.extend_from_slice(b"\",\"seq\":");
+        text.extend_from_slice(itoa(seq, &mut [0; 20]));
+        text.extend_from_slice(if duplicate { b",\"duplicate\": true}" } else { b"}" });
+        self.say(tenant, &Msg { subject: reply, payload: &text, ..Msg::default() });
+        self.text = text;
+    }
+}
+
+/// A number in decimal digits.
+fn itoa(mut number: u64, buffer: &mut [u8; 20]) -> &[u8] {
+    let mut at = buffer.len();
+    for (i, digit) in buffer.iter_mut().enumerate().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        at = i;
+        if number == 0 {
+            break;
+        }
+    }
+    &buffer[at..]
+}

@@ -1,0 +1,128 @@
+//! A captured message on its way into its stream: a sequence number or a refusal, an entry, a held acknowledgement.
+
+use bus::stream::{Changes, Published};
+use bytes::Bytes;
+use kernel::journal::Level;
+use kernel::{Entry, LogId, Msg, Now, TenantId};
+use wire::jetstream::{ApiError, PubHeaders};
+
+use super::cell::{Body, Cell};
+use super::inbox::Arrival;
+use super::out::{Held, Out};
+use super::timers::Timer;
+use super::{Plane, api};
+
+impl Plane {
+    /// A stream captured a message.
+    pub(crate) fn captured(&mut self, now: Now, log: LogId, mut arrival: Arrival) {
+        // The stream is deleted: as if nobody had listened.
+        let Some(cell) = self.cells.get_mut(&log) else {
+            return api::unheard(&mut self.out, arrival.tenant, &arrival.reply());
+        };
+        let Body::Warm(stream) = &mut cell.body else { return self.park(log, arrival) };
+        let mut changes = Changes::default();
+        let m = arrival.msg();
+        let headers = PubHeaders::read(m.headers);
+        let published = headers.map_err(Into::into).and_then(|h| stream.publish(now, &m, &h, &mut changes));
+        let from = arrival.from.take();
+        match published {
+            Ok(published) => {
+                let reply = if cell.config.no_ack { Bytes::new() } else { arrival.reply() };
+                let content = arrival.content();
+                Self::keep(cell, &mut self.out, &mut self.to_show, changes, Some(content));
+                let (seq, duplicate) = match published {
+                    Published::Stored { seq } => (seq, false),
+                    Published::Duplicate { seq } => (seq, true),
+                };
+                let stream = cell.name.clone();
+                let held = Held::Ack { tenant: cell.tenant, reply, stream, seq, duplicate, from };
+                self.out.hold(cell.level, held);
+                self.note_expiry(log);
+            }
+            Err(refusal) => {
+                if let Some(from) = from {
+                    from.end();
+                }
+                let reply = if cell.config.no_ack { Bytes::new() } else { arrival.reply() };
+                let tenant = cell.tenant;
+                self.refuse_publish(tenant, &reply, &refusal.into());
+            }
+        }
+    }
+
+    /// Writes down what a stream decided. `content`: what the new record holds, when it lies in memory already.
+    pub(crate) fn keep(
+        cell: &mut Cell,
+        out: &mut Out,
+        to_show: &mut Vec<LogId>,
+        changes: Changes,
+        content: Option<Bytes>,
+    ) {
+        let Changes { record, removed, .. } = changes;
+        if let Some(mut record) = record {
+            if let Some(content) = content.filter(|c| c.len() == record.content.len() && !cell.log.is_volatile()) {
+                // The same bytes, shared with the others of the turn instead of held once more.
+                record.content = content;
+            }
+            if cell.to_show == 0 {
+                to_show.push(cell.log);
+            }
+            cell.to_show = record.index;
+            out.append(Entry::Record(cell.log, record));
+        }
+        if !removed.is_empty() {
+            out.append(Entry::Remove(cell.log, removed.into()));
+        }
+    }
+
+    /// Tells a publisher that its message was not stored, and why.
+    pub(crate) fn refuse_publish(&mut self, tenant: TenantId, reply: &Bytes, error: &ApiError) {
+        if !reply.is_empty() {
+            let payload = api::pub_ack_error(error);
+            let m = Msg { subject: reply, payload: &payload, ..Msg::default() };
+            self.out.say(tenant, &m);
+        }
+    }
+
+    /// Notes when a stream's oldest message ends.
+    pub(crate) fn note_expiry(&mut self, log: LogId) {
+        let Some(cell) = self.cells.get_mut(&log) else { return };
+        let Body::Warm(stream) = &cell.body else { return };
+        let at = stream.next_wake();
+        if at != cell.wakes_at {
+            self.timers.move_wall(Timer::Stream(log), cell.wakes_at, at);
+            cell.wakes_at = at;
+        }
+    }
+
+    /// Messages of a stream have ended by age.
+    pub(crate) fn expire(&mut self, now: Now, log: LogId) {
+        let Some(cell) = self.cells.get_mut(&log) else { return };
+        cell.wakes_at = None;
+        let Body::Warm(stream) = &mut cell.body else { return self.warm(log) };
+        let mut changes = Changes::default();
+        stream.expire(now, &mut changes);
+        self.removed(log, changes);
+        self.note_expiry(log);
+    }
+
+    /// Messages of a stream went for another reason than a new one.
+    pub(crate) fn removed(&mut self, log: LogId, changes: Changes) {
+        let Some(cell) = self.cells.get_mut(&log) else { return };
+        let is_any = !changes.removed.is_empty();
+        Self::keep(cell, &mut self.out, &mut self.to_show, changes, None);
+        if is_any {
+            Self::make_all_due(cell, &mut self.due);
+        }
+    }
+
+    /// Level that a stream's configuration asks for.
+    pub(crate) fn level_of(config: &wire::jetstream::StreamConfig, log: LogId) -> Level {
+        match config.metadata.get("np.ack").map(String::as_str) {
+            _ if log.is_volatile() => Level::Mem,
+            Some("mem") => Level::Mem,
+            Some("os") => Level::Os,
+            _ => Level::Disk,
+        }
+    }
+}

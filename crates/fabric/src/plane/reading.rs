@@ -1,0 +1,35 @@
+//! What the plane does when records come that it asked for.
+
+use bus::consumer::Action;
+use bytes::Bytes;
+use kernel::{LogId, Now, Record, TenantId};
+
+use super::api::direct::Batch;
+use super::{Plane, api};
+
+/// Why records were asked for.
+pub(crate) enum Reading {
+    /// A consumer delivers them; its other actions keep their places among them.
+    Deliver { log: LogId, consumer: Box<str>, actions: Vec<Action> },
+    /// A stream remembers by them what its image does not say.
+    Restore { log: LogId },
+    /// Somebody asked for one message, in the form of an answer.
+    Message { tenant: TenantId, reply: Bytes, no_headers: bool },
+    /// Somebody asked for messages, in their own form.
+    Direct(Box<Batch>),
+}
+
+impl Plane {
+    /// The one table of what records are for.
+    pub(crate) fn read(&mut self, now: Now, reading: Reading, records: Vec<Option<Record>>) {
+        match reading {
+            Reading::Deliver { log, consumer, actions } => self.delivered(now, log, &consumer, actions, records),
+            Reading::Restore { log } => self.restored(now, log, &records),
+            Reading::Message { tenant, reply, no_headers } => {
+                let answer = api::message::answer(records.into_iter().flatten().next(), no_headers);
+                self.out.answer(tenant, &reply, &answer);
+            }
+            Reading::Direct(batch) => self.direct_read(now, *batch, records),
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! From what the journal gives back to a plane that works: streams are known at once and loaded when they are first
+//! needed; checkpoints write down whole what changed bit by bit.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use auth::Principal;
+use bus::consumer::Consumer;
+use bus::stream::{Changes, Stream};
+use bytes::Bytes;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use kernel::journal::{Image, Recovered, Summary};
+use kernel::{Entry, LogId, Now, Position, Record, SubjectPattern, TenantId};
+use wire::jetstream::StreamConfig;
+
+use super::cell::{
+    Body, Cell, KeptStream, Seat, SeatState, consumer_key, consumer_state, producers_key, read_consumer_state,
+};
+use super::inbox::{Arrival, Inlet, Target};
+use super::out::Out;
+use super::reading::Reading;
+use super::timers::{Timer, Timers};
+use super::{Inbox, Plane, PlaneOptions, Tenant};
+use crate::hub::Hub;
+use crate::session::Session;
+
+/// Subjects on which the plane itself listens, for each tenant.
+const OWN: &[(&str, Target)] =
+    &[("$JS.API.>", Target::Call), ("$JS.ACK.>", Target::Ack), ("$JS.FC.>", Target::Flow)];
+
+impl Plane {
+    /// A plane that goes on where the journal ends. What it cannot read is left alone and told.
+    pub fn new(hub: Arc<Hub>, options: PlaneOptions, recovered: Recovered) -> (Plane, Vec<String>) {
+        let inbox = Arc::new(Inbox::default());
+        let names = hub.accounts.tenants();
+        let tenants: Vec<Tenant> =
+            names.iter().map(|name| Tenant { name: name.clone(), streams: BTreeMap::new() }).collect();
+        let session = |tenant: u32| {
+            let who = Principal { name: "$JS".into(), tenant: TenantId(tenant), ..Principal::default() };
+            Session::new(&hub, Arc::new(who))
+        };
+        let sessions = (0..tenants.len() as u32).map(session).collect();
+        let cells = HashMap::with_hasher(FixedState::with_seed(hub.seed()));
+        let mut plane = Plane {
+            out: Out::new(hub.clone(), sessions, recovered.last),
+            names: hub.seed(),
+            hub,
+            inbox,
+            options,
+            tenants,
+            cells,
+            timers: Timers::default(),
+            due: VecDeque::new(),
+            unheard: Vec::new(),
+            to_show: Vec::new(),
+            arrivals: Vec::new(),
+            events: Vec::new(),
+            stale_acks: 0,
+            api_calls: (0, 0),
+            next_look: 0,
+        };
+        for tenant in 0..plane.tenants.len() as u32 {
+            for (pattern, target) in OWN {
+                plane.listen(TenantId(tenant), pattern, *target);
+            }
+        }
+        let trouble = plane.recover(recovered);
+        (plane, trouble)
+    }
+
+    /// Where publishers leave what the plane must see.
+    pub fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
+    /// Hears a pattern.
+    pub(crate) fn listen(
+        &mut self,
+        tenant: TenantId,
+        pattern: &str,
+        target: Target,
+    ) -> Option<(SubjectPattern, kernel::SubId)> {
+        let pattern = SubjectPattern::parse(pattern.as_bytes()).ok()?;
+        let inlet = Arc::new(Inlet { inbox: self.inbox.clone(), tenant, target });
+        let id = self.hub.interest(tenant).subscribe(&pattern, None, inlet);
+        Some((pattern, id))
+    }
+
+    fn recover(&mut self, recovered: Recovered) -> Vec<String> {
+        let mut trouble = Vec::new();
+        let mut summaries: HashMap<LogId, Summary, FixedState> = recovered.logs.into_iter().collect();
+        let mut deltas: HashMap<Bytes, Vec<Bytes>, FixedState> = HashMap::default();
+        for (key, delta) in recovered.deltas {
+            deltas.entry(key).or_default().push(delta);
+        }
+        let mut others = Vec::new();
+        for (key, value) in recovered.states {
+            let mut parts = key.splitn(3, |b| *b == 0);
+            match (parts.next(), parts.next(), parts.next()) {
+                (Some(b"stream"), Some(tenant), Some(name)) => {
+                    let read: Result<KeptStream<StreamConfig>, _> = serde_json::from_slice(&value);
+                    let tenant = self.tenants.iter().position(|t| t.name.as_bytes() == tenant);
+                    match (read, tenant) {
+                        (Ok(kept), Some(tenant)) => {
+                            let summary = summaries.remove(&LogId(kept.log)).unwrap_or_default();
+                            self.seat_stream(TenantId(tenant as u32), kept, Body::Cold(summary));
+                        }
+                        (read, tenant) => {
+                            let why = match (read, tenant) {
+                                (Err(e), _) => e.to_string(),
+                                _ => "its tenant is in no account".to_owned(),
+                            };
+                            trouble.push(format!("stream {}: {why}", String::from_utf8_lossy(name)));
+                        }
+                    }
+                }
+                _ => others.push((key, value)),
+            }
+        }
+        for (key, value) in others {
+            let mut parts = key.splitn(3, |b| *b == 0);
+            let (kind, log, name) = (parts.next(), parts.next(), parts.next());
+            let log = log.and_then(|l| u64::from_str_radix(std::str::from_utf8(l).ok()?, 16).ok()).map(LogId);
+            let Some(cell) = log.and_then(|log| self.cells.get_mut(&log)) else { continue };
+            match (kind, name) {
+                (Some(b"consumer"), Some(name)) => match read_consumer_state(&value) {
+                    Some((kept, progress)) => {
+                        let deltas = deltas.remove(&key).unwrap_or_default();
+                        let state = SeatState::Kept(Box::new(kept.config), progress, deltas);
+                        let name = String::from_utf8_lossy(name).into();
+                        cell.consumers.insert(name, Seat::new(kept.created, state));
+                    }
+                    None => trouble.push(format!(
+                        "consumer {} of stream {}: its state cannot be read",
+                        String::from_utf8_lossy(name),
+                        cell.name
+                    )),
+                },
+                (Some(b"producers"), None) => cell.producers = value,
+                _ => {}
+            }
+        }
+        self.wake_at_start();
+        trouble
+    }
+
+    /// Streams that have something to do without being asked: messages that end, consumers that send on their own.
+    fn wake_at_start(&mut self) {
+        let mut active = Vec::new();
+        for cell in self.cells.values_mut() {
+            let Body::Cold(summary) = &cell.body else { continue };
+            if cell.consumers.values().any(|seat| seat.is_active()) || cell.config.allow_msg_ttl {
+                active.push(cell.log);
+            } else if cell.config.max_age > 0 && summary.count > 0 {
+                let at = (summary.first_time_ns + cell.config.max_age as u64) / 1_000_000;
+                cell.wakes_at = Some(at);
+                self.timers.move_wall(Timer::Stream(cell.log), None, Some(at));
+            }
+        }
+        active.sort();
+        active.into_iter().for_each(|log| self.warm(log));
+    }
+
+    /// Gives a stream its place: known by name, hearing its subjects.
+    pub(crate) fn seat_stream(&mut self, tenant: TenantId, kept: KeptStream<StreamConfig>, body: Body) {
+        let KeptStream { log, created, config } = kept;
+        let (log, name) = (LogId(log), Arc::<str>::from(config.name.as_str()));
+        let captures =
+            config.subjects.iter().filter_map(|s| self.listen(tenant, s, Target::Stream(log))).collect();
+        let level = Self::level_of(&config, log);
+        let cell = Cell {
+            name: name.clone(),
+            tenant,
+            log,
+            created,
+            config: Arc::new(config),
+            level,
+            body,
+            captures,
+            consumers: BTreeMap::new(),
+            producers: Bytes::new(),
+            parked: Vec::new(),
+            to_show: 0,
+            wakes_at: None,
+        };
+        self.cells.insert(log, cell);
+        if let Some(tenant) = self.tenant(tenant) {
+            tenant.streams.insert(name, log);
+        }
+    }
+
+    /// Keeps what came for a stream until it is loaded.
+    pub(crate) fn park(&mut self, log: LogId, arrival: Arrival) {
+        if let Some(cell) = self.cells.get_mut(&log) {
+            cell.parked.push(arrival);
+        }
+        self.warm(log);
+    }
+
+    /// Brings a stream into memory.
+    pub(crate) fn warm(&mut self, log: LogId) {
+        let Some(cell) = self.cells.get_mut(&log) else { return };
+        let Body::Cold(summary) = cell.body else { return };
+        if summary.count == 0 {
+            let seed = self.hub.seed();
+            let stream = Stream::restore(cell.config.clone(), &Image::default(), &summary, seed);
+            cell.body = Body::Restoring(Box::new(stream));
+            // Its turn comes with the arrivals of the next round.
+            self.out.read(log, Vec::new(), Reading::Restore { log });
+        } else {
+            cell.body = Body::Loading(summary);
+            self.out.load(log);
+        }
+    }
+
+    /// A stream's image has come.
+    pub(crate) fn loaded(&mut self, now: Now, log: LogId, image: &Image) {
+        let Some(cell) = self.cells.get_mut(&log) else { return };
+        let Body::Loading(summary) = cell.body else { return };
+        let mut stream = Stream::restore(cell.config.clone(), image, &summary, self.hub.seed());
+        if !cell.producers.is_empty() {
+            stream.restore_producers(&cell.producers);
+        }
+        let wanted = stream.wanted_at_restore(now);
+        cell.body = Body::Restoring(Box::new(stream));
+        self.out.read(log, wanted, Reading::Restore { log });
+    }
+
+    /// A stream has all that it needs to work.
+    pub(crate) fn restored(&mut self, now: Now, log: LogId, records: &[Option<Record>]) {
+        let Some(cell) = self.cells.get_mut(&log) else { return };
+        match std::mem::replace(&mut cell.body, Body::Cold(Summary::default())) {
+            Body::Restoring(mut stream) => {
+                records.iter().flatten().for_each(|record| stream.remember(record));
+                stream.show(u64::MAX);
+                cell.body = Body::Warm(stream);
+            }
+            other => cell.body = other,
+        }
+        let Body::Warm(stream) = &cell.body else { return };
+        for (name, seat) in &mut cell.consumers {
+            if let SeatState::Kept(config, progress, deltas) = &seat.state {
+                match restore_consumer(config, progress, deltas, now) {
+                    Some(mut consumer) => {
+                        consumer.recount(&**stream);
+                        seat.state = SeatState::Live(Box::new(consumer));
+                    }
+                    None => self.unreadable.push(format!("consumer {name} of stream {}", cell.name)),
+                }
+            }
+        }
+        Self::make_all_due(cell, &mut self.due);
+        let parked = std::mem::take(&mut cell.parked);
+        self.expire_warm(now, log);
+        parked.into_iter().for_each(|arrival| self.arrive(now, arrival));
+    }
+
+    /// Writes down whole what changed bit by bit.
+    pub(crate) fn checkpoint(&mut self, position: Position, now: Now) {
+        for cell in self.cells.values_mut().filter(|c| !c.log.is_volatile()) {
+            for (name, seat) in &mut cell.consumers {
+                let has_deltas = match &seat.state {
+                    SeatState::Kept(_, _, deltas) => !deltas.is_empty(),
+                    SeatState::Live(_) => std::mem::take(&mut seat.is_dirty),
+                };
+                if !has_deltas {
+                    continue;
+                }
+                if let SeatState::Kept(config, progress, deltas) = &mut seat.state
+                    && let Some(consumer) = restore_consumer(config, progress, deltas, now)
+                {
+                    (*progress, *deltas) = (consumer.snapshot(), Vec::new());
+                }
+                let progress = match &seat.state {
+                    SeatState::Kept(_, progress, _) => progress.clone(),
+                    SeatState::Live(consumer) => consumer.snapshot(),
+                };
+                let state = consumer_state(seat.created, seat.config(), &progress);
+                self.out.append(Entry::State(consumer_key(cell.log, name), Some(state)));
+            }
+            if let Body::Warm(stream) = &mut cell.body
+                && let Some(producers) = stream.producers_snapshot()
+            {
+                self.out.append(Entry::State(producers_key(cell.log), Some(producers)));
+            }
+        }
+        self.out.append(Entry::Checkpoint(position));
+    }
+
+    fn expire_warm(&mut self, now: Now, log: LogId) {
+        let Some(cell) = self.cells.get_mut(&log) else { return };
+        let Body::Warm(stream) = &mut cell.body else { return };
+        let mut changes = Changes::default();
+        stream.expire(now, &mut changes);
+        self.removed(log, changes);
+        self.note_expiry(log);
+    }
+}
+
+/// A consumer from what was kept of it.
+fn restore_consumer(
+    config: &wire::jetstream::ConsumerConfig,
+    progress: &Bytes,
+    deltas: &[Bytes],
+    now: Now,
+) -> Option<Consumer> {
+    let mut consumer = Consumer::restore(config.clone(), progress, now).ok()?;
+    deltas.iter().try_for_each(|delta| consumer.apply_delta(delta)).ok()?;
+    Some(consumer)
+}
