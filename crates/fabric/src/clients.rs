@@ -18,7 +18,7 @@ pub struct Clients {
     gone: Mutex<ClientStats>,
     slow: AtomicU64,
     refused: AtomicU64,
-    refused: AtomicU64,
+    overflowed: AtomicU64,
 }
 
 impl Clients {
@@ -31,7 +31,7 @@ impl Clients {
             gone: Mutex::default(),
             slow: AtomicU64::new(0),
             refused: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
+            overflowed: AtomicU64::new(0),
         }
     }
 
@@ -70,13 +70,13 @@ impl Clients {
     }
 
     /// Counts a message that a stream could not take and whose publisher asked for no answer.
-    pub fn count_refused(&self) {
-        self.refused.fetch_add(1, Relaxed);
+    pub fn count_overflow(&self) {
+        self.overflowed.fetch_add(1, Relaxed);
     }
 
     /// Messages that streams could not take and whose publishers asked for no answer.
-    pub fn refused(&self) -> u64 {
-        self.refused.load(Relaxed)
+    pub fn overflowed(&self) -> u64 {
+        self.overflowed.load(Relaxed)
     }
 
     /// Clients cut because they did not read.

@@ -26,7 +26,7 @@ fn render(door: &HttpDoor) -> String {
     let stats = clients.stats();
     let now = door.wall_ms.load(Relaxed);
     let up_s = now.saturating_sub(door.identity.started_wall_ms) as f64 / 1000.0;
-    let rows: [(&str, Kind, &str, f64); 15] = [
+    let rows: [(&str, Kind, &str, f64); 16] = [
         ("neuroplex_uptime_seconds", Gauge, "Time since the node started.", up_s),
         ("neuroplex_connections", Gauge, "Clients connected.", clients.len() as f64),
         (
@@ -45,7 +45,7 @@ fn render(door: &HttpDoor) -> String {
             "neuroplex_refused_messages_total",
             Counter,
             "Messages without reply subject that a stream could not take.",
-            clients.refused() as f64,
+            clients.overflowed() as f64,
         ),
         ("neuroplex_slow_consumers_total", Counter, "Clients cut: they did not read.", clients.slow() as f64),
         ("neuroplex_subscriptions", Gauge, "Subscriptions.", door.hub.subscriptions() as f64),

@@ -243,8 +243,9 @@ impl Protocol {
             return flow;
         }
         let Protocol { peer, session: Some(session), .. } = self else { return Flow::On };
-        let m = Msg { shared: shared.as_ref(), from: Some(&peer.producer), ..m };
-        match session.publish(&m, woken) {
+        let m = Msg { shared: shared.as_ref(), ..m };
+        let heard = session.publish(&Msg { from: Some(&peer.producer), ..m }, woken);
+        match heard {
             Ok(0) if !m.reply.is_empty() && self.no_responders => self.nobody_listens(&m, woken),
             Ok(heard) => self.asked |= heard > 0 && !m.reply.is_empty(),
             Err(Code::PermissionDenied) => {
@@ -253,7 +254,7 @@ impl Protocol {
                 return Flow::On;
             }
             Err(_) if !m.reply.is_empty() => self.refuse(&m, woken),
-            Err(_) => self.peer.door.hub.clients.count_refused(),
+            Err(_) => self.peer.door.hub.clients.count_overflow(),
         }
         match self.verbose {
             true => self.confirm(&mut woken.spare),
