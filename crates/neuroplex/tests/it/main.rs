@@ -16,3 +16,4 @@ mod reconnect;
 mod secured;
 mod server;
 mod start;
+mod streams;

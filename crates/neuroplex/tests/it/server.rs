@@ -76,6 +76,26 @@ impl Server {
         signal(self.child.id(), what);
     }
 
+    /// Kills it, and starts another on the same folder.
+    pub(crate) fn killed_and_started_again(mut self) -> Server {
+        self.signal(Signal::KILL);
+        self.child.wait().expect("an end");
+        self.again()
+    }
+
+    /// Ends it gently, and starts another on the same folder.
+    pub(crate) fn stopped_and_started_again(mut self) -> Server {
+        self.signal(Signal::INT);
+        self.child.wait().expect("an end");
+        self.again()
+    }
+
+    fn again(&mut self) -> Server {
+        let folder = std::mem::replace(&mut self.folder, TempDir::new().expect("a folder"));
+        let config = fs::read_to_string(folder.path().join("neuroplex.toml")).expect("a configuration");
+        Server::within(folder, &config, &[])
+    }
+
     /// Waits for its end.
     pub(crate) fn ended(mut self) -> ExitStatus {
         self.child.wait().expect("an end")

@@ -1,0 +1,200 @@
+//! The streams' API: requests on `$JS.API.…`, one table, one file for what belongs together. A request is read, carried
+//! out and answered; what it changes is answered when it is safe. The documents are `wire`'s, the rules are the cores'.
+
+mod account;
+mod consumer;
+pub(crate) mod direct;
+pub(crate) mod message;
+mod next;
+mod stream;
+
+use bytes::Bytes;
+use kernel::journal::Level;
+use kernel::{Headers, LogId, Msg, Now, TenantId};
+use serde::Serialize;
+use wire::jetstream::api::{Answer, PubAckAnswer};
+use wire::jetstream::{ApiError, Call, Fault, pub_headers::header};
+
+use super::cell::{Body, Cell};
+use super::inbox::Arrival;
+use super::out::{Held, Out, Said};
+use super::{Advice, Plane};
+
+/// The highest level of the API that we know.
+pub(super) const API_LEVEL: u64 = 5;
+
+/// A request, taken apart.
+pub(super) struct Ask<'a> {
+    pub(super) now: Now,
+    pub(super) tenant: TenantId,
+    pub(super) reply: &'a Bytes,
+    pub(super) body: &'a [u8],
+}
+
+/// What a request is answered with.
+pub(super) enum Reply {
+    /// This, at once.
+    Now(Bytes),
+    /// This, when everything appended so far is on the disk.
+    Safe(Bytes),
+    /// Something that comes by itself, or nothing.
+    Later,
+}
+
+/// Why a request is not answered now.
+pub(super) enum Stop {
+    /// It cannot be done.
+    Fault(ApiError),
+    /// A stream must be loaded first.
+    Load(LogId),
+}
+
+impl<E: Into<ApiError>> From<E> for Stop {
+    fn from(error: E) -> Stop {
+        Stop::Fault(error.into())
+    }
+}
+
+pub(super) type Done = Result<Reply, Stop>;
+
+impl Plane {
+    /// Carries a request out.
+    pub(crate) fn call(&mut self, now: Now, arrival: Arrival) {
+        let (m, reply, tenant) = (arrival.msg(), arrival.reply(), arrival.tenant);
+        let Some(call) = Call::parse(m.subject) else { return };
+        let kind = call.answer_type();
+        let ask = Ask { now, tenant, reply: &reply, body: m.payload };
+        let done = match level_asked(m.headers) {
+            Some(level) if level > API_LEVEL => Err(Fault::RequiredApiLevel.into()),
+            _ => self.carry_out(&ask, &call),
+        };
+        self.api_calls.0 += 1;
+        match done {
+            Ok(Reply::Now(answer)) => self.out.answer(tenant, &reply, &answer),
+            Ok(Reply::Safe(payload)) => {
+                let said = Said { tenant, subject: reply, payload, ..Said::default() };
+                self.out.hold(Level::Disk, Held::Say(said));
+            }
+            Ok(Reply::Later) => {}
+            Err(Stop::Load(log)) => {
+                self.api_calls.0 -= 1;
+                self.park(log, arrival);
+            }
+            Err(Stop::Fault(error)) => {
+                self.api_calls.1 += 1;
+                let answer = wire::jetstream::api::error_answer(kind, error);
+                self.out.answer(tenant, &reply, &answer);
+            }
+        }
+    }
+
+    /// The one table of what can be asked.
+    fn carry_out(&mut self, ask: &Ask<'_>, call: &Call<'_>) -> Done {
+        match *call {
+            Call::AccountInfo {} => self.account_info(ask),
+            Call::StreamCreate { stream } => self.stream_create(ask, stream),
+            Call::StreamUpdate { stream } => self.stream_update(ask, stream),
+            Call::StreamInfo { stream } => self.stream_info(ask, stream),
+            Call::StreamNames {} => self.stream_names(ask),
+            Call::StreamList {} => self.stream_list(ask),
+            Call::StreamDelete { stream } => self.stream_delete(ask, stream),
+            Call::StreamPurge { stream } => self.stream_purge(ask, stream),
+            Call::MsgGet { stream } => self.message_get(ask, stream),
+            Call::MsgDelete { stream } => self.message_delete(ask, stream),
+            Call::DirectGet { stream, subject } => self.direct_get(ask, stream, subject),
+            Call::ConsumerCreate { stream, consumer, filter } => {
+                self.consumer_create(ask, stream, consumer, filter, false)
+            }
+            Call::DurableCreate { stream, consumer } => {
+                self.consumer_create(ask, stream, Some(consumer), None, true)
+            }
+            Call::ConsumerInfo { stream, consumer } => self.consumer_info(ask, stream, consumer),
+            Call::ConsumerNames { stream } => self.consumer_names(ask, stream),
+            Call::ConsumerList { stream } => self.consumer_list(ask, stream),
+            Call::ConsumerDelete { stream, consumer } => self.consumer_delete(ask, stream, consumer),
+            Call::ConsumerPause { stream, consumer } => self.consumer_pause(ask, stream, consumer),
+            Call::ConsumerNext { stream, consumer } => self.consumer_next(ask, stream, consumer),
+            Call::ConsumerReset { .. } => Err(Fault::BadRequest.into()),
+            Call::ConsumerUnpin { .. } => Err(Fault::ConsumerInvalidPriorityGroup.into()),
+            Call::Refused(what) => Err(what.fault().into()),
+        }
+    }
+
+    /// A stream by its name.
+    pub(crate) fn find(&self, tenant: TenantId, stream: &str) -> Option<LogId> {
+        self.tenants.get(tenant.0 as usize)?.streams.get(stream).copied()
+    }
+
+    /// A stream by its name, in memory.
+    pub(super) fn warm_stream(&mut self, tenant: TenantId, stream: &str) -> Result<&mut Cell, Stop> {
+        let log = self.find(tenant, stream).ok_or(Fault::StreamNotFound)?;
+        match self.cells.get_mut(&log) {
+            Some(cell) if matches!(cell.body, Body::Warm(_)) => Ok(cell),
+            Some(_) => Err(Stop::Load(log)),
+            None => Err(Fault::StreamNotFound.into()),
+        }
+    }
+
+    /// A name that nobody chose: 8 letters and digits.
+    pub(super) fn some_name(&mut self) -> String {
+        // SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014.
+        self.names = self.names.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.names;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^= z >> 31;
+        const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        (0..8).map(|i| char::from(LETTERS[(z >> (8 * i)) as usize % LETTERS.len()])).collect()
+    }
+
+    /// Tells whoever watches that something happened, if somebody does.
+    pub(super) fn advise(&mut self, tenant: TenantId, advice: Advice<'_>) {
+        let _ = (tenant, advice);
+    }
+}
+
+impl Out {
+    /// Answers a request at once.
+    pub(crate) fn answer(&mut self, tenant: TenantId, reply: &Bytes, answer: &[u8]) {
+        if !reply.is_empty() {
+            self.say(tenant, &Msg { subject: reply, payload: answer, ..Msg::default() });
+        }
+    }
+}
+
+/// Writes an answer.
+pub(super) fn answer<T: Serialize>(kind: &'static str, body: T) -> Bytes {
+    wire::jetstream::write(&Answer { kind, body }).into()
+}
+
+/// Tells whoever asked that nobody listens there.
+pub(crate) fn unheard(out: &mut Out, tenant: TenantId, reply: &Bytes) {
+    if !reply.is_empty() {
+        let m = Msg { subject: reply, headers: b"NATS/1.0 503\r\n\r\n", ..Msg::default() };
+        out.say(tenant, &m);
+    }
+}
+
+/// What a publisher is told whose message was not stored.
+pub(crate) fn pub_ack_error(error: &ApiError) -> Bytes {
+    wire::jetstream::write(&PubAckAnswer { error: Some(error.clone()), ..PubAckAnswer::default() }).into()
+}
+
+/// The error of a journal that takes nothing more.
+pub(crate) fn store_failed() -> ApiError {
+    Fault::StreamStoreFailed.with("the journal has failed")
+}
+
+/// Says in place of an answer that would have needed the journal that it failed.
+pub(crate) fn say_store_failed(out: &mut Out, said: &Said) {
+    if !said.payload.is_empty() {
+        let answer = wire::jetstream::api::error_answer("", store_failed());
+        out.answer(said.tenant, &said.subject, &answer);
+    }
+}
+
+/// The level of the API that a request demands; one that cannot be read is beyond all.
+fn level_asked(headers: &[u8]) -> Option<u64> {
+    let value = Headers::new(headers).first(header::REQUIRED_API_LEVEL)?;
+    Some(value.parse().unwrap_or(u64::MAX))
+}
