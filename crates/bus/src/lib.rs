@@ -5,7 +5,9 @@
 //! or permissions; a door encodes, the fabric judges.
 
 pub mod budget;
+pub mod consumer;
 pub mod interest;
+pub mod messages;
 pub mod outbox;
 pub mod route;
 mod trie;

@@ -1,0 +1,197 @@
+//! What a client says about a delivery. It says it to a lease, named by [`Token`]; nothing else can be acknowledged.
+
+use bytes::Bytes;
+use kernel::Now;
+use wire::jetstream::AckPolicy;
+
+use super::action::{Action, Advisory};
+use super::leases::{Lease, Pair};
+use super::{Consumer, text};
+
+/// A delivery, as its acknowledgement names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Sequence of the message in its stream.
+    pub seq: u64,
+    /// Sequence of the delivery.
+    pub consumer_seq: u64,
+    /// How often the message had been delivered.
+    pub deliveries: u32,
+}
+
+/// What is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ack {
+    /// It is done. (`+NXT` says this, and is then a request.)
+    Done,
+    /// It is not; deliver it again, after so many nanoseconds.
+    Refuse {
+        /// 0: at once.
+        delay_ns: u64,
+    },
+    /// It is being worked on: the lease begins anew.
+    Working,
+    /// It will never be done: do not deliver it again.
+    Terminate {
+        /// Why.
+        reason: Bytes,
+    },
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acked {
+    /// It counts. Confirm it when the turn's delta is safe.
+    Accepted,
+    /// This very delivery was acknowledged before, or its message is gone: nothing changed. Confirm it.
+    Already,
+    /// The message was delivered again since: nothing changed. Not to be confirmed; [`kernel::Code::StaleLease`].
+    Stale,
+    /// There was no such delivery, or the consumer takes no acknowledgements: nothing changed. Not to be confirmed.
+    Unknown,
+}
+
+/// Why a message is terminated that the stream no longer has, as clients know it.
+const GONE: &str = "Message deleted by stream limits";
+
+impl Consumer {
+    /// A client acknowledges a delivery.
+    pub fn ack(&mut self, now: Now, token: Token, ack: Ack, out: &mut Vec<Action>) -> Acked {
+        self.now = now;
+        if self.config.ack_policy == AckPolicy::None || !self.sequence.was_given(token.consumer_seq) {
+            return Acked::Unknown;
+        }
+        self.touch();
+        let Token { seq, consumer_seq, deliveries } = token;
+        if let Some(lease) = self.leases.get(seq) {
+            return match self.is_latest(&lease, token) {
+                true => self.ack_lease(token, lease, ack, out),
+                false => Acked::Stale,
+            };
+        }
+        if let Some(spent) = self.leases.spent(seq) {
+            return match (spent.latest == consumer_seq, ack) {
+                (false, _) => Acked::Stale,
+                // It had its last chance: nothing to give back, nothing to extend.
+                (true, Ack::Refuse { .. } | Ack::Working) => Acked::Already,
+                (true, ack) => {
+                    self.finish(seq, consumer_seq, consumer_seq, out);
+                    self.advise_terminated(token, &ack, out);
+                    Acked::Accepted
+                }
+            };
+        }
+        match (self.backlog.holds(seq), self.settled.was(seq, consumer_seq, deliveries)) {
+            (true, _) => Acked::Unknown,
+            (false, true) => Acked::Already,
+            (false, false) => Acked::Stale,
+        }
+    }
+
+    /// Whether `token` names the lease: its latest delivery, or a later one that a crash made us forget.
+    fn is_latest(&self, lease: &Lease, token: Token) -> bool {
+        let is_forgotten = self.sequence.was_forgotten(token.consumer_seq)
+            && token.consumer_seq > lease.latest
+            && token.deliveries > lease.deliveries;
+        token.consumer_seq == lease.latest || is_forgotten
+    }
+
+    fn ack_lease(&mut self, token: Token, lease: Lease, ack: Ack, out: &mut Vec<Action>) -> Acked {
+        let Token { seq, consumer_seq, .. } = token;
+        match ack {
+            Ack::Working => {
+                self.leases.extend(seq, self.now.mono_ns.saturating_add(self.wait_ns(lease.deliveries)));
+                self.mark(seq);
+            }
+            Ack::Refuse { delay_ns } => {
+                let deliveries = lease.deliveries;
+                out.push(Action::Advisory(Advisory::Refused { seq, consumer_seq, deliveries }));
+                match delay_ns {
+                    0 => self.again(seq, lease.deliveries, out),
+                    _ => self.leases.extend(seq, self.now.mono_ns.saturating_add(delay_ns)),
+                }
+                self.mark(seq);
+            }
+            Ack::Done | Ack::Terminate { .. } => {
+                self.finish(seq, consumer_seq, lease.first, out);
+                self.advise_terminated(token, &ack, out);
+            }
+        }
+        Acked::Accepted
+    }
+
+    /// A message waits for its next delivery; or it had its last one.
+    pub(super) fn again(&mut self, seq: u64, deliveries: u32, out: &mut Vec<Action>) {
+        self.mark(seq);
+        if deliveries < self.deliveries_max() {
+            self.leases.queue(seq);
+            return;
+        }
+        self.leases.spend(seq, self.end());
+        out.push(Action::Advisory(Advisory::MaxDeliveries { seq, deliveries }));
+    }
+
+    /// A message is acknowledged by the delivery `by`, and all before it where the policy says so. `first`: its first
+    /// delivery.
+    fn finish(&mut self, seq: u64, by: u64, first: u64, out: &mut Vec<Action>) {
+        self.acked_ms = self.now.wall_ms;
+        if self.config.ack_policy == AckPolicy::Explicit {
+            self.finish_one(seq, by, out);
+            return;
+        }
+        let before = self.leases.floor.stream;
+        for covered in self.leases.covered(seq, by) {
+            let latest = self.leases.get(covered).map(|lease| lease.latest);
+            let latest = latest.or(self.leases.spent(covered).map(|spent| spent.latest));
+            self.finish_one(covered, if covered == seq { by } else { latest.unwrap_or(by) }, out);
+        }
+        // What is held below has a later delivery, and keeps the floor down.
+        let lowest = self.leases.iter().next().map_or(u64::MAX, |(seq, _)| seq);
+        if lowest > seq && seq > before {
+            self.leases.floor = Pair { consumer: first, stream: seq };
+        }
+    }
+
+    fn finish_one(&mut self, seq: u64, by: u64, out: &mut Vec<Action>) {
+        let (latest, deliveries) = match (self.leases.get(seq), self.leases.spent(seq)) {
+            (Some(lease), _) => (lease.latest, lease.deliveries),
+            (None, Some(spent)) => (spent.latest, spent.deliveries),
+            (None, None) => return,
+        };
+        // `by` is another one only if a crash made us forget it.
+        if deliveries > 1 || latest != by {
+            self.settled.insert(seq, by);
+        }
+        self.leases.remove(seq, self.end());
+        self.mark(seq);
+        self.done(seq, out);
+    }
+
+    fn advise_terminated(&self, token: Token, ack: &Ack, out: &mut Vec<Action>) {
+        if let Ack::Terminate { reason } = ack {
+            let Token { seq, consumer_seq, deliveries } = token;
+            let reason = reason.clone();
+            out.push(Action::Advisory(Advisory::Terminated { seq, consumer_seq, deliveries, reason }));
+        }
+    }
+
+    /// A message is no longer in the stream: whatever was to happen with it will not.
+    pub(super) fn drop_message(&mut self, seq: u64, out: &mut Vec<Action>) {
+        if let Some(lease) = self.leases.get(seq) {
+            out.push(Action::Advisory(Advisory::Terminated {
+                seq,
+                consumer_seq: lease.latest,
+                deliveries: lease.deliveries,
+                reason: text(GONE),
+            }));
+        }
+        if self.leases.remove(seq, self.end()) {
+            self.mark(seq);
+        }
+    }
+
+    /// The place behind which nothing was delivered.
+    pub(super) fn end(&self) -> Pair {
+        Pair { consumer: self.delivered.consumer, stream: self.backlog.looked_to() }
+    }
+}

@@ -1,0 +1,202 @@
+//! The byte form of what a consumer must remember: a snapshot of all of it, or a delta with what a turn changed. Both
+//! are a head with all numbers and rows of messages, whose state they give as it is: applying a delta twice is the
+//! same as once.
+
+use bytes::Bytes;
+
+use super::leases::Pair;
+
+const SNAPSHOT: u8 = b'S';
+const DELTA: u8 = b'D';
+const VERSION: u8 = 1;
+
+/// Bytes that are no state of a consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// Another version of this program wrote them.
+    Version(u8),
+    /// They are damaged, or something else.
+    Damaged,
+}
+
+/// The numbers of a consumer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) wall_ms: u64,
+    pub(super) next: u64,
+    pub(super) delivered: Pair,
+    pub(super) floor: Pair,
+    pub(super) reserved: u64,
+    pub(super) settled_unknown_to: u64,
+    pub(super) delivered_ms: u64,
+    pub(super) acked_ms: u64,
+}
+
+/// The state of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Row {
+    /// Nothing is remembered of it.
+    Free,
+    /// Leased by its first delivery, for so many milliseconds after the head's time.
+    First { latest: u64, due_ms: u64 },
+    /// Leased by a later one.
+    Again { first: u64, latest: u64, due_ms: u64, deliveries: u32 },
+    /// It had its last delivery.
+    Spent { latest: u64, deliveries: u32 },
+    /// Acknowledged by a delivery that was not its first.
+    Settled { latest: u64 },
+    /// To be delivered before the rest.
+    Picked,
+}
+
+/// Writes a snapshot or delta.
+pub(super) struct Writer {
+    bytes: Vec<u8>,
+    /// The run of rows that is not written yet, and where it began.
+    run: Option<(u64, u64, Row)>,
+    end: u64,
+}
+
+impl Writer {
+    pub(super) fn new(is_delta: bool, head: &Head) -> Writer {
+        let mut bytes = Vec::with_capacity(64);
+        bytes.extend_from_slice(&[if is_delta { DELTA } else { SNAPSHOT }, VERSION]);
+        for number in [
+            head.wall_ms,
+            head.next,
+            head.delivered.consumer,
+            head.delivered.stream,
+            head.floor.consumer,
+            head.floor.stream,
+            head.reserved,
+            head.settled_unknown_to,
+            head.delivered_ms,
+            head.acked_ms,
+        ] {
+            put(&mut bytes, number);
+        }
+        Writer { bytes, run: None, end: 0 }
+    }
+
+    /// Adds a row; rows come by ascending sequence.
+    pub(super) fn row(&mut self, seq: u64, row: Row) {
+        if let Some((start, len, first)) = &mut self.run {
+            if seq == *start + *len && follows(first, *len, &row) {
+                *len += 1;
+                return;
+            }
+            self.flush();
+        }
+        self.run = Some((seq, 1, row));
+    }
+
+    pub(super) fn finish(mut self) -> Bytes {
+        self.flush();
+        self.bytes.into()
+    }
+
+    fn flush(&mut self) {
+        let Some((start, len, row)) = self.run.take() else { return };
+        let out = &mut self.bytes;
+        let (kind, numbers): (u64, [u64; 4]) = match row {
+            Row::Free => (0, [0; 4]),
+            Row::First { latest, due_ms } => (1, [latest, due_ms, 0, 0]),
+            Row::Again { first, latest, due_ms, deliveries } => (2, [first, latest, due_ms, deliveries.into()]),
+            Row::Spent { latest, deliveries } => (3, [latest, deliveries.into(), 0, 0]),
+            Row::Settled { latest } => (4, [latest, 0, 0, 0]),
+            Row::Picked => (5, [0; 4]),
+        };
+        put(out, (start - self.end) << 3 | kind);
+        put(out, len);
+        for number in &numbers[..NUMBERS[kind as usize]] {
+            put(out, *number);
+        }
+        self.end = start + len;
+    }
+}
+
+/// More rows in one run than a consumer can have: the bytes are damaged.
+const ROWS_MAX: u64 = 1 << 26;
+/// How many numbers follow a row of each kind.
+const NUMBERS: [usize; 6] = [0, 2, 4, 2, 1, 0];
+
+/// Whether `row` is what a run that began with `first` has in place `n`.
+fn follows(first: &Row, n: u64, row: &Row) -> bool {
+    nth(first, n) == Some(*row)
+}
+
+/// What a run that began with `first` has in place `n`: first deliveries in a row have numbers in a row.
+fn nth(first: &Row, n: u64) -> Option<Row> {
+    match *first {
+        Row::Free | Row::Picked => Some(*first),
+        Row::First { latest, due_ms } => Some(Row::First { latest: latest.checked_add(n)?, due_ms }),
+        _ if n == 0 => Some(*first),
+        _ => None,
+    }
+}
+
+/// Reads a snapshot or delta: gives its head, and its rows to `each`.
+pub(super) fn read(bytes: &[u8], is_delta: bool, mut each: impl FnMut(u64, Row)) -> Result<Head, Unreadable> {
+    let kind = if is_delta { DELTA } else { SNAPSHOT };
+    let mut input = match bytes {
+        [k, VERSION, rest @ ..] if *k == kind => rest,
+        [k, version, ..] if *k == kind => return Err(Unreadable::Version(*version)),
+        _ => return Err(Unreadable::Damaged),
+    };
+    let mut numbers = [0; 10];
+    for number in &mut numbers {
+        *number = take(&mut input)?;
+    }
+    let [wall_ms, next, dc, ds, fc, fs, reserved, settled_unknown_to, delivered_ms, acked_ms] = numbers;
+    let delivered = Pair { consumer: dc, stream: ds };
+    let floor = Pair { consumer: fc, stream: fs };
+    let mut end: u64 = 0;
+    while !input.is_empty() {
+        let (gap, len) = (take(&mut input)?, take(&mut input)?);
+        let mut numbers = [0; 4];
+        let count = NUMBERS.get((gap & 7) as usize).ok_or(Unreadable::Damaged)?;
+        for number in &mut numbers[..*count] {
+            *number = take(&mut input)?;
+        }
+        let [a, b, c, d] = numbers;
+        let narrow = |number: u64| u32::try_from(number).map_err(|_| Unreadable::Damaged);
+        let row = match gap & 7 {
+            0 => Row::Free,
+            1 => Row::First { latest: a, due_ms: b },
+            2 => Row::Again { first: a, latest: b, due_ms: c, deliveries: narrow(d)? },
+            3 => Row::Spent { latest: a, deliveries: narrow(b)? },
+            4 => Row::Settled { latest: a },
+            _ => Row::Picked,
+        };
+        let start = end.checked_add(gap >> 3).ok_or(Unreadable::Damaged)?;
+        end = start.checked_add(len.min(ROWS_MAX)).ok_or(Unreadable::Damaged)?;
+        if len > ROWS_MAX {
+            return Err(Unreadable::Damaged);
+        }
+        for n in 0..len {
+            each(start + n, nth(&row, n).ok_or(Unreadable::Damaged)?);
+        }
+    }
+    Ok(Head { wall_ms, next, delivered, floor, reserved, settled_unknown_to, delivered_ms, acked_ms })
+}
+
+fn put(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn take(input: &mut &[u8]) -> Result<u64, Unreadable> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = input.split_first().ok_or(Unreadable::Damaged)?;
+        *input = rest;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Ok(number);
+        }
+    }
+    Err(Unreadable::Damaged)
+}

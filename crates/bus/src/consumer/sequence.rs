@@ -1,0 +1,78 @@
+//! The consumer sequence: it names deliveries, and no two of them ever share a number, not even across a crash that
+//! forgets the last ones.
+//!
+//! Numbers are reserved ahead in blocks; what is reserved is part of the durable state. A number is given out only when
+//! a reservation beyond it is known to be safe, and a restart begins behind everything reserved. Blocks start small and
+//! double, so that a consumer with little to do jumps little.
+
+use std::ops::Range;
+
+const BLOCK_MIN: u64 = 4_096;
+const BLOCK_MAX: u64 = 65_536;
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sequence {
+    /// The number of the next delivery.
+    pub(super) next: u64,
+    /// Numbers below may be given out once that is safe.
+    pub(super) reserved: u64,
+    /// Numbers below may be given out.
+    safe: u64,
+    block: u64,
+    /// What a crash may have made us forget: these may have been given out, and will not be again.
+    forgotten: Range<u64>,
+}
+
+impl Sequence {
+    /// From 1. `kept`: the state survives the process, so that numbers must be reserved.
+    pub(super) fn new(kept: bool) -> Sequence {
+        let reserved = if kept { 1 + BLOCK_MIN } else { u64::MAX };
+        let safe = if kept { 1 } else { u64::MAX };
+        Sequence { next: 1, reserved, safe, block: BLOCK_MIN, forgotten: 0..0 }
+    }
+
+    /// After a restart: `last` is the last number known to have been given out.
+    pub(super) fn restored(last: u64, reserved: u64, kept: bool) -> Sequence {
+        if !kept {
+            return Sequence { next: last + 1, ..Sequence::new(false) };
+        }
+        let next = reserved.max(last + 1);
+        Sequence { next, reserved: next, safe: next, block: BLOCK_MIN, forgotten: last + 1..next }
+    }
+
+    /// The next number without taking it; `None`: a reservation must become safe first.
+    pub(super) fn peek(&self) -> Option<u64> {
+        (self.next < self.safe).then_some(self.next)
+    }
+
+    /// Takes what [`Sequence::peek`] showed.
+    pub(super) fn take(&mut self) {
+        self.next += 1;
+    }
+
+    /// Reserves more if it is time to; true: it did, and that must be written down.
+    pub(super) fn reserve(&mut self) -> bool {
+        let is_time = self.reserved.saturating_sub(self.next) < self.block / 2;
+        if is_time {
+            self.block = (self.block * 2).min(BLOCK_MAX);
+            self.reserved = self.next + self.block;
+        }
+        is_time
+    }
+
+    /// A reservation that was written down is safe now.
+    pub(super) fn safe(&mut self, reserved: u64) {
+        self.safe = self.safe.max(reserved.min(self.reserved));
+    }
+
+    /// Whether `number` was given out, as far as is known or possible.
+    pub(super) fn was_given(&self, number: u64) -> bool {
+        (1..self.next).contains(&number)
+    }
+
+    /// Whether `number` may have been given out before a crash that forgot it.
+    pub(super) fn was_forgotten(&self, number: u64) -> bool {
+        self.forgotten.contains(&number)
+    }
+}
