@@ -81,7 +81,7 @@ impl Consumer {
             }
         }
         if old.rate_limit_bps != self.config.rate_limit_bps {
-            let rate = positive(self.config.rate_limit_bps);
+            let rate = self.config.rate_limit_bps;
             match &mut self.pace {
                 Some(pace) => pace.set_rate(rate),
                 None => self.pace = Pace::new(rate, self.message_bytes_max, 0).map(Box::new),

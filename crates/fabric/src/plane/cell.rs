@@ -36,6 +36,8 @@ pub(crate) struct Seat {
     pub(crate) is_due: bool,
     /// It changed by deltas since its state was last written whole.
     pub(crate) is_dirty: bool,
+    /// Consumer sequences below are reserved by what was written.
+    pub(crate) reserved: u64,
     /// When it wants to be stepped next, on the monotonic clock in nanoseconds.
     pub(crate) wakes_at: Option<u64>,
 }
@@ -59,6 +61,8 @@ pub(crate) struct Cell {
     pub(crate) body: Body,
     pub(crate) captures: Vec<(SubjectPattern, SubId)>,
     pub(crate) consumers: BTreeMap<Box<str>, Seat>,
+    /// What it remembers of its producers, as it was written, until it is loaded.
+    pub(crate) producers: Bytes,
     /// What came while it was being loaded.
     pub(crate) parked: Vec<Arrival>,
     /// Highest sequence that was appended in this turn and is not yet held to be shown.
@@ -99,7 +103,7 @@ pub(crate) fn read_consumer_state(state: &Bytes) -> Option<(KeptConsumer<Consume
 impl Seat {
     /// A consumer that nothing waits for yet.
     pub(crate) fn new(created: Time, state: SeatState) -> Seat {
-        Seat { created, state, is_reading: false, is_due: false, is_dirty: false, wakes_at: None }
+        Seat { created, state, is_reading: false, is_due: false, is_dirty: false, reserved: 0, wakes_at: None }
     }
 
     /// What it is to be.

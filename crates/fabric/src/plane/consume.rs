@@ -1,14 +1,15 @@
 //! Consumers at work: they are stepped when something changed for them, what they want delivered is read and said, and
 //! acknowledgements come back to them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use bus::consumer::{AckKind, Acked, Action, Delivery, Pull, Token};
-use bus::stream::Changes;
+use bus::Messages;
+use bus::consumer::{Ack, Acked, Action, Delivery, Home, Token};
+use bus::stream::{Changes, Stream};
 use bytes::Bytes;
 use kernel::journal::Level;
-use kernel::{Code, Entry, LogId, Msg, Now, Record};
-use wire::jetstream::{Retention, ack};
+use kernel::{Code, Entry, LogId, Msg, Now, Record, TenantId};
+use wire::jetstream::{self as js, Retention, ack};
 
 use super::cell::{Body, Cell, Seat, SeatState, consumer_key};
 use super::inbox::Arrival;
@@ -68,32 +69,38 @@ impl Plane {
             return;
         }
         let (mut actions, tenant, out) = (Vec::new(), cell.tenant, &self.out);
-        consumer.step(now, &**stream, &mut |to| out.hears(tenant, to), DELIVERIES_MAX, &mut actions);
+        let mut hears = |to: &[u8]| out.hears(tenant, to);
+        let is_more = consumer.step(now, &**stream, &mut hears, DELIVERIES_MAX, &mut actions);
         if consumer.is_unheard() {
             self.unheard.push((log, name.into()));
         }
         let seqs: Vec<u64> = actions.iter().filter_map(delivered_seq).collect();
+        if is_more {
+            seat.is_due = true;
+            self.due.push_back((log, name.into()));
+        }
         if seqs.is_empty() {
-            self.settle(now, log, name);
-            self.delivered(now, log, name, actions, Vec::new());
+            self.act(now, log, name, actions, Vec::new());
         } else {
             seat.is_reading = true;
             self.out.read(log, seqs, Reading::Deliver { log, consumer: name.into(), actions });
-            self.settle(now, log, name);
         }
+        self.settle(log, name);
     }
 
     /// Writes down what changed in a consumer, and when it wants to be stepped again.
-    pub(crate) fn settle(&mut self, _now: Now, log: LogId, name: &str) {
+    pub(crate) fn settle(&mut self, log: LogId, name: &str) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
         let Some(seat) = cell.consumers.get_mut(name) else { return };
-        let Seat { state: SeatState::Live(consumer), wakes_at, is_dirty, .. } = seat else { return };
-        if let Some(delta) = consumer.take_delta()
-            && !cell.log.is_volatile()
-            && !consumer.config().mem_storage
-        {
+        let Seat { state: SeatState::Live(consumer), wakes_at, is_dirty, reserved, .. } = seat else { return };
+        if let Some(delta) = consumer.take_delta() {
             *is_dirty = true;
             self.out.append(Entry::Delta(consumer_key(log, name), delta));
+            let now_reserved = consumer.reserved();
+            if std::mem::replace(reserved, now_reserved) != now_reserved {
+                let held = Held::Reserved { log, consumer: name.into(), reserved: now_reserved };
+                self.out.hold(Level::Disk, held);
+            }
         }
         let at = consumer.next_wake();
         if at != *wakes_at {
@@ -102,8 +109,35 @@ impl Plane {
         }
     }
 
-    /// Carries out what a consumer decided, with the messages that it delivers.
+    /// What a consumer reserved is safe.
+    pub(crate) fn reserved(&mut self, log: LogId, name: &str, reserved: u64) {
+        let seat = self.cells.get_mut(&log).and_then(|cell| cell.consumers.get_mut(name));
+        if let Some(Seat { state: SeatState::Live(consumer), .. }) = seat {
+            consumer.safe(reserved);
+            self.make_due(log, name);
+        }
+    }
+
+    /// Messages were read for a consumer's deliveries.
     pub(crate) fn delivered(
+        &mut self,
+        now: Now,
+        log: LogId,
+        name: &str,
+        actions: Vec<Action>,
+        records: Vec<Option<Record>>,
+    ) {
+        let seat = self.cells.get_mut(&log).and_then(|cell| cell.consumers.get_mut(name));
+        let Some(seat) = seat else { return };
+        seat.is_reading = false;
+        if !std::mem::replace(&mut seat.is_due, true) {
+            self.due.push_back((log, name.into()));
+        }
+        self.act(now, log, name, actions, records);
+    }
+
+    /// Carries out what a consumer decided, with the messages that it delivers.
+    pub(crate) fn act(
         &mut self,
         now: Now,
         log: LogId,
@@ -113,11 +147,6 @@ impl Plane {
     ) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
         let (tenant, stream_name) = (cell.tenant, cell.name.clone());
-        let Some(seat) = cell.consumers.get_mut(name) else { return };
-        if std::mem::take(&mut seat.is_reading) && !seat.is_due {
-            seat.is_due = true;
-            self.due.push_back((log, name.into()));
-        }
         let (mut records, mut reply, mut block) = (records.into_iter(), Vec::new(), Vec::new());
         for action in actions {
             match action {
@@ -134,7 +163,7 @@ impl Plane {
                     let m = Msg { subject: &to, reply: &reply, headers: &headers, ..Msg::default() };
                     self.out.say(tenant, &m);
                 }
-                Action::Done(seqs) => self.done(log, seqs),
+                Action::Done(seqs) => self.done(now, log, seqs),
                 Action::Advisory(advisory) => api::advise_consumer(self, now, log, name, &advisory),
                 Action::Gone => self.remove_consumer(now, log, name),
             }
@@ -142,78 +171,129 @@ impl Plane {
     }
 
     /// A consumer needs messages no longer: they go, if the stream keeps them for nobody else.
-    fn done(&mut self, log: LogId, seqs: std::ops::RangeInclusive<u64>) {
+    fn done(&mut self, now: Now, log: LogId, seqs: std::ops::RangeInclusive<u64>) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
         let Body::Warm(stream) = &mut cell.body else { return };
         let mut changes = Changes::default();
         for seq in seqs {
-            let is_wanted = || {
-                cell.consumers.values().any(|seat| match &seat.state {
-                    SeatState::Live(consumer) => consumer.needs(seq, &**stream),
-                    SeatState::Kept(..) => true,
-                })
-            };
             let goes = match cell.config.retention {
                 Retention::Limits => false,
                 Retention::WorkQueue => true,
-                Retention::Interest => !is_wanted(),
+                Retention::Interest => !is_wanted(&mut cell.consumers, stream, seq),
             };
             if goes {
                 stream.acknowledged(seq, &mut changes);
             }
         }
-        self.removed(log, changes);
+        self.removed(now, log, changes);
+    }
+
+    /// Messages became visible: consumers count them, and may deliver them. Those that nobody is interested in go at
+    /// once, where the stream keeps them for interest.
+    pub(crate) fn stored(&mut self, now: Now, log: LogId, from: u64, to: u64) {
+        let Some(cell) = self.cells.get_mut(&log) else { return };
+        let Body::Warm(stream) = &mut cell.body else { return };
+        let mut changes = Changes::default();
+        let by_interest = cell.config.retention == Retention::Interest;
+        if cell.consumers.is_empty() && !by_interest {
+            return;
+        }
+        for seq in from..=to {
+            let Some(row) = stream.row(seq) else { continue };
+            let subject = stream.subject(row.subject);
+            let mut is_heard = false;
+            for seat in cell.consumers.values_mut() {
+                if let SeatState::Live(consumer) = &mut seat.state {
+                    consumer.stored(seq, subject);
+                    is_heard |= by_interest && consumer.needs(seq, subject);
+                }
+            }
+            if by_interest && !is_heard {
+                stream.acknowledged(seq, &mut changes);
+            }
+        }
+        Self::make_all_due(cell, &mut self.due);
+        self.removed(now, log, changes);
+    }
+
+    /// Messages went: consumers count them no longer, and let go of what they gave out of them.
+    pub(crate) fn cleared(&mut self, now: Now, log: LogId, removed: &[std::ops::RangeInclusive<u64>]) {
+        let Some(cell) = self.cells.get_mut(&log) else { return };
+        let Body::Warm(stream) = &cell.body else { return };
+        let mut all = Vec::new();
+        for (name, seat) in &mut cell.consumers {
+            let SeatState::Live(consumer) = &mut seat.state else { continue };
+            let mut actions = Vec::new();
+            removed.iter().for_each(|range| consumer.cleared(range.clone(), &**stream, &mut actions));
+            // What it is done with is gone already.
+            actions.retain(|action| !matches!(action, Action::Done(_)));
+            all.push((name.clone(), actions));
+        }
+        for (name, actions) in all {
+            if !actions.is_empty() {
+                self.act(now, log, &name, actions, Vec::new());
+            }
+            self.settle(log, &name);
+        }
     }
 
     /// An acknowledgement came back.
     pub(crate) fn acknowledged(&mut self, now: Now, arrival: Arrival) {
-        let m = arrival.msg();
-        let reply = arrival.reply();
-        let Some(ack) = ack::Ack::parse(m.subject) else { return api::unheard(&mut self.out, arrival.tenant, &reply) };
-        let found = self.find(arrival.tenant, ack.stream);
-        let Some(log) = found else { return api::unheard(&mut self.out, arrival.tenant, &reply) };
-        let Some(cell) = self.cells.get_mut(&log) else { return };
-        let Some(seat) = cell.consumers.get_mut(ack.consumer) else {
-            return api::unheard(&mut self.out, arrival.tenant, &reply);
+        let (m, reply, tenant) = (arrival.msg(), arrival.reply(), arrival.tenant);
+        let Some(delivery) = ack::Delivery::parse(m.subject) else {
+            return api::unheard(&mut self.out, tenant, &reply);
         };
-        let SeatState::Live(consumer) = &mut seat.state else { return self.park(log, arrival) };
-        let Some(kind) = AckKind::parse(m.payload) else {
-            return self.confirm(arrival.tenant, Level::Mem, reply);
+        let log = self.find(tenant, delivery.stream);
+        let cell = log.and_then(|log| self.cells.get_mut(&log));
+        let Some((cell, name)) = cell.filter(|c| c.consumers.contains_key(delivery.consumer)).map(|cell| (cell, delivery.consumer)) else {
+            return api::unheard(&mut self.out, tenant, &reply);
         };
-        let token = Token { seq: ack.stream_seq, consumer_seq: ack.consumer_seq, deliveries: ack.deliveries };
-        let Body::Warm(stream) = &cell.body else { return };
-        let (mut actions, level, name) = (Vec::new(), cell.level, ack.consumer.to_owned());
-        let is_next = matches!(kind, AckKind::Next(_));
-        if let AckKind::Next(pull) = &kind
-            && !reply.is_empty()
-        {
-            let pull = Pull { reply: reply.clone(), ..pull.clone() };
-            consumer.pull(now, pull, &mut actions);
+        let (log, level, name) = (cell.log, cell.level, name.to_owned());
+        let Some(Seat { state: SeatState::Live(consumer), .. }) = cell.consumers.get_mut(&*name) else {
+            return self.park(log, arrival);
+        };
+        let Some(said) = js::Ack::parse(m.payload) else { return self.confirm(tenant, Level::Mem, reply) };
+        let token = Token {
+            seq: delivery.stream_seq,
+            consumer_seq: delivery.consumer_seq,
+            deliveries: delivery.deliveries.try_into().unwrap_or(u32::MAX),
+        };
+        let (ack, next) = match said {
+            js::Ack::Done => (Ack::Done, None),
+            js::Ack::Again { delay_ns } => (Ack::Refuse { delay_ns }, None),
+            js::Ack::Progress => (Ack::Working, None),
+            js::Ack::Never { reason } => (Ack::Terminate { reason: Bytes::copy_from_slice(reason) }, None),
+            js::Ack::Next(pull) => (Ack::Done, Some(pull)),
+        };
+        let mut actions = Vec::new();
+        let outcome = consumer.ack(now, token, ack, &mut actions);
+        self.act(now, log, &name, actions, Vec::new());
+        let is_next = next.is_some();
+        if let Some(Some(pull)) = next.filter(|_| !reply.is_empty()) {
+            self.pull(now, log, &name, &reply, &pull);
         }
-        let outcome = consumer.ack(now, token, kind, &**stream, &mut actions);
-        self.delivered(now, log, &name, actions, Vec::new());
-        self.settle(now, log, &name);
+        self.settle(log, &name);
         self.make_due(log, &name);
         match outcome {
+            Acked::Accepted | Acked::Already if !is_next => self.confirm(tenant, level, reply),
             Acked::Stale => {
-                api::advise_stale(self, now, log, &name, &token);
-                self.refuse_ack(arrival.tenant, &reply);
+                self.stale_acks += 1;
+                api::advise_stale(self, now, log, &name, token);
+                self.refuse_ack(tenant, &reply);
             }
-            _ if is_next => {}
-            _ => self.confirm(arrival.tenant, level, reply),
+            _ => {}
         }
     }
 
     /// Tells a client that its acknowledgement counts, once that is safe.
-    fn confirm(&mut self, tenant: kernel::TenantId, level: Level, reply: Bytes) {
+    fn confirm(&mut self, tenant: TenantId, level: Level, reply: Bytes) {
         if !reply.is_empty() {
             self.out.hold(level, Held::Say(Said { tenant, subject: reply, ..Said::default() }));
         }
     }
 
     /// Tells a client that its lease had ended: its acknowledgement changed nothing.
-    fn refuse_ack(&mut self, tenant: kernel::TenantId, reply: &Bytes) {
-        self.stale_acks += 1;
+    fn refuse_ack(&mut self, tenant: TenantId, reply: &Bytes) {
         if !reply.is_empty() {
             let payload = format!(
                 "-ERR {{\"code\":{},\"name\":\"{}\"}}",
@@ -235,16 +315,15 @@ impl Plane {
     }
 
     /// A consumer's client says that it keeps up.
-    pub(crate) fn flowed(&mut self, now: Now, arrival: &Arrival) {
+    pub(crate) fn flowed(&mut self, arrival: &Arrival) {
         let m = arrival.msg();
-        let Some(flow) = ack::Flow::parse(m.subject) else { return };
+        let Some(flow) = ack::FlowReply::parse(m.subject) else { return };
         let Some(log) = self.find(arrival.tenant, flow.stream) else { return };
-        let Some(cell) = self.cells.get_mut(&log) else { return };
-        let Some(seat) = cell.consumers.get_mut(flow.consumer) else { return };
-        if let SeatState::Live(consumer) = &mut seat.state {
-            consumer.flowed(now, m.subject);
-            let name = flow.consumer.to_owned();
-            self.make_due(log, &name);
+        let seat = self.cells.get_mut(&log).and_then(|cell| cell.consumers.get_mut(flow.consumer));
+        if let Some(Seat { state: SeatState::Live(consumer), .. }) = seat
+            && consumer.flow(m.subject)
+        {
+            self.make_due(log, flow.consumer);
         }
     }
 
@@ -275,18 +354,33 @@ fn delivered_seq(action: &Action) -> Option<u64> {
     }
 }
 
+/// What a consumer must know of where it lives.
+pub(crate) fn home<'h>(cell: &'h Cell, name: &'h str, is_kept: bool, seed: u64) -> Home<'h> {
+    Home {
+        stream: &cell.name,
+        name,
+        retention: cell.config.retention,
+        message_bytes_max: u64::try_from(cell.config.max_msg_size).unwrap_or(1 << 20),
+        is_kept: is_kept && !cell.log.is_volatile(),
+        seed,
+    }
+}
+
+/// Whether some consumer still wants a message.
+fn is_wanted(consumers: &mut BTreeMap<Box<str>, Seat>, stream: &Stream, seq: u64) -> bool {
+    let Some(row) = stream.row(seq) else { return false };
+    let subject = stream.subject(row.subject);
+    consumers.values_mut().any(|seat| match &mut seat.state {
+        SeatState::Live(consumer) => consumer.needs(seq, subject),
+        SeatState::Kept(..) => true,
+    })
+}
+
 /// The subject on which a delivery is acknowledged.
 fn write_reply(out: &mut Vec<u8>, stream: &str, consumer: &str, delivery: &Delivery, record: &Record) {
-    ack::write(
-        out,
-        stream,
-        consumer,
-        delivery.deliveries.into(),
-        delivery.seq,
-        delivery.consumer_seq,
-        record.time_ns,
-        delivery.pending,
-    );
+    ack::write_head(out, stream, consumer);
+    let Delivery { deliveries, seq, consumer_seq, pending, .. } = delivery;
+    ack::write_tail(out, [u64::from(*deliveries), *seq, *consumer_seq, record.time_ns, *pending]);
 }
 
 /// A delivery as its receiver sees it.

@@ -22,6 +22,8 @@ pub(crate) enum Held {
     Ack { tenant: TenantId, reply: Bytes, stream: Arc<str>, seq: u64, duplicate: bool, from: Option<Arc<Producer>> },
     /// A stream's messages up to here may be seen.
     Show { log: LogId, seq: u64 },
+    /// Consumer sequences below this may be given out.
+    Reserved { log: LogId, consumer: Box<str>, reserved: u64 },
     /// An answer, ready to be said.
     Say(Said),
 }
@@ -183,6 +185,14 @@ impl Out {
         match self.sessions.get_mut(tenant.0 as usize) {
             Some(session) if !m.subject.is_empty() => session.publish(m, &mut self.woken).unwrap_or(0),
             _ => 0,
+        }
+    }
+
+    /// Says a message to those who hear `to`; it keeps its own subject.
+    pub(crate) fn send(&mut self, tenant: TenantId, to: &[u8], m: &Msg<'_>) -> usize {
+        match self.sessions.get_mut(tenant.0 as usize) {
+            Some(session) => session.send(to, m, &mut self.woken).unwrap_or(0),
+            None => 0,
         }
     }
 
