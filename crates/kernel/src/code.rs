@@ -153,6 +153,16 @@ codes! {
         "The node did not start; the folder was not changed."
         "Check the folder's rights and free space; open a newer version's folder with that version."
     }
+    StoreFailed = 5004 "STORE_FAILED" No 500 {
+        "The disk failed to write or to sync the journal."
+        "What was acknowledged before is safe; nothing more is stored until the node starts again."
+        "Look at the disk and the system's log, then start the node again: what the disk does not hold is left out."
+    }
+    DiskFull = 5005 "DISK_FULL" No 507 {
+        "The disk, or the quota, of the data folder is full."
+        "What was acknowledged before is safe; nothing more is stored until the node starts again."
+        "Free space or move the data folder to a larger disk, then start the node again."
+    }
     NoResponders = 6001 "NO_RESPONDERS" Yes 503 {
         "Nobody listens on the subject of the request."
         "The request was delivered to nobody."

@@ -5,4 +5,6 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a suite is made of assertions")]
 
+pub mod fs;
 pub mod gateway;
+pub mod journal;

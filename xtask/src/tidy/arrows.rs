@@ -84,6 +84,7 @@ const HOUSE: &[Row] = &[
             "inference",
             "learning",
             "fabric",
+            "store",
         ],
     },
     Row { name: "sim", may_use: &["kernel", "fabric", "store"] },

@@ -1,0 +1,6 @@
+//! File systems that fail on purpose.
+
+mod faulty;
+mod world;
+
+pub use faulty::Faulty;
