@@ -328,7 +328,12 @@ impl Plane {
     }
 
     /// Looks whether somebody listens now to push consumers that had nobody. True: to some.
-    pub(crate) fn look_for_listeners(&mut self) -> bool {
+    pub(crate) fn look_for_listeners(&mut self, now: Now) -> bool {
+        const LOOK_NS: u64 = 50_000_000;
+        if self.unheard.is_empty() || now.mono_ns < self.next_look {
+            return false;
+        }
+        self.next_look = now.mono_ns + LOOK_NS;
         let mut found = false;
         for (log, name) in std::mem::take(&mut self.unheard) {
             let Some(cell) = self.cells.get(&log) else { continue };

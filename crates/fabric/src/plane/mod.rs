@@ -18,7 +18,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use kernel::journal::{Event, Level};
-use kernel::{Code, Journal, LogId, Now, TenantId};
+use kernel::{Code, Journal, LogId, Now, Position, TenantId};
 
 pub use inbox::Inbox;
 
@@ -60,6 +60,16 @@ pub struct Plane {
     events: Vec<Event>,
     /// Numbers for names that nobody chose.
     names: u64,
+    /// A checkpoint that waits for streams to be loaded.
+    checkpoint: Option<Position>,
+    /// Acknowledgements of leases that had ended.
+    stale_acks: u64,
+    /// Requests of the API so far, and those that failed.
+    api_calls: (u64, u64),
+    /// State that could not be read, to be told.
+    trouble: Vec<String>,
+    /// When to look again for listeners of push consumers, on the monotonic clock.
+    next_look: u64,
 }
 
 /// A tenant as the plane knows it.
@@ -93,8 +103,7 @@ impl Plane {
     }
 
     fn next_wake(&self, now: Now) -> Option<u64> {
-        const LOOK_NS: u64 = 50_000_000;
-        let look = (!self.unheard.is_empty()).then_some(now.mono_ns + LOOK_NS);
+        let look = (!self.unheard.is_empty()).then_some(self.next_look);
         let soon = (!self.due.is_empty()).then_some(now.mono_ns);
         [self.timers.next(now), look, soon].into_iter().flatten().min()
     }
@@ -109,7 +118,7 @@ impl Plane {
         self.events = events;
         while let Some(held) = self.out.released() {
             busy = true;
-            held.into_iter().for_each(|held| self.release(held));
+            held.into_iter().for_each(|held| self.release(now, held));
         }
         busy
     }
@@ -124,8 +133,8 @@ impl Plane {
                     self.read(now, reading, records);
                 }
             }
-            Event::Loaded(log, image) => self.loaded(now, log, &image),
-            Event::Checkpoint(position) => self.checkpoint(position),
+            Event::Loaded(log, image) => self.loaded(log, &image),
+            Event::Checkpoint(position) => self.checkpoint(now, position),
             Event::Pressed(pressed) => self.inbox.press(pressed),
         }
     }
@@ -147,7 +156,7 @@ impl Plane {
             Target::Stream(log) => self.captured(now, log, arrival),
             Target::Call => self.call(now, arrival),
             Target::Ack => self.acknowledged(now, arrival),
-            Target::Flow => self.flowed(now, &arrival),
+            Target::Flow => self.flowed(&arrival),
         }
     }
 
@@ -160,11 +169,11 @@ impl Plane {
                 Timer::Consumer(log, name) => self.make_due(log, &name),
             }
         }
-        self.look_for_listeners() || busy
+        self.look_for_listeners(now) || busy
     }
 
     /// Something that waited for an entry has become true.
-    fn release(&mut self, held: Held) {
+    fn release(&mut self, now: Now, held: Held) {
         match held {
             Held::Ack { tenant, reply, stream, seq, duplicate, from } => {
                 if let Some(from) = from {
@@ -174,7 +183,8 @@ impl Plane {
                     self.out.acknowledge(tenant, &reply, &stream, seq, duplicate);
                 }
             }
-            Held::Show { log, seq } => self.show(log, seq),
+            Held::Show { log, seq } => self.show(now, log, seq),
+            Held::Reserved { log, consumer, reserved } => self.reserved(log, &consumer, reserved),
             Held::Say(said) => self.out.say_kept(&said),
         }
     }
@@ -193,7 +203,7 @@ impl Plane {
                     }
                     self.refuse_publish(tenant, &reply, &api::store_failed());
                 }
-                Held::Show { .. } => {}
+                Held::Show { .. } | Held::Reserved { .. } => {}
                 Held::Say(said) => api::say_store_failed(&mut self.out, &said),
             }
         }
@@ -212,14 +222,6 @@ impl Plane {
                 let seq = std::mem::take(&mut cell.to_show);
                 self.out.hold(cell.level, Held::Show { log, seq });
             }
-        }
-    }
-
-    fn show(&mut self, log: LogId, seq: u64) {
-        let Some(cell) = self.cells.get_mut(&log) else { return };
-        if let Body::Warm(stream) = &mut cell.body {
-            stream.show(seq);
-            Self::make_all_due(cell, &mut self.due);
         }
     }
 

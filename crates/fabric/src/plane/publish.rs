@@ -1,12 +1,12 @@
 //! A captured message on its way into its stream: a sequence number or a refusal, an entry, a held acknowledgement.
 
-use bus::stream::{Changes, Published};
+use bus::Messages;
+use bus::stream::{Changes, Published, PublishHeaders};
 use bytes::Bytes;
-use kernel::journal::Level;
-use kernel::{Entry, LogId, Msg, Now, TenantId};
-use wire::jetstream::{ApiError, PubHeaders};
+use kernel::{Entry, Headers, LogId, Msg, Now, TenantId};
+use wire::jetstream::ApiError;
 
-use super::cell::{Body, Cell};
+use super::cell::{Body, Cell, producers_key};
 use super::inbox::Arrival;
 use super::out::{Held, Out};
 use super::timers::Timer;
@@ -22,8 +22,8 @@ impl Plane {
         let Body::Warm(stream) = &mut cell.body else { return self.park(log, arrival) };
         let mut changes = Changes::default();
         let m = arrival.msg();
-        let headers = PubHeaders::read(m.headers);
-        let published = headers.map_err(Into::into).and_then(|h| stream.publish(now, &m, &h, &mut changes));
+        let headers = PublishHeaders::parse(Headers::new(m.headers));
+        let published = stream.publish(now, &m, &headers, &mut changes);
         let from = arrival.from.take();
         match published {
             Ok(published) => {
@@ -58,9 +58,10 @@ impl Plane {
         changes: Changes,
         content: Option<Bytes>,
     ) {
-        let Changes { record, removed, .. } = changes;
+        let Changes { record, removed, producers } = changes;
         if let Some(mut record) = record {
-            if let Some(content) = content.filter(|c| c.len() == record.content.len() && !cell.log.is_volatile()) {
+            let shares = |c: &Bytes| c.len() == record.content.len() && !cell.log.is_volatile();
+            if let Some(content) = content.filter(shares) {
                 // The same bytes, shared with the others of the turn instead of held once more.
                 record.content = content;
             }
@@ -70,9 +71,26 @@ impl Plane {
             cell.to_show = record.index;
             out.append(Entry::Record(cell.log, record));
         }
+        if producers
+            && let Body::Warm(stream) = &mut cell.body
+            && let Some(snapshot) = stream.producers_snapshot()
+        {
+            out.append(Entry::State(producers_key(cell.log), Some(snapshot.into())));
+        }
         if !removed.is_empty() {
             out.append(Entry::Remove(cell.log, removed.into()));
         }
+    }
+
+    /// Messages are safe: they can be seen, and what is over a limit goes.
+    pub(crate) fn show(&mut self, now: Now, log: LogId, seq: u64) {
+        let Some(cell) = self.cells.get_mut(&log) else { return };
+        let Body::Warm(stream) = &mut cell.body else { return };
+        let (mut changes, before) = (Changes::default(), stream.last());
+        stream.show(seq, &mut changes);
+        let to = stream.last();
+        self.stored(now, log, before + 1, to);
+        self.removed(now, log, changes);
     }
 
     /// Tells a publisher that its message was not stored, and why.
@@ -102,27 +120,20 @@ impl Plane {
         let Body::Warm(stream) = &mut cell.body else { return self.warm(log) };
         let mut changes = Changes::default();
         stream.expire(now, &mut changes);
-        self.removed(log, changes);
+        self.removed(now, log, changes);
         self.note_expiry(log);
     }
 
     /// Messages of a stream went for another reason than a new one.
-    pub(crate) fn removed(&mut self, log: LogId, changes: Changes) {
+    pub(crate) fn removed(&mut self, now: Now, log: LogId, changes: Changes) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
-        let is_any = !changes.removed.is_empty();
-        Self::keep(cell, &mut self.out, &mut self.to_show, changes, None);
-        if is_any {
-            Self::make_all_due(cell, &mut self.due);
+        if changes.removed.is_empty() {
+            return;
         }
-    }
-
-    /// Level that a stream's configuration asks for.
-    pub(crate) fn level_of(config: &wire::jetstream::StreamConfig, log: LogId) -> Level {
-        match config.metadata.get("np.ack").map(String::as_str) {
-            _ if log.is_volatile() => Level::Mem,
-            Some("mem") => Level::Mem,
-            Some("os") => Level::Os,
-            _ => Level::Disk,
+        let ranges = if cell.consumers.is_empty() { Vec::new() } else { changes.removed.clone() };
+        Self::keep(cell, &mut self.out, &mut self.to_show, changes, None);
+        if !ranges.is_empty() {
+            self.cleared(now, log, &ranges);
         }
     }
 }

@@ -5,18 +5,19 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use auth::Principal;
-use bus::consumer::Consumer;
+use bus::consumer::{Consumer, Home};
 use bus::stream::{Changes, Stream};
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use kernel::journal::{Image, Recovered, Summary};
 use kernel::{Entry, LogId, Now, Position, Record, SubjectPattern, TenantId};
-use wire::jetstream::StreamConfig;
+use wire::jetstream::{ConsumerConfig, StreamConfig};
 
 use super::cell::{
-    Body, Cell, KeptStream, Seat, SeatState, consumer_key, consumer_state, producers_key, read_consumer_state,
+    Body, Cell, KeptStream, Seat, SeatState, consumer_key, consumer_state, read_consumer_state,
 };
+use super::consume::home;
 use super::inbox::{Arrival, Inlet, Target};
 use super::out::Out;
 use super::reading::Reading;
@@ -31,7 +32,7 @@ const OWN: &[(&str, Target)] =
 
 impl Plane {
     /// A plane that goes on where the journal ends. What it cannot read is left alone and told.
-    pub fn new(hub: Arc<Hub>, options: PlaneOptions, recovered: Recovered) -> (Plane, Vec<String>) {
+    pub fn new(hub: Arc<Hub>, options: PlaneOptions, recovered: Recovered) -> Plane {
         let inbox = Arc::new(Inbox::default());
         let names = hub.accounts.tenants();
         let tenants: Vec<Tenant> =
@@ -59,14 +60,21 @@ impl Plane {
             stale_acks: 0,
             api_calls: (0, 0),
             next_look: 0,
+            checkpoint: None,
+            trouble: Vec::new(),
         };
         for tenant in 0..plane.tenants.len() as u32 {
             for (pattern, target) in OWN {
                 plane.listen(TenantId(tenant), pattern, *target);
             }
         }
-        let trouble = plane.recover(recovered);
-        (plane, trouble)
+        plane.recover(recovered);
+        plane
+    }
+
+    /// Takes what could not be read, to be told to the operator.
+    pub fn take_trouble(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.trouble)
     }
 
     /// Where publishers leave what the plane must see.
@@ -87,8 +95,7 @@ impl Plane {
         Some((pattern, id))
     }
 
-    fn recover(&mut self, recovered: Recovered) -> Vec<String> {
-        let mut trouble = Vec::new();
+    fn recover(&mut self, recovered: Recovered) {
         let mut summaries: HashMap<LogId, Summary, FixedState> = recovered.logs.into_iter().collect();
         let mut deltas: HashMap<Bytes, Vec<Bytes>, FixedState> = HashMap::default();
         for (key, delta) in recovered.deltas {
@@ -111,7 +118,7 @@ impl Plane {
                                 (Err(e), _) => e.to_string(),
                                 _ => "its tenant is in no account".to_owned(),
                             };
-                            trouble.push(format!("stream {}: {why}", String::from_utf8_lossy(name)));
+                            self.trouble.push(format!("stream {}: {why}", String::from_utf8_lossy(name)));
                         }
                     }
                 }
@@ -131,7 +138,7 @@ impl Plane {
                         let name = String::from_utf8_lossy(name).into();
                         cell.consumers.insert(name, Seat::new(kept.created, state));
                     }
-                    None => trouble.push(format!(
+                    None => self.trouble.push(format!(
                         "consumer {} of stream {}: its state cannot be read",
                         String::from_utf8_lossy(name),
                         cell.name
@@ -141,8 +148,11 @@ impl Plane {
                 _ => {}
             }
         }
+        // What belongs to no stream is the rest of one whose creation or deletion was half done.
+        let mut orphans: Vec<LogId> = summaries.into_keys().collect();
+        orphans.sort();
+        orphans.into_iter().for_each(|log| _ = self.out.append(Entry::Forget(log)));
         self.wake_at_start();
-        trouble
     }
 
     /// Streams that have something to do without being asked: messages that end, consumers that send on their own.
@@ -168,7 +178,7 @@ impl Plane {
         let (log, name) = (LogId(log), Arc::<str>::from(config.name.as_str()));
         let captures =
             config.subjects.iter().filter_map(|s| self.listen(tenant, s, Target::Stream(log))).collect();
-        let level = Self::level_of(&config, log);
+        let level = bus::stream::level(&config).unwrap_or_default();
         let cell = Cell {
             name: name.clone(),
             tenant,
@@ -204,7 +214,7 @@ impl Plane {
         let Body::Cold(summary) = cell.body else { return };
         if summary.count == 0 {
             let seed = self.hub.seed();
-            let stream = Stream::restore(cell.config.clone(), &Image::default(), &summary, seed);
+            let stream = Stream::restore((*cell.config).clone(), &Image::default(), &summary, seed);
             cell.body = Body::Restoring(Box::new(stream));
             // Its turn comes with the arrivals of the next round.
             self.out.read(log, Vec::new(), Reading::Restore { log });
@@ -215,14 +225,15 @@ impl Plane {
     }
 
     /// A stream's image has come.
-    pub(crate) fn loaded(&mut self, now: Now, log: LogId, image: &Image) {
+    pub(crate) fn loaded(&mut self, log: LogId, image: &Image) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
         let Body::Loading(summary) = cell.body else { return };
-        let mut stream = Stream::restore(cell.config.clone(), image, &summary, self.hub.seed());
-        if !cell.producers.is_empty() {
-            stream.restore_producers(&cell.producers);
+        let mut stream = Stream::restore((*cell.config).clone(), image, &summary, self.hub.seed());
+        let producers = std::mem::take(&mut cell.producers);
+        if !producers.is_empty() && stream.restore_producers(&producers).is_err() {
+            self.trouble.push(format!("stream {}: what it knew of producers cannot be read", cell.name));
         }
-        let wanted = stream.wanted_at_restore(now);
+        let wanted = stream.wanted_at_restore();
         cell.body = Body::Restoring(Box::new(stream));
         self.out.read(log, wanted, Reading::Restore { log });
     }
@@ -233,56 +244,62 @@ impl Plane {
         match std::mem::replace(&mut cell.body, Body::Cold(Summary::default())) {
             Body::Restoring(mut stream) => {
                 records.iter().flatten().for_each(|record| stream.remember(record));
-                stream.show(u64::MAX);
                 cell.body = Body::Warm(stream);
             }
             other => cell.body = other,
         }
-        let Body::Warm(stream) = &cell.body else { return };
-        for (name, seat) in &mut cell.consumers {
-            if let SeatState::Kept(config, progress, deltas) = &seat.state {
-                match restore_consumer(config, progress, deltas, now) {
-                    Some(mut consumer) => {
-                        consumer.recount(&**stream);
+        let seed = self.hub.seed();
+        let names: Vec<Box<str>> = cell.consumers.keys().cloned().collect();
+        for name in names {
+            let Some(Seat { state: SeatState::Kept(config, progress, deltas), .. }) = cell.consumers.get(&name)
+            else {
+                continue;
+            };
+            let Body::Warm(stream) = &cell.body else { return };
+            let home = home(cell, &name, !config.mem_storage, seed);
+            match restore_consumer(config, home, progress, deltas, stream, now) {
+                Ok(consumer) => {
+                    let is_dirty = !deltas.is_empty();
+                    if let Some(seat) = cell.consumers.get_mut(&name) {
                         seat.state = SeatState::Live(Box::new(consumer));
+                        seat.is_dirty = is_dirty;
                     }
-                    None => self.unreadable.push(format!("consumer {name} of stream {}", cell.name)),
+                }
+                Err(why) => {
+                    let what = format!("consumer {name} of stream {}: {why}; it is left as it is", cell.name);
+                    self.trouble.push(what);
                 }
             }
         }
         Self::make_all_due(cell, &mut self.due);
         let parked = std::mem::take(&mut cell.parked);
         self.expire_warm(now, log);
+        if let Some(position) = self.checkpoint {
+            self.checkpoint(now, position);
+        }
         parked.into_iter().for_each(|arrival| self.arrive(now, arrival));
     }
 
-    /// Writes down whole what changed bit by bit.
-    pub(crate) fn checkpoint(&mut self, position: Position, now: Now) {
+    /// Writes down whole what changed bit by bit. Consumers of streams that are not loaded yet are loaded first.
+    pub(crate) fn checkpoint(&mut self, now: Now, position: Position) {
+        let has_deltas = |seat: &Seat| matches!(&seat.state, SeatState::Kept(_, _, deltas) if !deltas.is_empty());
+        let cold = |cell: &&Cell| !matches!(cell.body, Body::Warm(_)) && cell.consumers.values().any(has_deltas);
+        let mut missing: Vec<LogId> = self.cells.values().filter(cold).map(|cell| cell.log).collect();
+        if !missing.is_empty() {
+            self.checkpoint = Some(position);
+            missing.sort();
+            return missing.into_iter().for_each(|log| self.warm(log));
+        }
+        self.checkpoint = None;
+        let _ = now;
         for cell in self.cells.values_mut().filter(|c| !c.log.is_volatile()) {
             for (name, seat) in &mut cell.consumers {
-                let has_deltas = match &seat.state {
-                    SeatState::Kept(_, _, deltas) => !deltas.is_empty(),
-                    SeatState::Live(_) => std::mem::take(&mut seat.is_dirty),
-                };
-                if !has_deltas {
-                    continue;
+                let SeatState::Live(consumer) = &mut seat.state else { continue };
+                if std::mem::take(&mut seat.is_dirty) {
+                    let progress = consumer.snapshot();
+                    let state = consumer_state(seat.created, consumer.config(), &progress);
+                    self.out.append(Entry::State(consumer_key(cell.log, name), Some(state)));
                 }
-                if let SeatState::Kept(config, progress, deltas) = &mut seat.state
-                    && let Some(consumer) = restore_consumer(config, progress, deltas, now)
-                {
-                    (*progress, *deltas) = (consumer.snapshot(), Vec::new());
-                }
-                let progress = match &seat.state {
-                    SeatState::Kept(_, progress, _) => progress.clone(),
-                    SeatState::Live(consumer) => consumer.snapshot(),
-                };
-                let state = consumer_state(seat.created, seat.config(), &progress);
-                self.out.append(Entry::State(consumer_key(cell.log, name), Some(state)));
-            }
-            if let Body::Warm(stream) = &mut cell.body
-                && let Some(producers) = stream.producers_snapshot()
-            {
-                self.out.append(Entry::State(producers_key(cell.log), Some(producers)));
             }
         }
         self.out.append(Entry::Checkpoint(position));
@@ -293,19 +310,23 @@ impl Plane {
         let Body::Warm(stream) = &mut cell.body else { return };
         let mut changes = Changes::default();
         stream.expire(now, &mut changes);
-        self.removed(log, changes);
+        self.removed(now, log, changes);
         self.note_expiry(log);
     }
 }
 
 /// A consumer from what was kept of it.
 fn restore_consumer(
-    config: &wire::jetstream::ConsumerConfig,
+    config: &ConsumerConfig,
+    home: Home<'_>,
     progress: &Bytes,
     deltas: &[Bytes],
+    stream: &Stream,
     now: Now,
-) -> Option<Consumer> {
-    let mut consumer = Consumer::restore(config.clone(), progress, now).ok()?;
-    deltas.iter().try_for_each(|delta| consumer.apply_delta(delta)).ok()?;
-    Some(consumer)
+) -> Result<Consumer, String> {
+    let mut consumer = Consumer::restore(config.clone(), home, progress, stream, now).map_err(|e| e.to_string())?;
+    for delta in deltas {
+        consumer.apply_delta(now, delta).map_err(|e| e.to_string())?;
+    }
+    Ok(consumer)
 }
