@@ -6,8 +6,10 @@
 
 pub mod budget;
 pub mod interest;
+pub mod messages;
 pub mod outbox;
 pub mod route;
+pub mod stream;
 mod trie;
 
 #[cfg(test)]
