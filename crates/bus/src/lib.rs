@@ -10,6 +10,7 @@ pub mod interest;
 pub mod messages;
 pub mod outbox;
 pub mod route;
+pub mod stream;
 mod trie;
 
 #[cfg(test)]

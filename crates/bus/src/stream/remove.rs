@@ -1,0 +1,153 @@
+//! Letting go of single messages and of many at once, on request or because they are done with. Only visible messages
+//! go. Limits are *not* here.
+
+use kernel::SubjectPattern;
+use kernel::journal::flag as journal_flag;
+
+use super::{Changes, Refusal, Stream, Tally, flag};
+
+/// Which messages a purge takes: of those that the filter hears those before `before`, all but the last `keep`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Purge<'a> {
+    /// `None`: every subject.
+    pub filter: Option<&'a SubjectPattern>,
+    /// `None`: all. Not together with `keep`.
+    pub before: Option<u64>,
+    /// `None`: none stays.
+    pub keep: Option<u64>,
+}
+
+impl Stream {
+    /// Deletes a message on request.
+    pub fn delete(&mut self, seq: u64, changes: &mut Changes) -> Result<(), Refusal> {
+        if self.config.sealed {
+            return Err(Refusal::Sealed);
+        }
+        if self.config.deny_delete {
+            return Err(Refusal::DeleteForbidden);
+        }
+        match self.acknowledged(seq, changes) {
+            true => Ok(()),
+            false => Err(Refusal::NotFound { seq }),
+        }
+    }
+
+    /// Lets go of a message that everybody who wanted it has. False: it was not there.
+    pub fn acknowledged(&mut self, seq: u64, changes: &mut Changes) -> bool {
+        seq <= self.shown && self.drop_row(seq, changes)
+    }
+
+    /// Deletes many messages on request, and says how many.
+    pub fn purge(&mut self, what: Purge<'_>, changes: &mut Changes) -> Result<u64, Refusal> {
+        if self.config.sealed {
+            return Err(Refusal::Sealed);
+        }
+        if self.config.deny_purge {
+            return Err(Refusal::PurgeForbidden);
+        }
+        let zero_is_none = |n: Option<u64>| n.filter(|n| *n > 0);
+        let (before, keep) = (zero_is_none(what.before), zero_is_none(what.keep));
+        if before.is_some() && keep.is_some() {
+            return Err(Refusal::BadRequest);
+        }
+        let to = before.map_or(self.shown, |before| (before - 1).min(self.shown));
+        if what.filter.is_none() && keep.is_none() && to == self.last {
+            return Ok(self.drop_all(changes));
+        }
+        let wanted = self.listed(to, what.filter);
+        let many = wanted.len()
+            - wanted.len().min(keep.map_or(0, |keep| usize::try_from(keep).unwrap_or(usize::MAX)));
+        for seq in wanted.iter().take(many) {
+            self.drop_row(*seq, changes);
+        }
+        Ok(many as u64)
+    }
+
+    /// The messages up to one that a filter hears.
+    fn listed(&self, to: u64, filter: Option<&SubjectPattern>) -> Vec<u64> {
+        let mut memo = super::look::Memo::new();
+        let mut hears = |slot: u32| {
+            filter.is_none_or(|filter| memo.ask(slot, || filter.matches(self.subjects.name(slot))))
+        };
+        let mut found = Vec::new();
+        let mut from = 0;
+        while let Some(seq) = self.rows.scan(from, to, &mut hears) {
+            found.push(seq);
+            from = seq + 1;
+        }
+        found
+    }
+
+    /// Lets go of everything; nothing is hidden.
+    fn drop_all(&mut self, changes: &mut Changes) -> u64 {
+        let many = self.rows.len();
+        if let Some(first) = self.rows.next(0) {
+            changes.removed.push(first..=self.last);
+            changes.producers |= self.producers.as_ref().is_some_and(|p| p.saved < self.last);
+        }
+        self.rows.clear();
+        self.subjects.clear();
+        (self.total, self.subjects_visible, self.surplus) = (Tally::default(), 0, 0);
+        self.deadlines = None;
+        many
+    }
+
+    /// Takes a visible message out of index and counts. False: it was not there.
+    pub(super) fn drop_row(&mut self, seq: u64, changes: &mut Changes) -> bool {
+        let Some(row) = self.rows.remove(seq) else { return false };
+        let weight = self.weight(&row);
+        self.total.take(weight);
+        changes.remove(seq);
+        if row.flags & flag::HAS_PRODUCER != 0 {
+            changes.producers |= self.producers.as_ref().is_some_and(|p| p.saved < seq);
+        }
+        if row.flags & (journal_flag::HAS_TTL | flag::STAYS) == journal_flag::HAS_TTL
+            && let Some(deadlines) = &mut self.deadlines
+        {
+            deadlines.forget(|seq| self.rows.get(seq).is_some());
+            if deadlines.is_empty() {
+                self.deadlines = None;
+            }
+        }
+        self.drop_from_subject(row.slot, seq, row.link);
+        true
+    }
+
+    fn drop_from_subject(&mut self, slot: u32, seq: u64, link: u32) {
+        let Some(subject) = self.subjects.get_mut(slot) else { return };
+        self.surplus -= u64::from(subject.count > self.bounds.msgs_per_subject);
+        subject.count -= 1;
+        if subject.visible() == 0 {
+            self.subjects_visible -= 1;
+            subject.shown = 0;
+        }
+        if subject.count == 0 {
+            return self.subjects.release(slot);
+        }
+        if subject.first == seq {
+            subject.first = seq + u64::from(link.max(1));
+        }
+        if subject.shown == seq {
+            let shown = self.rows.scan_back(seq, |other| other == slot).unwrap_or(0);
+            subject.shown = shown;
+        }
+        if subject.last == seq {
+            subject.last = subject.shown;
+        }
+    }
+
+    /// The first message of a subject.
+    pub(super) fn first_of(&self, slot: u32) -> Option<u64> {
+        let mut seq = self.subjects.get(slot).filter(|s| s.count > 0)?.first;
+        while let Some(row) = self.rows.peek(seq).filter(|row| row.slot == slot) {
+            if self.rows.get(seq).is_some() {
+                return Some(seq);
+            }
+            match row.link {
+                0 => break,
+                link => seq += u64::from(link),
+            }
+        }
+        self.rows.scan(seq, u64::MAX, |other| other == slot)
+    }
+}
