@@ -1,0 +1,97 @@
+//! What the plane tells everybody who watches: that streams and consumers came and went, that messages were given back
+//! or given up. Nothing is written when nobody listens.
+
+use bus::consumer::{Advisory, Token};
+use kernel::{LogId, Msg, Now, TenantId};
+use wire::jetstream::advisory::{self, Action, ConsumerAction, Event, MaxDeliver, Nak, Pause, StreamAction, Terminated};
+use wire::jetstream::{Time, write};
+
+use super::super::Plane;
+
+impl Plane {
+    fn tell(&mut self, now: Now, tenant: TenantId, event: Event) {
+        let subject = event.to_string();
+        if self.out.hears(tenant, subject.as_bytes()) {
+            let id = self.some_name() + &self.some_name() + &self.some_name();
+            let document = advisory::Advisory::new(id, Time(now.wall_ms * 1_000_000), event);
+            let payload = write(&document);
+            self.out.say(tenant, &Msg { subject: subject.as_bytes(), payload: &payload, ..Msg::default() });
+        }
+    }
+}
+
+/// A stream came, changed or goes.
+pub(crate) fn stream(plane: &mut Plane, now: Now, log: LogId, action: Action) {
+    let Some(cell) = plane.cells.get(&log) else { return };
+    let (tenant, stream) = (cell.tenant, cell.name.to_string());
+    plane.tell(now, tenant, StreamAction { stream, action, ..StreamAction::default() }.into());
+}
+
+/// A consumer came or goes.
+pub(crate) fn consumer(plane: &mut Plane, now: Now, log: LogId, name: &str, action: Action) {
+    let Some(cell) = plane.cells.get(&log) else { return };
+    let (tenant, stream) = (cell.tenant, cell.name.to_string());
+    let event = ConsumerAction { stream, consumer: name.into(), action, ..ConsumerAction::default() };
+    plane.tell(now, tenant, event.into());
+}
+
+/// Something happened to a consumer's messages.
+pub(crate) fn event(plane: &mut Plane, now: Now, log: LogId, name: &str, advisory: &Advisory) {
+    let Some(cell) = plane.cells.get(&log) else { return };
+    let (tenant, stream, consumer) = (cell.tenant, cell.name.to_string(), name.to_owned());
+    let event: Event = match advisory {
+        Advisory::MaxDeliveries { seq, deliveries } => MaxDeliver {
+            stream,
+            consumer,
+            stream_seq: *seq,
+            deliveries: (*deliveries).into(),
+            ..MaxDeliver::default()
+        }
+        .into(),
+        Advisory::Terminated { seq, consumer_seq, deliveries, reason } => Terminated {
+            stream,
+            consumer,
+            consumer_seq: *consumer_seq,
+            stream_seq: *seq,
+            deliveries: (*deliveries).into(),
+            reason: String::from_utf8_lossy(reason).into_owned(),
+            ..Terminated::default()
+        }
+        .into(),
+        Advisory::Refused { seq, consumer_seq, deliveries } => Nak {
+            stream,
+            consumer,
+            consumer_seq: *consumer_seq,
+            stream_seq: *seq,
+            deliveries: (*deliveries).into(),
+            ..Nak::default()
+        }
+        .into(),
+        Advisory::Pause { until, paused } => {
+            Pause { stream, consumer, paused: *paused, pause_until: *until, ..Pause::default() }.into()
+        }
+    };
+    plane.tell(now, tenant, event);
+}
+
+/// Somebody acknowledged a delivery that had been given to another.
+pub(crate) fn stale(plane: &mut Plane, now: Now, log: LogId, name: &str, token: Token) {
+    let Some(cell) = plane.cells.get(&log) else { return };
+    let (tenant, stream) = (cell.tenant, cell.name.clone());
+    let subject = format!("$NP.EVENT.STALE_ACK.{stream}.{name}");
+    if plane.out.hears(tenant, subject.as_bytes()) {
+        let payload = serde_json::json!({
+            "type": "neuroplex.event.v1.stale_ack",
+            "timestamp": Time(now.wall_ms * 1_000_000),
+            "stream": *stream,
+            "consumer": name,
+            "stream_seq": token.seq,
+            "consumer_seq": token.consumer_seq,
+            "deliveries": token.deliveries,
+            "code": kernel::Code::StaleLease.number(),
+        })
+        .to_string();
+        let m = Msg { subject: subject.as_bytes(), payload: payload.as_bytes(), ..Msg::default() };
+        plane.out.say(tenant, &m);
+    }
+}

@@ -1,0 +1,314 @@
+//! Streams: created, changed, listed, emptied, deleted.
+
+use std::sync::Arc;
+
+use bus::stream::{Changes, Limits, Purge, State, check, check_update};
+use kernel::journal::Summary;
+use kernel::{Entry, LogId, SubjectPattern, TenantId};
+use wire::jetstream::api::{
+    LIST_MAX, NAMES_MAX, PurgeRequest, Purged, SUBJECTS_MAX, StreamCreated, StreamInfo, StreamInfoPage,
+    StreamInfoRequest, StreamList, StreamNames, StreamRequest, StreamState, StreamsRequest, ClusterInfo,
+};
+use wire::jetstream::{ApiError, Fault, StorageType, StreamConfig, Time, read, read_optional};
+
+use super::super::Plane;
+use super::super::cell::{Body, Cell, KeptStream, consumer_key, producers_key, stream_key};
+use super::super::inbox::Target;
+use super::{Ask, Done, Reply, Stop, advisory, answer, expect_empty};
+
+impl Plane {
+    pub(super) fn stream_create(&mut self, ask: &Ask<'_>, name: &str) -> Done {
+        let config = self.requested(ask, name)?;
+        let config = check(config, &self.stream_limits())?;
+        if let Some(log) = self.find(ask.tenant, name) {
+            let Some(cell) = self.cells.get_mut(&log) else { return Err(Fault::StreamNotFound.into()) };
+            if *cell.config != config {
+                return Err(Fault::StreamNameExists.into());
+            }
+            let info = self.info_of(ask, log)?;
+            return Ok(Reply::Now(answer(ask, StreamCreated { info: Some(info), did_create: true })));
+        }
+        self.check_overlap(ask.tenant, name, &config)?;
+        if self.tenants.get(ask.tenant.0 as usize).is_some_and(|t| t.streams.len() >= self.options.streams_max) {
+            return Err(Fault::MaximumStreamsLimit.into());
+        }
+        let log = self.new_log(config.storage);
+        let kept = KeptStream { log: log.0, created: time_of(ask), config };
+        if !log.is_volatile() {
+            let state = serde_json::to_vec(&kept).unwrap_or_default();
+            self.out.append(Entry::State(self.stream_key(ask.tenant, name), Some(state.into())));
+        }
+        let first = u64::try_from(kept.config.first_seq).unwrap_or(0);
+        let summary = Summary { last: first.saturating_sub(1), ..Summary::default() };
+        self.seat_stream(ask.tenant, kept, Body::Cold(summary));
+        self.warm_empty(log);
+        advisory::stream(self, ask.now, log, "create");
+        let info = self.info_of(ask, log)?;
+        Ok(Reply::Safe(answer(ask, StreamCreated { info: Some(info), did_create: true })))
+    }
+
+    pub(super) fn stream_update(&mut self, ask: &Ask<'_>, name: &str) -> Done {
+        let config = self.requested(ask, name)?;
+        let limits = self.stream_limits();
+        let old = self.warm_stream(ask.tenant, name)?.config.clone();
+        let config = check_update(&old, config, &limits)?;
+        self.check_overlap(ask.tenant, name, &config)?;
+        let Some(log) = self.find(ask.tenant, name) else { return Err(Fault::StreamNotFound.into()) };
+        self.listen_anew(log, &config);
+        let Some(cell) = self.cells.get_mut(&log) else { return Err(Fault::StreamNotFound.into()) };
+        cell.level = bus::stream::level(&config).unwrap_or_default();
+        cell.config = Arc::new(config.clone());
+        let kept = KeptStream { log: log.0, created: cell.created, config: &config };
+        let state = serde_json::to_vec(&kept).unwrap_or_default();
+        let mut changes = Changes::default();
+        if let Body::Warm(stream) = &mut cell.body {
+            stream.update(config, &mut changes);
+            stream.expire(ask.now, &mut changes);
+        }
+        if !log.is_volatile() {
+            self.out.append(Entry::State(self.stream_key(ask.tenant, name), Some(state.into())));
+        }
+        self.removed(ask.now, log, changes);
+        self.note_expiry(log);
+        advisory::stream(self, ask.now, log, "modify");
+        let info = self.info_of(ask, log)?;
+        Ok(Reply::Safe(answer(ask, StreamCreated { info: Some(info), did_create: false })))
+    }
+
+    pub(super) fn stream_info(&mut self, ask: &Ask<'_>, name: &str) -> Done {
+        let request: StreamInfoRequest = read_optional(ask.body)?;
+        let node = self.options.node.clone();
+        let cell = self.warm_stream(ask.tenant, name)?;
+        let mut info = info(ask, cell);
+        info.cluster = Some(ClusterInfo { leader: node, ..ClusterInfo::default() });
+        let mut page = StreamInfoPage::default();
+        if let Body::Warm(stream) = &cell.body {
+            if request.deleted_details {
+                info.state.deleted = stream.deleted(DELETED_MAX);
+            }
+            if !request.subjects_filter.is_empty()
+                && let Ok(filter) = SubjectPattern::parse(request.subjects_filter.as_bytes())
+            {
+                let mut all: Vec<_> = stream.subjects(&filter).collect();
+                all.sort_unstable();
+                if !all.is_empty() {
+                    let offset = request.offset.max(0) as u64;
+                    (page.total, page.offset, page.limit) = (all.len() as u64, offset, SUBJECTS_MAX);
+                    let some = all.into_iter().skip(offset as usize).take(SUBJECTS_MAX as usize);
+                    let text = |s: &[u8]| String::from_utf8_lossy(s).into_owned();
+                    info.state.subjects = some.map(|(subject, count)| (text(subject), count)).collect();
+                }
+            }
+        }
+        page.info = Some(info);
+        Ok(Reply::Now(answer(ask, page)))
+    }
+
+    pub(super) fn stream_names(&mut self, ask: &Ask<'_>) -> Done {
+        let request: StreamsRequest = read_optional(ask.body)?;
+        let all = self.listed(ask.tenant, &request);
+        let (total, offset) = (all.len() as u64, (request.offset.max(0) as u64).min(all.len() as u64));
+        let some = all.iter().skip(offset as usize).take(NAMES_MAX as usize);
+        let names: Vec<String> = some.map(|(name, _)| name.to_string()).collect();
+        let streams = (!names.is_empty()).then_some(names);
+        Ok(Reply::Now(answer(ask, StreamNames { total, offset, limit: NAMES_MAX, streams })))
+    }
+
+    pub(super) fn stream_list(&mut self, ask: &Ask<'_>) -> Done {
+        let request: StreamsRequest = read_optional(ask.body)?;
+        let all = self.listed(ask.tenant, &request);
+        let (total, offset) = (all.len() as u64, (request.offset.max(0) as u64).min(all.len() as u64));
+        let some: Vec<LogId> =
+            all.iter().skip(offset as usize).take(LIST_MAX as usize).map(|(_, log)| *log).collect();
+        let is_cold = |log: &&LogId| !matches!(self.cells.get(*log).map(|c| &c.body), Some(Body::Warm(_)));
+        let cold: Vec<LogId> = some.iter().filter(is_cold).copied().collect();
+        if let Some(first) = cold.first() {
+            cold.iter().for_each(|log| self.warm(*log));
+            return Err(Stop::Load(*first));
+        }
+        let streams = some.iter().filter_map(|log| self.cells.get(log)).map(|cell| info(ask, cell)).collect();
+        let list = StreamList { total, offset, limit: LIST_MAX, streams: Some(streams), ..StreamList::default() };
+        Ok(Reply::Now(answer(ask, list)))
+    }
+
+    pub(super) fn stream_delete(&mut self, ask: &Ask<'_>, name: &str) -> Done {
+        expect_empty(ask.body)?;
+        let log = self.warm_stream(ask.tenant, name)?.log;
+        let consumers: Vec<Box<str>> =
+            self.cells.get(&log).map(|cell| cell.consumers.keys().cloned().collect()).unwrap_or_default();
+        for consumer in consumers {
+            self.remove_consumer(ask.now, log, &consumer);
+        }
+        advisory::stream(self, ask.now, log, "delete");
+        if let Some(cell) = self.cells.remove(&log) {
+            for (pattern, id) in &cell.captures {
+                self.hub.interest(ask.tenant).unsubscribe(pattern, None, *id);
+            }
+            self.timers.move_wall(super::super::timers::Timer::Stream(log), cell.wakes_at, None);
+        }
+        if let Some(tenant) = self.tenants.get_mut(ask.tenant.0 as usize) {
+            tenant.streams.remove(name);
+        }
+        self.out.append(Entry::Forget(log));
+        if !log.is_volatile() {
+            self.out.append(Entry::State(self.stream_key(ask.tenant, name), None));
+            self.out.append(Entry::State(producers_key(log), None));
+        }
+        Ok(Reply::Safe(answer(ask, wire::jetstream::api::Deleted { success: true })))
+    }
+
+    pub(super) fn stream_purge(&mut self, ask: &Ask<'_>, name: &str) -> Done {
+        let request: PurgeRequest = read_optional(ask.body)?;
+        let cell = self.warm_stream(ask.tenant, name)?;
+        let log = cell.log;
+        if request.seq > 0 && request.keep > 0 {
+            return Err(Fault::BadRequest.into());
+        }
+        let filter = match request.filter.as_str() {
+            "" => None,
+            text => Some(SubjectPattern::parse(text.as_bytes()).map_err(|_| Fault::BadRequest)?),
+        };
+        let what = Purge { filter: filter.as_ref(), before: Some(request.seq), keep: Some(request.keep) };
+        let mut changes = Changes::default();
+        let purged = match &mut cell.body {
+            Body::Warm(stream) => stream.purge(what, &mut changes)?,
+            _ => 0,
+        };
+        self.removed(ask.now, log, changes);
+        Ok(Reply::Safe(answer(ask, Purged { success: true, purged })))
+    }
+
+    /// The configuration that a request asks for, for the stream that its subject names.
+    fn requested(&self, ask: &Ask<'_>, name: &str) -> Result<StreamConfig, Stop> {
+        let request: StreamRequest = read(ask.body)?;
+        if request.config.name != name {
+            return Err(Fault::StreamMismatch.into());
+        }
+        Ok(request.config)
+    }
+
+    fn stream_limits(&self) -> Limits {
+        Limits { payload_bytes_max: self.options.payload_bytes_max as u64 }
+    }
+
+    /// No two streams capture the same subject.
+    fn check_overlap(&self, tenant: TenantId, name: &str, config: &StreamConfig) -> Result<(), Stop> {
+        let own: Vec<SubjectPattern> =
+            config.subjects.iter().filter_map(|s| SubjectPattern::parse(s.as_bytes()).ok()).collect();
+        let other = |cell: &Cell| cell.tenant == tenant && *cell.name != *name;
+        let clash = |cell: &&Cell| cell.captures.iter().any(|(theirs, _)| own.iter().any(|o| o.overlaps(theirs)));
+        match self.cells.values().filter(|cell| other(cell)).find(clash) {
+            Some(_) => Err(Fault::StreamSubjectOverlap.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// An identity that no log had before: the position of the entry that makes it known.
+    fn new_log(&mut self, storage: StorageType) -> LogId {
+        match storage {
+            StorageType::File => LogId(self.out.last().0 + 1),
+            StorageType::Memory => {
+                self.volatile += 1;
+                LogId::volatile(self.volatile)
+            }
+        }
+    }
+
+    fn stream_key(&self, tenant: TenantId, name: &str) -> bytes::Bytes {
+        stream_key(self.tenants.get(tenant.0 as usize).map_or("", |t| &t.name), name)
+    }
+
+    /// Hears other subjects from now on.
+    fn listen_anew(&mut self, log: LogId, config: &StreamConfig) {
+        let Some(cell) = self.cells.get_mut(&log) else { return };
+        if cell.config.subjects == config.subjects {
+            return;
+        }
+        let (tenant, old) = (cell.tenant, std::mem::take(&mut cell.captures));
+        // The new ones first, so that a subject in both is never without its stream; a message in between might come
+        // twice, so each pattern that stays is kept as it is.
+        let (stay, go): (Vec<_>, Vec<_>) =
+            old.into_iter().partition(|(p, _)| config.subjects.iter().any(|s| s == p.as_str()));
+        let is_new = |s: &&String| !stay.iter().any(|(p, _)| p.as_str() == s.as_str());
+        let fresh: Vec<String> = config.subjects.iter().filter(is_new).cloned().collect();
+        for (pattern, id) in go {
+            self.hub.interest(tenant).unsubscribe(&pattern, None, id);
+        }
+        let mut captures = stay;
+        captures.extend(fresh.iter().filter_map(|s| self.listen(tenant, s, Target::Stream(log))));
+        if let Some(cell) = self.cells.get_mut(&log) {
+            cell.captures = captures;
+        }
+    }
+
+    /// The streams of a tenant that hear a subject, by name.
+    fn listed(&self, tenant: TenantId, request: &StreamsRequest) -> Vec<(Arc<str>, LogId)> {
+        let Some(tenant) = self.tenants.get(tenant.0 as usize) else { return Vec::new() };
+        let wanted = SubjectPattern::parse(request.subject.as_bytes()).ok();
+        let hears = |log: &LogId| match &wanted {
+            None => request.subject.is_empty(),
+            Some(wanted) => {
+                let cell = self.cells.get(log);
+                cell.is_some_and(|cell| cell.captures.iter().any(|(own, _)| own.overlaps(wanted)))
+            }
+        };
+        tenant.streams.iter().filter(|(_, log)| hears(log)).map(|(n, log)| (n.clone(), *log)).collect()
+    }
+
+    fn info_of(&mut self, ask: &Ask<'_>, log: LogId) -> Result<StreamInfo, Stop> {
+        match self.cells.get(&log) {
+            Some(cell) if matches!(cell.body, Body::Warm(_)) => Ok(info(ask, cell)),
+            Some(_) => Err(Stop::Load(log)),
+            None => Err(Fault::StreamNotFound.into()),
+        }
+    }
+
+    /// Ends a consumer and what waits for it.
+    pub(crate) fn forget_consumer(&mut self, log: LogId, name: &str) {
+        if !log.is_volatile() {
+            self.out.append(Entry::State(consumer_key(log, name), None));
+        }
+    }
+}
+
+/// Most deleted sequences that one answer lists.
+const DELETED_MAX: usize = 100_000;
+
+pub(super) fn time_of(ask: &Ask<'_>) -> Time {
+    Time(ask.now.wall_ms * 1_000_000)
+}
+
+/// What clients are told of a stream.
+pub(super) fn info(ask: &Ask<'_>, cell: &Cell) -> StreamInfo {
+    let state = match &cell.body {
+        Body::Warm(stream) => state(&stream.state()),
+        _ => StreamState::default(),
+    };
+    StreamInfo {
+        config: (*cell.config).clone(),
+        created: cell.created,
+        state: StreamState { consumer_count: cell.consumers.len() as u64, ..state },
+        ts: time_of(ask),
+        ..StreamInfo::default()
+    }
+}
+
+fn state(state: &State) -> StreamState {
+    StreamState {
+        messages: state.messages,
+        bytes: state.bytes,
+        first_seq: state.first_seq,
+        first_ts: Time(state.first_time_ns),
+        last_seq: state.last_seq,
+        last_ts: Time(state.last_time_ns),
+        num_subjects: state.subjects,
+        num_deleted: state.deleted,
+        ..StreamState::default()
+    }
+}
+
+impl From<bus::stream::Refusal> for Stop {
+    fn from(refusal: bus::stream::Refusal) -> Stop {
+        Stop::Fault(ApiError::from(refusal))
+    }
+}
