@@ -43,6 +43,7 @@ pub use codec::Unreadable;
 pub use info::{Info, Place};
 pub use pull::Pull;
 pub use refusal::Refusal;
+pub use state::NotRestored;
 
 use backlog::{Backlog, wall_ns};
 use filter::Filter;
@@ -157,7 +158,7 @@ impl Consumer {
             is_retaining: home.retention != Retention::Limits,
             is_paused: false,
             is_gone: false,
-            ack_bytes: ("$JS.ACK....".len() + home.stream.len() + home.name.len()) as u32,
+            ack_bytes: ("$JS.ACK...".len() + home.stream.len() + home.name.len()) as u32,
             message_bytes_max: home.message_bytes_max,
             now,
             turn: 0,
