@@ -110,7 +110,9 @@ impl Writer {
         let (kind, numbers): (u64, [u64; 4]) = match row {
             Row::Free => (0, [0; 4]),
             Row::First { latest, due_ms } => (1, [latest, due_ms, 0, 0]),
-            Row::Again { first, latest, due_ms, deliveries } => (2, [first, latest, due_ms, deliveries.into()]),
+            Row::Again { first, latest, due_ms, deliveries } => {
+                (2, [first, latest, due_ms, deliveries.into()])
+            }
             Row::Spent { latest, deliveries } => (3, [latest, deliveries.into(), 0, 0]),
             Row::Settled { latest } => (4, [latest, 0, 0, 0]),
             Row::Picked => (5, [0; 4]),
@@ -194,7 +196,17 @@ pub(super) fn read(bytes: &[u8], is_delta: bool, mut each: impl FnMut(u64, Row))
             each(start + n, nth(&row, n).ok_or(Unreadable::Damaged)?);
         }
     }
-    Ok(Head { wall_ms, next, delivered, floor, reserved, settled_unknown_to, delivered_ms, acked_ms, forgotten })
+    Ok(Head {
+        wall_ms,
+        next,
+        delivered,
+        floor,
+        reserved,
+        settled_unknown_to,
+        delivered_ms,
+        acked_ms,
+        forgotten,
+    })
 }
 
 fn put(out: &mut Vec<u8>, mut number: u64) {

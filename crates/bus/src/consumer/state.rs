@@ -101,16 +101,16 @@ impl Consumer {
         let head = codec::read(bytes, is_delta, |seq, row| rows.push((seq, row)))?;
         let passed_ms = self.now.wall_ms.saturating_sub(head.wall_ms);
         let now_ns = self.now.mono_ns;
-        let due_ns = |due_ms: u64| {
-            now_ns.saturating_add(due_ms.saturating_sub(passed_ms).saturating_mul(NS_PER_MS))
-        };
+        let due_ns =
+            |due_ms: u64| now_ns.saturating_add(due_ms.saturating_sub(passed_ms).saturating_mul(NS_PER_MS));
         for (seq, row) in rows {
             self.leases.forget(seq);
             match row {
                 Row::Free => {}
                 Row::First { latest, due_ms } => {
                     let due_ns = due_ns(due_ms);
-                    self.leases.put(seq, Lease { first: latest, latest, due_ns, deliveries: 1, queued: false });
+                    self.leases
+                        .put(seq, Lease { first: latest, latest, due_ns, deliveries: 1, queued: false });
                 }
                 Row::Again { first, latest, due_ms, deliveries } => {
                     let due_ns = due_ns(due_ms);

@@ -91,7 +91,8 @@ fn several_filters_are_heard_as_one_and_pending_counts_only_them() {
 
 #[test]
 fn another_filter_counts_anew() {
-    let mut b = Bench::on(ConsumerConfig { filter_subject: "a".into(), ..explicit() }, &["a", "b", "a", "b", "b"]);
+    let mut b =
+        Bench::on(ConsumerConfig { filter_subject: "a".into(), ..explicit() }, &["a", "b", "a", "b", "b"]);
     b.pull("r", 1);
     assert_eq!(b.seqs(), [1]);
     let config = ConsumerConfig { filter_subject: "b".into(), ..explicit() };

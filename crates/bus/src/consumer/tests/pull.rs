@@ -142,7 +142,11 @@ fn a_request_beyond_the_limits_is_refused_with_the_limit() {
     assert_eq!(told(beating.clone()).unwrap(), "NATS/1.0 400 Bad Request - heartbeat value too large");
     assert_eq!(told(request("r", 1)), None);
     assert_eq!(told(request("r", 1)).unwrap(), "NATS/1.0 409 Exceeded MaxWaiting");
-    assert_eq!(told(Pull { expires_ns: 5 * S as i64, ..beating }), None, "one that hears heartbeats is not told");
+    assert_eq!(
+        told(Pull { expires_ns: 5 * S as i64, ..beating }),
+        None,
+        "one that hears heartbeats is not told"
+    );
     assert_eq!(b.info().num_waiting, 1);
 }
 

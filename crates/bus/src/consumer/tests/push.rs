@@ -65,9 +65,14 @@ fn flow_control_stops_it_until_the_receiver_answers_and_then_lets_more_through()
     }
     let actions = b.step();
     assert_eq!(deliveries(&actions).len(), 11, "2 MiB and what was begun");
-    let [(_, Status::FlowControl { reply })] = &statuses(&actions)[..] else { panic!("{:?}", statuses(&actions)) };
+    let [(_, Status::FlowControl { reply })] = &statuses(&actions)[..] else {
+        panic!("{:?}", statuses(&actions))
+    };
     assert!(reply.starts_with(b"$JS.FC.s.c."));
-    assert_eq!(utf8(&Status::FlowControl { reply: reply.clone() }.block()), "NATS/1.0 100 FlowControl Request\r\n\r\n");
+    assert_eq!(
+        utf8(&Status::FlowControl { reply: reply.clone() }.block()),
+        "NATS/1.0 100 FlowControl Request\r\n\r\n"
+    );
     b.pass(S);
     let [(_, beat @ Status::IdleHeartbeat { stalled: Some(stalled), .. })] = &statuses(&b.step())[..] else {
         panic!("it is stalled")

@@ -33,9 +33,19 @@ enum Op {
 enum State {
     Fresh,
     /// Delivered last as this consumer sequence, for the n-th time; again not before then.
-    Held { first: u64, latest: u64, deliveries: u32, not_before: u64 },
-    Spent { latest: u64, deliveries: u32 },
-    Acked { by: u64 },
+    Held {
+        first: u64,
+        latest: u64,
+        deliveries: u32,
+        not_before: u64,
+    },
+    Spent {
+        latest: u64,
+        deliveries: u32,
+    },
+    Acked {
+        by: u64,
+    },
 }
 
 #[derive(Clone, Debug, Default)]
@@ -74,7 +84,10 @@ impl Life {
                 DeliverPolicy::New => false,
                 DeliverPolicy::ByStartSequence => seq >= 3,
                 DeliverPolicy::LastPerSubject => last[name] == seq,
-                DeliverPolicy::Last => *last.iter().filter(|(n, _)| matches(&config, n)).map(|(_, s)| s).max().unwrap_or(&0) <= seq,
+                DeliverPolicy::Last => {
+                    *last.iter().filter(|(n, _)| matches(&config, n)).map(|(_, s)| s).max().unwrap_or(&0)
+                        <= seq
+                }
                 _ => true,
             };
             if begins && matches(&config, name) {
@@ -115,7 +128,8 @@ impl Life {
             }
             Op::Pass(ns) => self.b.pass(ns),
             Op::Remove(pick) => {
-                if let Some(seq) = self.b.list.rows.keys().nth(pick % self.b.list.rows.len().max(1)).copied() {
+                if let Some(seq) = self.b.list.rows.keys().nth(pick % self.b.list.rows.len().max(1)).copied()
+                {
                     self.b.remove(seq);
                     self.model.messages.remove(&seq);
                 }
@@ -167,7 +181,8 @@ impl Life {
             match action {
                 Action::Deliver(d) => self.delivered(d),
                 Action::Advisory(Advisory::MaxDeliveries { seq, deliveries }) => {
-                    let Some(State::Held { latest, deliveries: d, .. }) = self.model.messages.get(&seq) else {
+                    let Some(State::Held { latest, deliveries: d, .. }) = self.model.messages.get(&seq)
+                    else {
                         panic!("{seq} was not held")
                     };
                     assert_eq!((*d, deliveries), (MAX_DELIVER, MAX_DELIVER));
@@ -182,7 +197,10 @@ impl Life {
     fn delivered(&mut self, d: Delivery) {
         assert!(self.b.list.rows.contains_key(&d.seq), "{d:?} is there");
         if self.policy() != AckPolicy::None {
-            assert!(self.handed.iter().all(|h| h.consumer_seq < d.consumer_seq), "{d:?} has a number of its own");
+            assert!(
+                self.handed.iter().all(|h| h.consumer_seq < d.consumer_seq),
+                "{d:?} has a number of its own"
+            );
         }
         let state = *self.model.messages.get(&d.seq).expect("it is one that it may deliver");
         let first = match state {
@@ -305,11 +323,13 @@ impl Life {
         // What was published or removed since is in the stream nevertheless.
         let (list, config) = (&self.b.list, &self.config);
         self.model.messages.retain(|seq, _| list.rows.contains_key(seq));
-        let fresh: Vec<u64> = match self.deltas.last().map_or(&self.snapshot.1, |(_, m, _)| m).messages.keys().max() {
-            known => list.rows.keys().copied().filter(|seq| Some(seq) > known).collect(),
-        };
+        let fresh: Vec<u64> =
+            match self.deltas.last().map_or(&self.snapshot.1, |(_, m, _)| m).messages.keys().max() {
+                known => list.rows.keys().copied().filter(|seq| Some(seq) > known).collect(),
+            };
         let mut restored =
-            Consumer::restore(config.clone(), home(Retention::Limits), &self.snapshot.0, list, self.b.now).unwrap();
+            Consumer::restore(config.clone(), home(Retention::Limits), &self.snapshot.0, list, self.b.now)
+                .unwrap();
         for (delta, ..) in &self.deltas {
             restored.apply_delta(self.b.now, delta).unwrap();
         }
@@ -354,9 +374,7 @@ impl Life {
         let count = |is: fn(&State) -> bool| self.model.messages.values().filter(|s| is(s)).count() as u64;
         assert_eq!(info.num_pending, count(|s| *s == State::Fresh));
         assert_eq!(info.num_ack_pending, count(|s| matches!(s, State::Held { .. })));
-        let again = count(|s| {
-            matches!(s, State::Spent { .. } | State::Held { deliveries: 2.., .. })
-        });
+        let again = count(|s| matches!(s, State::Spent { .. } | State::Held { deliveries: 2.., .. }));
         assert_eq!(info.num_redelivered, again);
         for (seq, row) in &self.b.list.rows {
             let needed = !matches!(self.model.messages.get(seq), None | Some(State::Acked { .. }));
@@ -409,7 +427,8 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 fn config() -> impl Strategy<Value = ConsumerConfig> {
-    let ack = prop::sample::select(vec![AckPolicy::Explicit, AckPolicy::Explicit, AckPolicy::All, AckPolicy::None]);
+    let ack =
+        prop::sample::select(vec![AckPolicy::Explicit, AckPolicy::Explicit, AckPolicy::All, AckPolicy::None]);
     let deliver = prop::sample::select(vec![
         DeliverPolicy::All,
         DeliverPolicy::All,

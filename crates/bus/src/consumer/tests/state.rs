@@ -155,7 +155,8 @@ fn what_is_not_kept_writes_nothing() {
 fn bytes_of_another_version_or_kind_are_refused() {
     let mut b = Bench::on(explicit(), &["a"]);
     let mut bytes = b.consumer.snapshot().to_vec();
-    let read = |bytes: &[u8]| Consumer::restore(explicit(), home(Retention::Limits), bytes, &b.list, b.now).err();
+    let read =
+        |bytes: &[u8]| Consumer::restore(explicit(), home(Retention::Limits), bytes, &b.list, b.now).err();
     assert_eq!(read(&bytes), None);
     bytes[1] = 9;
     assert_eq!(read(&bytes), Some(state::NotRestored::State(Unreadable::Version(9))));
