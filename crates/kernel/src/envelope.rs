@@ -35,6 +35,12 @@ pub mod name {
     pub const TIMEOUT_MS: &str = "Np-Timeout-Ms";
     /// `true` or `false`.
     pub const PERSISTENT: &str = "Np-Persistent";
+    /// Who numbers its messages, so that a stream stores each of them once.
+    pub const PRODUCER: &str = "Np-Producer";
+    /// A number that the producer raises whenever it starts again.
+    pub const EPOCH: &str = "Np-Epoch";
+    /// The message's number within the producer's epoch.
+    pub const SEQUENCE: &str = "Np-Sequence";
 
     /// All of them, so that the rest can be told apart.
     pub const ALL: &[&str] = &[
@@ -51,6 +57,9 @@ pub mod name {
         RETRY,
         TIMEOUT_MS,
         PERSISTENT,
+        PRODUCER,
+        EPOCH,
+        SEQUENCE,
     ];
 }
 
