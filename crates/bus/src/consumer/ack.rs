@@ -81,10 +81,12 @@ impl Consumer {
                 }
             };
         }
-        match (self.backlog.holds(seq), self.settled.was(seq, consumer_seq, deliveries)) {
-            (true, _) => Acked::Unknown,
-            (false, true) => Acked::Already,
-            (false, false) => Acked::Stale,
+        // A delivery that a crash made us forget acknowledged nothing, or is remembered to have.
+        let is_known = !self.sequence.was_forgotten(consumer_seq) || self.settled.get(seq).is_some();
+        match is_known && self.settled.was(seq, consumer_seq, deliveries) {
+            _ if self.backlog.holds(seq) => Acked::Unknown,
+            true => Acked::Already,
+            false => Acked::Stale,
         }
     }
 
@@ -127,7 +129,7 @@ impl Consumer {
             self.leases.queue(seq);
             return;
         }
-        self.leases.spend(seq, self.end());
+        self.leases.spend(seq);
         out.push(Action::Advisory(Advisory::MaxDeliveries { seq, deliveries }));
     }
 

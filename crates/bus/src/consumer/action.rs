@@ -182,7 +182,9 @@ impl Status {
             Status::SizeExceedsMaxBytes(l) => left("Message Size Exceeds MaxBytes", l),
             Status::ExceededMaxWaiting => first("Exceeded MaxWaiting"),
             Status::ExceededMaxBatch(most) => first(&format!("Exceeded MaxRequestBatch of {most}")),
-            Status::ExceededMaxExpires(ns) => first(&format!("Exceeded MaxRequestExpires of {}", spelled(*ns))),
+            Status::ExceededMaxExpires(ns) => {
+                first(&format!("Exceeded MaxRequestExpires of {}", spelled(*ns)))
+            }
             Status::ExceededMaxBytes(most) => first(&format!("Exceeded MaxRequestMaxBytes of {most}")),
             Status::PushBased => first("Consumer is push based"),
             Status::ConsumerDeleted => first("Consumer Deleted"),
@@ -210,7 +212,11 @@ pub(super) fn spelled(ns: u64) -> String {
         let fraction = format!("{:0digits$}", value % unit);
         let fraction = fraction.trim_end_matches('0');
         let whole = value / unit;
-        if unit == 1 || fraction.is_empty() { format!("{whole}{name}") } else { format!("{whole}.{fraction}{name}") }
+        if unit == 1 || fraction.is_empty() {
+            format!("{whole}{name}")
+        } else {
+            format!("{whole}.{fraction}{name}")
+        }
     };
     match ns {
         1..1_000 => decimal(ns, 1, "ns"),

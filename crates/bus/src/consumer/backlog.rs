@@ -20,7 +20,11 @@ pub(super) struct Backlog {
 
 impl Backlog {
     /// Where a consumer begins by its deliver policy.
-    pub(super) fn begin(config: &ConsumerConfig, filter: &mut Filter, messages: &(impl Messages + ?Sized)) -> Backlog {
+    pub(super) fn begin(
+        config: &ConsumerConfig,
+        filter: &mut Filter,
+        messages: &(impl Messages + ?Sized),
+    ) -> Backlog {
         let (first, last) = (messages.first().max(1), messages.last());
         let mut picked = Vec::new();
         let next = match config.deliver_policy {

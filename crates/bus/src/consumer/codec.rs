@@ -2,6 +2,8 @@
 //! are a head with all numbers and rows of messages, whose state they give as it is: applying a delta twice is the
 //! same as once.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::leases::Pair;
@@ -20,7 +22,7 @@ pub enum Unreadable {
 }
 
 /// The numbers of a consumer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) wall_ms: u64,
     pub(super) next: u64,
@@ -30,6 +32,8 @@ pub(super) struct Head {
     pub(super) settled_unknown_to: u64,
     pub(super) delivered_ms: u64,
     pub(super) acked_ms: u64,
+    /// Consumer sequences that crashes may have made us forget; `None`: as before.
+    pub(super) forgotten: Option<Vec<Range<u64>>>,
 }
 
 /// The state of a message.
@@ -75,6 +79,11 @@ impl Writer {
         ] {
             put(&mut bytes, number);
         }
+        put(&mut bytes, head.forgotten.as_ref().map_or(0, |all| all.len() as u64 + 1));
+        for range in head.forgotten.iter().flatten() {
+            put(&mut bytes, range.start);
+            put(&mut bytes, range.end);
+        }
         Writer { bytes, run: None, end: 0 }
     }
 
@@ -101,7 +110,9 @@ impl Writer {
         let (kind, numbers): (u64, [u64; 4]) = match row {
             Row::Free => (0, [0; 4]),
             Row::First { latest, due_ms } => (1, [latest, due_ms, 0, 0]),
-            Row::Again { first, latest, due_ms, deliveries } => (2, [first, latest, due_ms, deliveries.into()]),
+            Row::Again { first, latest, due_ms, deliveries } => {
+                (2, [first, latest, due_ms, deliveries.into()])
+            }
             Row::Spent { latest, deliveries } => (3, [latest, deliveries.into(), 0, 0]),
             Row::Settled { latest } => (4, [latest, 0, 0, 0]),
             Row::Picked => (5, [0; 4]),
@@ -150,6 +161,14 @@ pub(super) fn read(bytes: &[u8], is_delta: bool, mut each: impl FnMut(u64, Row))
     let [wall_ms, next, dc, ds, fc, fs, reserved, settled_unknown_to, delivered_ms, acked_ms] = numbers;
     let delivered = Pair { consumer: dc, stream: ds };
     let floor = Pair { consumer: fc, stream: fs };
+    let forgotten = match take(&mut input)? {
+        0 => None,
+        count @ 1..=64 => {
+            let ranges = (1..count).map(|_| Ok(take(&mut input)?..take(&mut input)?));
+            Some(ranges.collect::<Result<_, _>>()?)
+        }
+        _ => return Err(Unreadable::Damaged),
+    };
     let mut end: u64 = 0;
     while !input.is_empty() {
         let (gap, len) = (take(&mut input)?, take(&mut input)?);
@@ -177,7 +196,17 @@ pub(super) fn read(bytes: &[u8], is_delta: bool, mut each: impl FnMut(u64, Row))
             each(start + n, nth(&row, n).ok_or(Unreadable::Damaged)?);
         }
     }
-    Ok(Head { wall_ms, next, delivered, floor, reserved, settled_unknown_to, delivered_ms, acked_ms })
+    Ok(Head {
+        wall_ms,
+        next,
+        delivered,
+        floor,
+        reserved,
+        settled_unknown_to,
+        delivered_ms,
+        acked_ms,
+        forgotten,
+    })
 }
 
 fn put(out: &mut Vec<u8>, mut number: u64) {

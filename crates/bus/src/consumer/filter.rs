@@ -25,7 +25,8 @@ pub(super) struct Filter {
 impl Filter {
     /// The filters of a configuration. Errors with [`Code::SubjectInvalid`].
     pub(super) fn of(config: &ConsumerConfig, seed: u64) -> Result<Filter, Code> {
-        let patterns = subjects(config).map(|s| SubjectPattern::parse(s.as_bytes())).collect::<Result<_, _>>()?;
+        let patterns =
+            subjects(config).map(|s| SubjectPattern::parse(s.as_bytes())).collect::<Result<_, _>>()?;
         Ok(Filter { patterns, remembered: None, hasher: FixedState::with_seed(seed), seed })
     }
 

@@ -142,11 +142,10 @@ impl Leases {
         }
     }
 
-    /// The message had its last delivery: it is kept, but never delivered again.
-    pub(super) fn spend(&mut self, seq: u64, end: Pair) {
+    /// The message had its last delivery: it is kept, but never delivered again. The floor stays.
+    pub(super) fn spend(&mut self, seq: u64) {
         if let Some(lease) = self.take_out(seq) {
             self.put_spent(seq, Spent { latest: lease.latest, deliveries: lease.deliveries });
-            self.raise(seq, end);
         }
     }
 

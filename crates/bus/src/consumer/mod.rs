@@ -43,6 +43,7 @@ pub use codec::Unreadable;
 pub use info::{Info, Place};
 pub use pull::Pull;
 pub use refusal::Refusal;
+pub use state::NotRestored;
 
 use backlog::{Backlog, wall_ns};
 use filter::Filter;
@@ -157,7 +158,7 @@ impl Consumer {
             is_retaining: home.retention != Retention::Limits,
             is_paused: false,
             is_gone: false,
-            ack_bytes: ("$JS.ACK....".len() + home.stream.len() + home.name.len()) as u32,
+            ack_bytes: ("$JS.ACK...".len() + home.stream.len() + home.name.len()) as u32,
             message_bytes_max: home.message_bytes_max,
             now,
             turn: 0,
@@ -241,7 +242,15 @@ impl Consumer {
     }
 
     /// Bytes of a delivery, as a request's limit counts them: message and acknowledgement subject.
-    fn size(&self, stored: u32, subject: &[u8], seq: u64, deliveries: u32, time_ns: u64, pending: u64) -> u64 {
+    fn size(
+        &self,
+        stored: u32,
+        subject: &[u8],
+        seq: u64,
+        deliveries: u32,
+        time_ns: u64,
+        pending: u64,
+    ) -> u64 {
         let digits = |n: u64| u64::from(n.checked_ilog10().unwrap_or(0)) + 1;
         let content = match self.config.headers_only {
             // How much of it is headers is not known here; the header that tells the size is about so long.

@@ -15,14 +15,14 @@ pub struct Pull {
     pub reply: Bytes,
     /// How many at most; less than 1 counts as 1.
     pub batch: i64,
-    /// For how long it waits, in nanoseconds; 0: until it is full.
-    pub expires_ns: u64,
+    /// For how long it waits, in nanoseconds; 0: until it is full; less: it is over already.
+    pub expires_ns: i64,
     /// Whether it ends when nothing more is there.
     pub no_wait: bool,
-    /// Bytes at most, counting subjects and headers; 0: any number.
-    pub max_bytes: u64,
-    /// Signs of life so far apart, in nanoseconds; 0: none.
-    pub idle_heartbeat_ns: u64,
+    /// Bytes at most, counting subjects and headers; less than 1: any number.
+    pub max_bytes: i64,
+    /// Signs of life so far apart, in nanoseconds; less than 1: none.
+    pub idle_heartbeat_ns: i64,
 }
 
 impl Consumer {
@@ -60,20 +60,20 @@ impl Consumer {
         }
         if self.waiting.len() as u64 >= positive(self.config.max_waiting) {
             // One that hears signs of life notices; told at once, it would ask again at once.
-            if pull.idle_heartbeat_ns == 0 {
+            if pull.idle_heartbeat_ns <= 0 {
                 out.push(Action::Status { to: pull.reply, status: Status::ExceededMaxWaiting });
             }
             return;
         }
-        let after = |ns: u64| if ns == 0 { NEVER } else { now.mono_ns.saturating_add(ns) };
+        let after = |ns: i64| if ns == 0 { NEVER } else { now.mono_ns.saturating_add(positive(ns)) };
         self.waiting.push(Request {
             reply: pull.reply,
-            left: u64::try_from(pull.batch).unwrap_or(1).max(1),
+            left: positive(pull.batch).max(1),
             given: 0,
-            bytes_left: pull.max_bytes,
+            bytes_left: positive(pull.max_bytes),
             expires_ns: after(pull.expires_ns),
-            beat_ns: pull.idle_heartbeat_ns,
-            beat_at_ns: after(pull.idle_heartbeat_ns),
+            beat_ns: positive(pull.idle_heartbeat_ns),
+            beat_at_ns: after(pull.idle_heartbeat_ns.max(0)),
             no_wait: pull.no_wait,
             heard: 0,
         });
@@ -81,12 +81,12 @@ impl Consumer {
 
     /// What a request asks too much of.
     fn refused(&self, pull: &Pull) -> Option<Status> {
-        let beyond = |asked: u64, most: i64| (most > 0 && asked > positive(most)).then_some(positive(most));
+        let beyond = |asked: i64, most: i64| (most > 0 && asked > most).then(|| positive(most));
         let c = &self.config;
-        if pull.expires_ns > 0 && pull.idle_heartbeat_ns.saturating_mul(2) > pull.expires_ns {
+        if pull.idle_heartbeat_ns > 0 && pull.idle_heartbeat_ns.saturating_mul(2) > pull.expires_ns {
             return Some(Status::BadRequest("heartbeat value too large"));
         }
-        let batch = beyond(u64::try_from(pull.batch).unwrap_or(0), c.max_batch).map(Status::ExceededMaxBatch);
+        let batch = beyond(pull.batch, c.max_batch).map(Status::ExceededMaxBatch);
         batch
             .or_else(|| beyond(pull.expires_ns, c.max_expires).map(Status::ExceededMaxExpires))
             .or_else(|| beyond(pull.max_bytes, c.max_bytes).map(Status::ExceededMaxBytes))

@@ -49,8 +49,13 @@ impl Push {
             count: 0,
             hasher: FixedState::with_seed(seed),
         });
-        let mut push =
-            Push { to: Bytes::copy_from_slice(to.as_bytes()), is_heard: false, beat_at_ns: NEVER, beat_ns, flow };
+        let mut push = Push {
+            to: Bytes::copy_from_slice(to.as_bytes()),
+            is_heard: false,
+            beat_at_ns: NEVER,
+            beat_ns,
+            flow,
+        };
         push.restart_beat(now_ns);
         push
     }

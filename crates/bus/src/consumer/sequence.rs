@@ -9,9 +9,11 @@ use std::ops::Range;
 
 const BLOCK_MIN: u64 = 4_096;
 const BLOCK_MAX: u64 = 65_536;
+/// Restarts of which it is known what they may have forgotten.
+const FORGOTTEN_MAX: usize = 4;
 
 /// See the module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sequence {
     /// The number of the next delivery.
     pub(super) next: u64,
@@ -20,8 +22,12 @@ pub(super) struct Sequence {
     /// Numbers below may be given out.
     safe: u64,
     block: u64,
-    /// What a crash may have made us forget: these may have been given out, and will not be again.
-    forgotten: Range<u64>,
+    /// What crashes may have made us forget: these may have been given out, and will not be again. Oldest first.
+    pub(super) forgotten: Vec<Range<u64>>,
+    /// What stood of that in the state that was restored.
+    pub(super) earlier: Vec<Range<u64>>,
+    /// Whether `forgotten` stands in what was written.
+    pub(super) is_told: bool,
 }
 
 impl Sequence {
@@ -29,16 +35,33 @@ impl Sequence {
     pub(super) fn new(kept: bool) -> Sequence {
         let reserved = if kept { 1 + BLOCK_MIN } else { u64::MAX };
         let safe = if kept { 1 } else { u64::MAX };
-        Sequence { next: 1, reserved, safe, block: BLOCK_MIN, forgotten: 0..0 }
+        Sequence { next: 1, reserved, safe, block: BLOCK_MIN, is_told: true, ..Sequence::default() }
     }
 
-    /// After a restart: `last` is the last number known to have been given out.
-    pub(super) fn restored(last: u64, reserved: u64, kept: bool) -> Sequence {
+    /// After a restart: `last` is the last number known to have been given out, `earlier` what restarts before this
+    /// one may have forgotten. Also gives the number up to which nothing is known of what was forgotten.
+    pub(super) fn restored(
+        last: u64,
+        reserved: u64,
+        kept: bool,
+        earlier: Vec<Range<u64>>,
+    ) -> (Sequence, u64) {
         if !kept {
-            return Sequence { next: last + 1, ..Sequence::new(false) };
+            return (Sequence { next: last + 1, ..Sequence::new(false) }, 0);
         }
         let next = reserved.max(last + 1);
-        Sequence { next, reserved: next, safe: next, block: BLOCK_MIN, forgotten: last + 1..next }
+        let mut forgotten = earlier.clone();
+        let now = last + 1..next;
+        forgotten.retain(|range| range.start != now.start);
+        if !now.is_empty() {
+            forgotten.push(now);
+        }
+        let mut unknown_to = 0;
+        while forgotten.len() > FORGOTTEN_MAX {
+            unknown_to = forgotten.remove(0).end;
+        }
+        let block = BLOCK_MIN;
+        (Sequence { next, reserved: next, safe: next, block, forgotten, earlier, is_told: false }, unknown_to)
     }
 
     /// The next number without taking it; `None`: a reservation must become safe first.
@@ -73,6 +96,6 @@ impl Sequence {
 
     /// Whether `number` may have been given out before a crash that forgot it.
     pub(super) fn was_forgotten(&self, number: u64) -> bool {
-        self.forgotten.contains(&number)
+        self.forgotten.iter().any(|range| range.contains(&number))
     }
 }

@@ -29,7 +29,9 @@ impl Consumer {
         rows.extend(self.settled.iter().map(|(seq, latest)| (seq, Row::Settled { latest })));
         rows.extend(self.backlog.picked.iter().map(|seq| (*seq, Row::Picked)));
         rows.sort_by_key(|(seq, _)| *seq);
+        self.sequence.is_told = false;
         let mut writer = Writer::new(false, &self.head());
+        self.sequence.is_told = true;
         for (seq, row) in rows {
             writer.row(seq, row);
         }
@@ -44,6 +46,7 @@ impl Consumer {
         self.changed.sort_unstable();
         self.changed.dedup();
         let mut writer = Writer::new(true, &self.head());
+        self.sequence.is_told = true;
         for &seq in &self.changed {
             let row = match (self.leases.get(seq), self.leases.spent(seq), self.settled.get(seq)) {
                 (Some(lease), ..) => self.row_of(&lease),
@@ -73,7 +76,8 @@ impl Consumer {
         self.sequence.safe(reserved);
     }
 
-    /// A consumer as a snapshot left it; the deltas written since follow by [`Consumer::apply_delta`].
+    /// A consumer as a snapshot left it; the deltas written since follow by [`Consumer::apply_delta`]. After the last,
+    /// [`Consumer::cleared`] over all sequences lets go of messages whose removal outlived ours.
     pub fn restore(
         config: ConsumerConfig,
         home: Home<'_>,
@@ -97,16 +101,16 @@ impl Consumer {
         let head = codec::read(bytes, is_delta, |seq, row| rows.push((seq, row)))?;
         let passed_ms = self.now.wall_ms.saturating_sub(head.wall_ms);
         let now_ns = self.now.mono_ns;
-        let due_ns = |due_ms: u64| {
-            now_ns.saturating_add(due_ms.saturating_sub(passed_ms).saturating_mul(NS_PER_MS))
-        };
+        let due_ns =
+            |due_ms: u64| now_ns.saturating_add(due_ms.saturating_sub(passed_ms).saturating_mul(NS_PER_MS));
         for (seq, row) in rows {
             self.leases.forget(seq);
             match row {
                 Row::Free => {}
                 Row::First { latest, due_ms } => {
                     let due_ns = due_ns(due_ms);
-                    self.leases.put(seq, Lease { first: latest, latest, due_ns, deliveries: 1, queued: false });
+                    self.leases
+                        .put(seq, Lease { first: latest, latest, due_ns, deliveries: 1, queued: false });
                 }
                 Row::Again { first, latest, due_ms, deliveries } => {
                     let due_ns = due_ns(due_ms);
@@ -129,8 +133,12 @@ impl Consumer {
         }
         self.backlog.recount();
         let is_leasing = self.config.ack_policy != AckPolicy::None;
-        self.sequence =
-            Sequence::restored(head.delivered.consumer, head.reserved, self.is_kept && is_leasing);
+        let earlier = head.forgotten.unwrap_or_else(|| std::mem::take(&mut self.sequence.earlier));
+        let is_kept = self.is_kept && is_leasing;
+        let (sequence, unknown_to) =
+            Sequence::restored(head.delivered.consumer, head.reserved, is_kept, earlier);
+        self.sequence = sequence;
+        self.settled.unknown_to = self.settled.unknown_to.max(unknown_to);
         Ok(())
     }
 
@@ -145,6 +153,7 @@ impl Consumer {
             settled_unknown_to: self.settled.unknown_to,
             delivered_ms: self.delivered_ms,
             acked_ms: self.acked_ms,
+            forgotten: (!self.sequence.is_told).then(|| self.sequence.forgotten.clone()),
         }
     }
 

@@ -229,7 +229,15 @@ impl Consumer {
         let wants_ack = self.config.ack_policy != AckPolicy::None;
         let headers_only = self.config.headers_only;
         let receiver = to.clone();
-        out.push(Action::Deliver(Delivery { seq, consumer_seq, deliveries, pending, to, headers_only, wants_ack }));
+        out.push(Action::Deliver(Delivery {
+            seq,
+            consumer_seq,
+            deliveries,
+            pending,
+            to,
+            headers_only,
+            wants_ack,
+        }));
         if wants_ack {
             let due_ns = self.now.mono_ns.saturating_add(self.wait_ns(deliveries));
             let first = lease.map_or(consumer_seq, |lease| lease.first);

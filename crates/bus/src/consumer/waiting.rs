@@ -133,7 +133,8 @@ impl Waiting {
     pub(super) fn sweep(&mut self, s: &mut Sweep<'_>, is_forced: bool) {
         let is_due = self.wake_ns <= s.now_ns;
         let listens = is_forced || is_due || s.now_ns.saturating_sub(self.swept_ns) >= LISTEN_EVERY_NS;
-        if self.line.is_empty() || (!listens && !(s.is_end && self.no_waits > 0)) {
+        let answers = s.is_end && self.no_waits > 0;
+        if self.line.is_empty() || !(listens || answers) {
             return;
         }
         let (mut wake, mut no_waits) = (NEVER, 0);
@@ -142,7 +143,8 @@ impl Waiting {
             if stays {
                 if r.beat_at_ns <= s.now_ns {
                     let (last_consumer, last_stream) = (s.last_consumer, s.last_stream);
-                    s.out.push(status(r, Status::IdleHeartbeat { last_consumer, last_stream, stalled: None }));
+                    s.out
+                        .push(status(r, Status::IdleHeartbeat { last_consumer, last_stream, stalled: None }));
                     r.beat_at_ns = s.now_ns.saturating_add(r.beat_ns);
                 }
                 wake = wake.min(r.expires_ns).min(r.beat_at_ns);

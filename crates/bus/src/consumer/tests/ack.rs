@@ -78,7 +78,11 @@ fn a_refused_message_comes_again_at_once_or_after_its_delay() {
     b.ack(2, 2, 1, Ack::Refuse { delay_ns: 5 * S });
     let actions = b.step();
     assert_eq!(deliveries(&actions).len(), 1);
-    assert!(actions.contains(&Action::Advisory(Advisory::Refused { seq: 2, consumer_seq: 2, deliveries: 1 })));
+    assert!(actions.contains(&Action::Advisory(Advisory::Refused {
+        seq: 2,
+        consumer_seq: 2,
+        deliveries: 1
+    })));
     b.pass(4 * S);
     assert!(b.seqs().is_empty());
     assert!(b.consumer.next_wake().unwrap() <= b.now.mono_ns + S);

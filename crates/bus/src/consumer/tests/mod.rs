@@ -10,6 +10,7 @@ use super::*;
 use crate::messages::Stored;
 
 mod ack;
+mod config;
 mod deliver;
 mod pull;
 mod push;
