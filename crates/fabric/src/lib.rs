@@ -5,6 +5,8 @@
 
 pub mod clients;
 pub mod hub;
+pub mod options;
+pub mod plane;
 pub mod session;
 pub mod woken;
 
@@ -12,5 +14,7 @@ pub mod woken;
 pub use bus::{Budget, Flush, Outbox, Slot};
 pub use clients::Clients;
 pub use hub::{Hub, Limits};
+pub use options::StreamsOptions;
+pub use plane::{Inbox, Plane, PlaneOptions};
 pub use session::Session;
 pub use woken::Woken;

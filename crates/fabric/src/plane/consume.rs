@@ -109,6 +109,11 @@ impl Plane {
         }
     }
 
+    /// What a consumer reserved counts when it is safe.
+    pub(crate) fn hold_reserved(&mut self, log: LogId, name: &str, reserved: u64) {
+        self.out.hold(Level::Disk, Held::Reserved { log, consumer: name.into(), reserved });
+    }
+
     /// What a consumer reserved is safe.
     pub(crate) fn reserved(&mut self, log: LogId, name: &str, reserved: u64) {
         let seat = self.cells.get_mut(&log).and_then(|cell| cell.consumers.get_mut(name));
@@ -164,7 +169,7 @@ impl Plane {
                     self.out.say(tenant, &m);
                 }
                 Action::Done(seqs) => self.done(now, log, seqs),
-                Action::Advisory(advisory) => api::advise_consumer(self, now, log, name, &advisory),
+                Action::Advisory(advisory) => api::advisory::event(self, now, log, name, &advisory),
                 Action::Gone => self.remove_consumer(now, log, name),
             }
         }
@@ -184,6 +189,23 @@ impl Plane {
             if goes {
                 stream.acknowledged(seq, &mut changes);
             }
+        }
+        self.removed(now, log, changes);
+    }
+
+    /// Messages that only a consumer wanted which is gone: they go too.
+    pub(crate) fn drop_unwanted(&mut self, now: Now, log: LogId) {
+        let Some(cell) = self.cells.get_mut(&log) else { return };
+        let Body::Warm(stream) = &mut cell.body else { return };
+        if cell.config.retention != Retention::Interest {
+            return;
+        }
+        let (mut changes, mut at) = (Changes::default(), 0);
+        while let Some(seq) = stream.next(at, &mut |_, _| true) {
+            if !is_wanted(&mut cell.consumers, stream, seq) {
+                stream.acknowledged(seq, &mut changes);
+            }
+            at = seq + 1;
         }
         self.removed(now, log, changes);
     }
@@ -278,7 +300,7 @@ impl Plane {
             Acked::Accepted | Acked::Already if !is_next => self.confirm(tenant, level, reply),
             Acked::Stale => {
                 self.stale_acks += 1;
-                api::advise_stale(self, now, log, &name, token);
+                api::advisory::stale(self, now, log, &name, token);
                 self.refuse_ack(tenant, &reply);
             }
             _ => {}

@@ -4,6 +4,7 @@
 
 mod api;
 mod cell;
+mod claims;
 mod consume;
 mod inbox;
 mod out;
@@ -12,7 +13,7 @@ mod reading;
 mod recover;
 mod timers;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
@@ -23,7 +24,8 @@ use kernel::{Code, Journal, LogId, Now, Position, TenantId};
 pub use inbox::Inbox;
 
 use crate::hub::Hub;
-use cell::{Body, Cell};
+use cell::Cell;
+use claims::Claims;
 use inbox::{Arrival, Target};
 use out::{Held, Out};
 use timers::{Timer, Timers};
@@ -64,6 +66,8 @@ pub struct Plane {
     checkpoint: Option<Position>,
     /// Acknowledgements of leases that had ended.
     stale_acks: u64,
+    /// Number of the last stream that lives in memory only.
+    volatile: u64,
     /// Requests of the API so far, and those that failed.
     api_calls: (u64, u64),
     /// State that could not be read, to be told.
@@ -75,7 +79,8 @@ pub struct Plane {
 /// A tenant as the plane knows it.
 struct Tenant {
     name: String,
-    streams: std::collections::BTreeMap<Arc<str>, LogId>,
+    streams: BTreeMap<Arc<str>, LogId>,
+    claims: Claims,
 }
 
 impl Plane {
@@ -197,11 +202,11 @@ impl Plane {
         self.inbox.fail();
         for held in self.out.lost() {
             match held {
-                Held::Ack { tenant, reply, from, .. } => {
+                Held::Ack { tenant, reply, stream, from, .. } => {
                     if let Some(from) = from {
                         from.end();
                     }
-                    self.refuse_publish(tenant, &reply, &api::store_failed());
+                    self.refuse_publish(tenant, &reply, &stream, &api::store_failed());
                 }
                 Held::Show { .. } | Held::Reserved { .. } => {}
                 Held::Say(said) => api::say_store_failed(&mut self.out, &said),

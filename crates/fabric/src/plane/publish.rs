@@ -45,7 +45,8 @@ impl Plane {
                 }
                 let reply = if cell.config.no_ack { Bytes::new() } else { arrival.reply() };
                 let tenant = cell.tenant;
-                self.refuse_publish(tenant, &reply, &refusal.into());
+                let name = cell.name.clone();
+                self.refuse_publish(tenant, &reply, &name, &api::stream::error_of(&refusal));
             }
         }
     }
@@ -94,9 +95,9 @@ impl Plane {
     }
 
     /// Tells a publisher that its message was not stored, and why.
-    pub(crate) fn refuse_publish(&mut self, tenant: TenantId, reply: &Bytes, error: &ApiError) {
+    pub(crate) fn refuse_publish(&mut self, tenant: TenantId, reply: &Bytes, stream: &str, error: &ApiError) {
         if !reply.is_empty() {
-            let payload = api::pub_ack_error(error);
+            let payload = api::pub_ack_error(stream, error);
             let m = Msg { subject: reply, payload: &payload, ..Msg::default() };
             self.out.say(tenant, &m);
         }

@@ -14,7 +14,7 @@ pub(crate) enum Reading {
     /// A stream remembers by them what its image does not say.
     Restore { log: LogId },
     /// Somebody asked for one message, in the form of an answer.
-    Message { tenant: TenantId, reply: Bytes, no_headers: bool },
+    Message { tenant: TenantId, reply: Bytes, kind: &'static str, no_headers: bool },
     /// Somebody asked for messages, in their own form.
     Direct(Box<Batch>),
 }
@@ -25,8 +25,8 @@ impl Plane {
         match reading {
             Reading::Deliver { log, consumer, actions } => self.delivered(now, log, &consumer, actions, records),
             Reading::Restore { log } => self.restored(now, log, &records),
-            Reading::Message { tenant, reply, no_headers } => {
-                let answer = api::message::answer(records.into_iter().flatten().next(), no_headers);
+            Reading::Message { tenant, reply, kind, no_headers } => {
+                let answer = api::message::document(kind, records.into_iter().flatten().next(), no_headers);
                 self.out.answer(tenant, &reply, &answer);
             }
             Reading::Direct(batch) => self.direct_read(now, *batch, records),

@@ -11,12 +11,13 @@ use bytes::Bytes;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use kernel::journal::{Image, Recovered, Summary};
-use kernel::{Entry, LogId, Now, Position, Record, SubjectPattern, TenantId};
+use kernel::{Entry, LogId, Now, Position, Record, SubId, SubjectPattern, TenantId};
 use wire::jetstream::{ConsumerConfig, StreamConfig};
 
 use super::cell::{
     Body, Cell, KeptStream, Seat, SeatState, consumer_key, consumer_state, read_consumer_state,
 };
+use super::claims::Claims;
 use super::consume::home;
 use super::inbox::{Arrival, Inlet, Target};
 use super::out::Out;
@@ -36,7 +37,7 @@ impl Plane {
         let inbox = Arc::new(Inbox::default());
         let names = hub.accounts.tenants();
         let tenants: Vec<Tenant> =
-            names.iter().map(|name| Tenant { name: name.clone(), streams: BTreeMap::new() }).collect();
+            names.iter().map(|name| Tenant { name: name.clone(), streams: BTreeMap::new(), claims: Claims::default() }).collect();
         let session = |tenant: u32| {
             let who = Principal { name: "$JS".into(), tenant: TenantId(tenant), ..Principal::default() };
             Session::new(&hub, Arc::new(who))
@@ -61,6 +62,7 @@ impl Plane {
             api_calls: (0, 0),
             next_look: 0,
             checkpoint: None,
+            volatile: 0,
             trouble: Vec::new(),
         };
         for tenant in 0..plane.tenants.len() as u32 {
@@ -88,7 +90,7 @@ impl Plane {
         tenant: TenantId,
         pattern: &str,
         target: Target,
-    ) -> Option<(SubjectPattern, kernel::SubId)> {
+    ) -> Option<(SubjectPattern, SubId)> {
         let pattern = SubjectPattern::parse(pattern.as_bytes()).ok()?;
         let inlet = Arc::new(Inlet { inbox: self.inbox.clone(), tenant, target });
         let id = self.hub.interest(tenant).subscribe(&pattern, None, inlet);
@@ -176,8 +178,7 @@ impl Plane {
     pub(crate) fn seat_stream(&mut self, tenant: TenantId, kept: KeptStream<StreamConfig>, body: Body) {
         let KeptStream { log, created, config } = kept;
         let (log, name) = (LogId(log), Arc::<str>::from(config.name.as_str()));
-        let captures =
-            config.subjects.iter().filter_map(|s| self.listen(tenant, s, Target::Stream(log))).collect();
+        let captures = config.subjects.iter().filter_map(|s| self.capture(tenant, s, log)).collect();
         let level = bus::stream::level(&config).unwrap_or_default();
         let cell = Cell {
             name: name.clone(),
@@ -197,6 +198,31 @@ impl Plane {
         self.cells.insert(log, cell);
         if let Some(tenant) = self.tenant(tenant) {
             tenant.streams.insert(name, log);
+        }
+    }
+
+    /// Lets a stream capture a subject.
+    pub(crate) fn capture(&mut self, tenant: TenantId, subject: &str, log: LogId) -> Option<(SubjectPattern, SubId)> {
+        let (pattern, id) = self.listen(tenant, subject, Target::Stream(log))?;
+        self.tenant(tenant)?.claims.add(&pattern, log);
+        Some((pattern, id))
+    }
+
+    /// Ends what [`Plane::capture`] began.
+    pub(crate) fn release_capture(&mut self, tenant: TenantId, (pattern, id): &(SubjectPattern, SubId)) {
+        self.hub.interest(tenant).unsubscribe(pattern, None, *id);
+        if let Some(tenant) = self.tenant(tenant) {
+            tenant.claims.remove(pattern);
+        }
+    }
+
+    /// Takes a stream that was just made, and holds nothing yet, into memory.
+    pub(crate) fn warm_empty(&mut self, log: LogId) {
+        let seed = self.hub.seed();
+        let Some(cell) = self.cells.get_mut(&log) else { return };
+        if let Body::Cold(summary) = cell.body {
+            let stream = Stream::restore((*cell.config).clone(), &Image::default(), &summary, seed);
+            cell.body = Body::Warm(Box::new(stream));
         }
     }
 

@@ -6,6 +6,7 @@ use wire::jetstream::api::{
     ConsumerInfo, ConsumerList, ConsumerNames, ConsumersRequest, CreateAction, CreateConsumerRequest, LIST_MAX,
     NAMES_MAX, PauseRequest, Paused, SequenceInfo, Success,
 };
+use wire::jetstream::advisory::Action as Event;
 use wire::jetstream::{ApiError, ConsumerConfig, Fault, Time, read, read_optional};
 
 use super::super::Plane;
@@ -72,7 +73,7 @@ impl Plane {
         }
         self.settle(log, name);
         self.make_due(log, name);
-        advisory::consumer(self, ask.now, log, name, "create");
+        advisory::consumer(self, ask.now, log, name, Event::Create);
         self.told(ask, log, name)
     }
 
@@ -199,7 +200,7 @@ impl Plane {
         self.timers.move_mono(Timer::Consumer(log, name.into()), wakes_at, None);
         actions.retain(|action| matches!(action, Action::Status { .. }));
         self.act(now, log, name, actions, Vec::new());
-        advisory::consumer(self, now, log, name, "delete");
+        advisory::consumer(self, now, log, name, Event::Delete);
         if let Some(cell) = self.cells.get_mut(&log) {
             let removed = cell.consumers.remove(name);
             let is_kept = removed.is_some_and(|seat| !seat.config().mem_storage);

@@ -2,32 +2,36 @@
 //! out and answered; what it changes is answered when it is safe. The documents are `wire`'s, the rules are the cores'.
 
 mod account;
+pub(crate) mod advisory;
 mod consumer;
 pub(crate) mod direct;
 pub(crate) mod message;
 mod next;
-mod stream;
+pub(crate) mod stream;
 
 use bytes::Bytes;
 use kernel::journal::Level;
 use kernel::{Headers, LogId, Msg, Now, TenantId};
 use serde::Serialize;
-use wire::jetstream::api::{Answer, PubAckAnswer};
-use wire::jetstream::{ApiError, Call, Fault, pub_headers::header};
+use wire::jetstream::api::{
+    API_LEVEL, Answer, ConsumerList, ConsumerNames, Paused, PubAck, Purged, StreamInfoPage, StreamList, StreamNames,
+};
+use wire::jetstream::pub_headers::header;
+use wire::jetstream::{ApiError, Call, Fault};
 
 use super::cell::{Body, Cell};
 use super::inbox::Arrival;
 use super::out::{Held, Out, Said};
-use super::{Advice, Plane};
-
-/// The highest level of the API that we know.
-pub(super) const API_LEVEL: u64 = 5;
+use super::Plane;
+use consumer::Named;
 
 /// A request, taken apart.
 pub(super) struct Ask<'a> {
     pub(super) now: Now,
     pub(super) tenant: TenantId,
     pub(super) reply: &'a Bytes,
+    /// The type of the answer.
+    pub(super) kind: &'static str,
     pub(super) body: &'a [u8],
 }
 
@@ -49,9 +53,15 @@ pub(super) enum Stop {
     Load(LogId),
 }
 
-impl<E: Into<ApiError>> From<E> for Stop {
-    fn from(error: E) -> Stop {
-        Stop::Fault(error.into())
+impl From<ApiError> for Stop {
+    fn from(error: ApiError) -> Stop {
+        Stop::Fault(error)
+    }
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Stop {
+        Stop::Fault(fault.into())
     }
 }
 
@@ -63,7 +73,7 @@ impl Plane {
         let (m, reply, tenant) = (arrival.msg(), arrival.reply(), arrival.tenant);
         let Some(call) = Call::parse(m.subject) else { return };
         let kind = call.answer_type();
-        let ask = Ask { now, tenant, reply: &reply, body: m.payload };
+        let ask = Ask { now, tenant, reply: &reply, kind, body: m.payload };
         let done = match level_asked(m.headers) {
             Some(level) if level > API_LEVEL => Err(Fault::RequiredApiLevel.into()),
             _ => self.carry_out(&ask, &call),
@@ -82,7 +92,7 @@ impl Plane {
             }
             Err(Stop::Fault(error)) => {
                 self.api_calls.1 += 1;
-                let answer = wire::jetstream::api::error_answer(kind, error);
+                let answer = refused(&call, kind, error);
                 self.out.answer(tenant, &reply, &answer);
             }
         }
@@ -103,10 +113,11 @@ impl Plane {
             Call::MsgDelete { stream } => self.message_delete(ask, stream),
             Call::DirectGet { stream, subject } => self.direct_get(ask, stream, subject),
             Call::ConsumerCreate { stream, consumer, filter } => {
-                self.consumer_create(ask, stream, consumer, filter, false)
+                self.consumer_create(ask, stream, &Named { consumer, filter, is_durable: false })
             }
             Call::DurableCreate { stream, consumer } => {
-                self.consumer_create(ask, stream, Some(consumer), None, true)
+                let named = Named { consumer: Some(consumer), filter: None, is_durable: true };
+                self.consumer_create(ask, stream, &named)
             }
             Call::ConsumerInfo { stream, consumer } => self.consumer_info(ask, stream, consumer),
             Call::ConsumerNames { stream } => self.consumer_names(ask, stream),
@@ -146,11 +157,6 @@ impl Plane {
         const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
         (0..8).map(|i| char::from(LETTERS[(z >> (8 * i)) as usize % LETTERS.len()])).collect()
     }
-
-    /// Tells whoever watches that something happened, if somebody does.
-    pub(super) fn advise(&mut self, tenant: TenantId, advice: Advice<'_>) {
-        let _ = (tenant, advice);
-    }
 }
 
 impl Out {
@@ -163,8 +169,30 @@ impl Out {
 }
 
 /// Writes an answer.
-pub(super) fn answer<T: Serialize>(kind: &'static str, body: T) -> Bytes {
-    wire::jetstream::write(&Answer { kind, body }).into()
+pub(super) fn answer<T: Serialize>(ask: &Ask<'_>, body: T) -> Bytes {
+    Answer::done(ask.kind, body).to_bytes().into()
+}
+
+/// Writes why a request was refused, with the fields that the real server's answer to it always has.
+fn refused(call: &Call<'_>, kind: &'static str, error: ApiError) -> Vec<u8> {
+    match call {
+        Call::StreamInfo { .. } => Answer::<StreamInfoPage>::refused(kind, error).to_bytes(),
+        Call::StreamNames {} => Answer::<StreamNames>::refused(kind, error).to_bytes(),
+        Call::StreamList {} => Answer::<StreamList>::refused(kind, error).to_bytes(),
+        Call::StreamPurge { .. } => Answer::<Purged>::refused(kind, error).to_bytes(),
+        Call::ConsumerNames { .. } => Answer::<ConsumerNames>::refused(kind, error).to_bytes(),
+        Call::ConsumerList { .. } => Answer::<ConsumerList>::refused(kind, error).to_bytes(),
+        Call::ConsumerPause { .. } => Answer::<Paused>::refused(kind, error).to_bytes(),
+        _ => Answer::<Option<Purged>>::refused(kind, error).to_bytes(),
+    }
+}
+
+/// Refuses a body where none may be.
+pub(super) fn expect_empty(body: &[u8]) -> Result<(), Stop> {
+    match wire::jetstream::document::is_empty(body) {
+        true => Ok(()),
+        false => Err(Fault::NotEmptyRequest.into()),
+    }
 }
 
 /// Tells whoever asked that nobody listens there.
@@ -176,8 +204,10 @@ pub(crate) fn unheard(out: &mut Out, tenant: TenantId, reply: &Bytes) {
 }
 
 /// What a publisher is told whose message was not stored.
-pub(crate) fn pub_ack_error(error: &ApiError) -> Bytes {
-    wire::jetstream::write(&PubAckAnswer { error: Some(error.clone()), ..PubAckAnswer::default() }).into()
+pub(crate) fn pub_ack_error(stream: &str, error: &ApiError) -> Vec<u8> {
+    let mut out = Vec::new();
+    PubAck::write_error(&mut out, stream, error);
+    out
 }
 
 /// The error of a journal that takes nothing more.
@@ -188,7 +218,7 @@ pub(crate) fn store_failed() -> ApiError {
 /// Says in place of an answer that would have needed the journal that it failed.
 pub(crate) fn say_store_failed(out: &mut Out, said: &Said) {
     if !said.payload.is_empty() {
-        let answer = wire::jetstream::api::error_answer("", store_failed());
+        let answer = Answer::<Option<Purged>>::refused("", store_failed()).to_bytes();
         out.answer(said.tenant, &said.subject, &answer);
     }
 }

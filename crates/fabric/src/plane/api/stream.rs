@@ -7,13 +7,13 @@ use kernel::journal::Summary;
 use kernel::{Entry, LogId, SubjectPattern, TenantId};
 use wire::jetstream::api::{
     LIST_MAX, NAMES_MAX, PurgeRequest, Purged, SUBJECTS_MAX, StreamCreated, StreamInfo, StreamInfoPage,
-    StreamInfoRequest, StreamList, StreamNames, StreamRequest, StreamState, StreamsRequest, ClusterInfo,
+    StreamInfoRequest, StreamList, StreamNames, StreamRequest, StreamState, StreamsRequest, Success, ClusterInfo,
 };
+use wire::jetstream::advisory::Action;
 use wire::jetstream::{ApiError, Fault, StorageType, StreamConfig, Time, read, read_optional};
 
 use super::super::Plane;
-use super::super::cell::{Body, Cell, KeptStream, consumer_key, producers_key, stream_key};
-use super::super::inbox::Target;
+use super::super::cell::{Body, Cell, KeptStream, producers_key, stream_key};
 use super::{Ask, Done, Reply, Stop, advisory, answer, expect_empty};
 
 impl Plane {
@@ -42,7 +42,7 @@ impl Plane {
         let summary = Summary { last: first.saturating_sub(1), ..Summary::default() };
         self.seat_stream(ask.tenant, kept, Body::Cold(summary));
         self.warm_empty(log);
-        advisory::stream(self, ask.now, log, "create");
+        advisory::stream(self, ask.now, log, Action::Create);
         let info = self.info_of(ask, log)?;
         Ok(Reply::Safe(answer(ask, StreamCreated { info: Some(info), did_create: true })))
     }
@@ -70,7 +70,7 @@ impl Plane {
         }
         self.removed(ask.now, log, changes);
         self.note_expiry(log);
-        advisory::stream(self, ask.now, log, "modify");
+        advisory::stream(self, ask.now, log, Action::Modify);
         let info = self.info_of(ask, log)?;
         Ok(Reply::Safe(answer(ask, StreamCreated { info: Some(info), did_create: false })))
     }
@@ -139,11 +139,9 @@ impl Plane {
         for consumer in consumers {
             self.remove_consumer(ask.now, log, &consumer);
         }
-        advisory::stream(self, ask.now, log, "delete");
+        advisory::stream(self, ask.now, log, Action::Delete);
         if let Some(cell) = self.cells.remove(&log) {
-            for (pattern, id) in &cell.captures {
-                self.hub.interest(ask.tenant).unsubscribe(pattern, None, *id);
-            }
+            cell.captures.iter().for_each(|capture| self.release_capture(ask.tenant, capture));
             self.timers.move_wall(super::super::timers::Timer::Stream(log), cell.wakes_at, None);
         }
         if let Some(tenant) = self.tenants.get_mut(ask.tenant.0 as usize) {
@@ -154,7 +152,7 @@ impl Plane {
             self.out.append(Entry::State(self.stream_key(ask.tenant, name), None));
             self.out.append(Entry::State(producers_key(log), None));
         }
-        Ok(Reply::Safe(answer(ask, wire::jetstream::api::Deleted { success: true })))
+        Ok(Reply::Safe(answer(ask, Success { success: true })))
     }
 
     pub(super) fn stream_purge(&mut self, ask: &Ask<'_>, name: &str) -> Done {
@@ -188,18 +186,17 @@ impl Plane {
     }
 
     fn stream_limits(&self) -> Limits {
-        Limits { payload_bytes_max: self.options.payload_bytes_max as u64 }
+        Limits::default()
     }
 
     /// No two streams capture the same subject.
     fn check_overlap(&self, tenant: TenantId, name: &str, config: &StreamConfig) -> Result<(), Stop> {
-        let own: Vec<SubjectPattern> =
-            config.subjects.iter().filter_map(|s| SubjectPattern::parse(s.as_bytes()).ok()).collect();
-        let other = |cell: &Cell| cell.tenant == tenant && *cell.name != *name;
-        let clash = |cell: &&Cell| cell.captures.iter().any(|(theirs, _)| own.iter().any(|o| o.overlaps(theirs)));
-        match self.cells.values().filter(|cell| other(cell)).find(clash) {
-            Some(_) => Err(Fault::StreamSubjectOverlap.into()),
-            None => Ok(()),
+        let own = self.find(tenant, name);
+        let Some(tenant) = self.tenants.get(tenant.0 as usize) else { return Ok(()) };
+        let mut patterns = config.subjects.iter().filter_map(|s| SubjectPattern::parse(s.as_bytes()).ok());
+        match patterns.any(|pattern| tenant.claims.is_taken(&pattern, own)) {
+            true => Err(Fault::StreamSubjectOverlap.into()),
+            false => Ok(()),
         }
     }
 
@@ -231,11 +228,9 @@ impl Plane {
             old.into_iter().partition(|(p, _)| config.subjects.iter().any(|s| s == p.as_str()));
         let is_new = |s: &&String| !stay.iter().any(|(p, _)| p.as_str() == s.as_str());
         let fresh: Vec<String> = config.subjects.iter().filter(is_new).cloned().collect();
-        for (pattern, id) in go {
-            self.hub.interest(tenant).unsubscribe(&pattern, None, id);
-        }
+        go.iter().for_each(|capture| self.release_capture(tenant, capture));
         let mut captures = stay;
-        captures.extend(fresh.iter().filter_map(|s| self.listen(tenant, s, Target::Stream(log))));
+        captures.extend(fresh.iter().filter_map(|s| self.capture(tenant, s, log)));
         if let Some(cell) = self.cells.get_mut(&log) {
             cell.captures = captures;
         }
@@ -260,13 +255,6 @@ impl Plane {
             Some(cell) if matches!(cell.body, Body::Warm(_)) => Ok(info(ask, cell)),
             Some(_) => Err(Stop::Load(log)),
             None => Err(Fault::StreamNotFound.into()),
-        }
-    }
-
-    /// Ends a consumer and what waits for it.
-    pub(crate) fn forget_consumer(&mut self, log: LogId, name: &str) {
-        if !log.is_volatile() {
-            self.out.append(Entry::State(consumer_key(log, name), None));
         }
     }
 }
@@ -301,14 +289,19 @@ fn state(state: &State) -> StreamState {
         first_ts: Time(state.first_time_ns),
         last_seq: state.last_seq,
         last_ts: Time(state.last_time_ns),
-        num_subjects: state.subjects,
-        num_deleted: state.deleted,
+        num_subjects: state.num_subjects,
+        num_deleted: state.num_deleted,
         ..StreamState::default()
     }
 }
 
+/// A stream's refusal in the API's form.
+pub(crate) fn error_of(refusal: &bus::stream::Refusal) -> ApiError {
+    ApiError { code: refusal.status(), err_code: refusal.err_code(), description: refusal.to_string().into() }
+}
+
 impl From<bus::stream::Refusal> for Stop {
     fn from(refusal: bus::stream::Refusal) -> Stop {
-        Stop::Fault(ApiError::from(refusal))
+        Stop::Fault(error_of(&refusal))
     }
 }
