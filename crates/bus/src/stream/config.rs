@@ -3,14 +3,13 @@
 
 use kernel::journal::Level;
 use kernel::{Code, SubjectPattern};
-use wire::jetstream::{Discard, Retention, StorageType, StreamConfig};
+use wire::jetstream::{Discard, PersistMode, Retention, StorageType, StreamConfig, StreamName};
 
 use super::Refusal;
 
 /// The key in a stream's metadata that names its durability: `mem`, `os` or `disk`.
 pub const ACK_KEY: &str = "np.ack";
 
-const NAME_BYTES_MAX: usize = 255;
 const DESCRIPTION_BYTES_MAX: usize = 4096;
 const METADATA_BYTES_MAX: usize = 128 * 1024;
 const REPLICAS_MAX: i64 = 5;
@@ -77,12 +76,17 @@ pub fn check_update(old: &StreamConfig, new: StreamConfig, limits: &Limits) -> R
     Ok(new)
 }
 
-/// How safe a stream's messages are before they are acknowledged. A configuration that passed [`check`] always says one.
+/// How safe a stream's messages are before they are acknowledged: what [`ACK_KEY`] says; without it the disk, or the
+/// operating system where publishers do not wait for the disk.
 pub fn level(config: &StreamConfig) -> Result<Level, Refusal> {
     match (config.metadata.get(ACK_KEY).map(String::as_str), config.storage) {
         (Some("mem"), _) => Ok(Level::Mem),
         (Some("os"), StorageType::File) => Ok(Level::Os),
-        (Some("disk") | None, StorageType::File) => Ok(Level::Disk),
+        (Some("disk"), StorageType::File) => Ok(Level::Disk),
+        (None, StorageType::File) => Ok(match config.persist_mode {
+            PersistMode::Default => Level::Disk,
+            PersistMode::Async => Level::Os,
+        }),
         (None, StorageType::Memory) => Ok(Level::Mem),
         (Some("os" | "disk"), StorageType::Memory) => invalid("np.ack of a stream in memory can only be mem"),
         (Some(_), _) => invalid("np.ack must be mem, os or disk"),
@@ -107,19 +111,7 @@ fn checked(mut config: StreamConfig, limits: &Limits) -> Result<StreamConfig, Re
 }
 
 fn name(config: &StreamConfig) -> Result<(), Refusal> {
-    let name = config.name.as_str();
-    if name.contains(['/', '\\']) {
-        return Err(Refusal::NameIsPath);
-    }
-    if name.is_empty() || name.contains(['.', '*', '>']) || name.contains(char::is_whitespace) {
-        return invalid("stream name is required and can not contain '.', '*', '>'");
-    }
-    match name.len() > NAME_BYTES_MAX {
-        true => Err(Refusal::ConfigInvalid(
-            format!("stream name is too long, maximum allowed is {NAME_BYTES_MAX}").into(),
-        )),
-        false => Ok(()),
-    }
+    StreamName::parse(&config.name).map(drop).map_err(Refusal::Name)
 }
 
 fn texts(config: &StreamConfig) -> Result<(), Refusal> {
@@ -152,20 +144,15 @@ fn missing(config: &StreamConfig) -> Result<(), Refusal> {
     }
     for (asked, why) in [
         (config.mirror.is_some(), "stream mirrors are not supported"),
-        (config.sources.as_ref().is_some_and(|s| !s.is_empty()), "stream sources are not supported"),
+        (!config.sources.is_empty(), "stream sources are not supported"),
         (config.subject_transform.is_some(), "stream subject transforms are not supported"),
         (config.republish.is_some(), "stream republish is not supported"),
         (config.placement.is_some(), "stream placement is not supported"),
         (config.allow_msg_counter, "message counters are not supported"),
-        (config.allow_atomic, "atomic batches are not supported"),
+        (config.allow_atomic || config.allow_batched, "batches are not supported"),
         (config.allow_msg_schedules, "message schedules are not supported"),
         (config.subject_delete_marker_ttl < 0, "subject delete marker TTL must not be negative"),
         (config.subject_delete_marker_ttl > 0, "subject delete markers are not supported"),
-        (!config.template_owner.is_empty(), "stream templates are not supported"),
-        (
-            !matches!(config.persist_mode.as_deref(), None | Some("" | "default")),
-            "only persist mode default is supported",
-        ),
         (config.mirror_direct, "stream has no mirror but does have mirror direct"),
     ] {
         if asked {
@@ -182,15 +169,15 @@ fn fill(config: &mut StreamConfig, limits: &Limits) {
         &mut config.max_msgs,
         &mut config.max_bytes,
         &mut config.max_msgs_per_subject,
-        &mut config.max_msg_size,
     ] {
         if *limit <= 0 {
             *limit = -1;
         }
     }
+    if config.max_msg_size <= 0 {
+        config.max_msg_size = -1;
+    }
     config.num_replicas = 1;
-    config.persist_mode = None;
-    config.sources = None;
     if config.duplicate_window == 0 {
         let longest = i64::try_from(limits.duplicate_window_ns_max).unwrap_or(i64::MAX);
         let window = DUPLICATE_WINDOW_NS.min(longest);
@@ -210,7 +197,6 @@ fn ages(config: &StreamConfig, limits: &Limits) -> Result<(), Refusal> {
             "duplicates window can not be larger then server limit",
         ),
         (window < DURATION_NS_MIN, "duplicates window needs to be >= 100ms"),
-        (config.first_seq < 0, "first sequence can not be negative"),
     ] {
         if wrong {
             return invalid(why);
@@ -283,9 +269,6 @@ fn reserved(subject: &SubjectPattern) -> Result<(), Refusal> {
 }
 
 fn sizes(config: &StreamConfig, limits: &Limits) -> Result<(), Refusal> {
-    if config.max_msg_size > i32::MAX.into() {
-        return invalid("max message size is too large");
-    }
     let bytes = u64::try_from(config.max_bytes).unwrap_or(0);
     match config.storage {
         StorageType::File if bytes > limits.file_bytes_max => Err(Refusal::InsufficientStorage),

@@ -1,6 +1,6 @@
 //! What a configuration may say, each as nats-server 2.15.1 answered it.
 
-use wire::jetstream::{Discard, Retention, StorageType, StreamConfig};
+use wire::jetstream::{Discard, PersistMode, Retention, StorageType, StreamConfig};
 
 use super::config::{ACK_KEY, Limits, check, check_update, level};
 use super::*;
@@ -30,13 +30,12 @@ fn what_is_left_out_gets_its_default() {
         config.max_msgs,
         config.max_bytes,
         config.max_msgs_per_subject,
-        config.max_msg_size,
+        config.max_msg_size.into(),
     ];
     assert_eq!(limits, [-1; 5]);
     assert_eq!((config.max_age, config.num_replicas, config.duplicate_window), (0, 1, 120_000_000_000));
     assert_eq!(fine(|c| c.max_age = 1_000_000_000).duplicate_window, 1_000_000_000);
     assert_eq!(fine(|c| c.max_msgs = -5).max_msgs, -1);
-    assert_eq!(fine(|c| c.persist_mode = Some("default".into())).persist_mode, None);
     assert_eq!(check(config.clone(), &Limits::default()).unwrap(), config, "checking twice changes nothing");
 }
 
@@ -47,8 +46,14 @@ fn what_contradicts_itself_is_refused_in_the_real_servers_words() {
     for (text, wanted) in [
         (why(|c| c.name = "T".repeat(256)), "stream name is too long, maximum allowed is 255"),
         (why(|c| c.name = "a/b".into()), "Stream name can not contain path separators"),
-        (why(|c| c.name = "a.b".into()), "stream name is required and can not contain '.', '*', '>'"),
-        (why(|c| c.name = String::new()), "stream name is required and can not contain '.', '*', '>'"),
+        (
+            why(|c| c.name = "a.b".into()),
+            "stream name is required and can not contain '.', '*', '>', '\\', '/'",
+        ),
+        (
+            why(|c| c.name = String::new()),
+            "stream name is required and can not contain '.', '*', '>', '\\', '/'",
+        ),
         (why(|c| c.description = long.clone()), "stream description is too long, maximum allowed is 4096"),
         (
             why(|c| drop(c.metadata.insert("a".into(), long.clone()))),
@@ -115,26 +120,26 @@ fn subjects_are_valid_do_not_overlap_and_leave_the_servers_own_alone() {
 
 #[test]
 fn what_this_server_does_not_have_is_refused() {
-    let value = || Some(serde_json::json!({"name": "x"}));
-    assert!(why(|c| c.mirror = value()).contains("mirrors"));
+    assert!(why(|c| c.mirror = Some(Default::default())).contains("mirrors"));
     assert!(
-        why(|c| (c.mirror, c.subjects) = (value(), vec!["a".into()])).contains("can not contain subjects")
+        why(|c| (c.mirror, c.subjects) = (Some(Default::default()), vec!["a".into()]))
+            .contains("can not contain subjects")
     );
-    assert!(why(|c| c.sources = value().map(|v| vec![v])).contains("sources"));
-    assert!(why(|c| c.subject_transform = value()).contains("transforms"));
-    assert!(why(|c| c.republish = value()).contains("republish"));
-    assert!(why(|c| c.placement = value()).contains("placement"));
+    assert!(why(|c| c.sources = vec![Default::default()]).contains("sources"));
+    assert!(why(|c| c.subject_transform = Some(Default::default())).contains("transforms"));
+    assert!(why(|c| c.republish = Some(Default::default())).contains("republish"));
+    assert!(why(|c| c.placement = Some(Default::default())).contains("placement"));
     assert!(why(|c| c.allow_msg_counter = true).contains("counters"));
-    assert!(why(|c| c.allow_atomic = true).contains("atomic"));
+    assert!(why(|c| c.allow_atomic = true).contains("batches"));
     assert!(why(|c| c.allow_msg_schedules = true).contains("schedules"));
     assert!(why(|c| c.subject_delete_marker_ttl = 1_000_000_000).contains("markers"));
-    assert!(why(|c| c.persist_mode = Some("async".into())).contains("persist"));
 }
 
 #[test]
 fn durability_is_disk_unless_the_metadata_says_otherwise() {
     let of = |word: &str| fine(|c| drop(c.metadata.insert(ACK_KEY.into(), word.into())));
     assert_eq!(level(&fine(|_| ())), Ok(Level::Disk));
+    assert_eq!(level(&fine(|c| c.persist_mode = PersistMode::Async)), Ok(Level::Os));
     assert_eq!(level(&of("os")), Ok(Level::Os));
     assert_eq!(level(&of("mem")), Ok(Level::Mem));
     assert_eq!(level(&fine(|c| c.storage = StorageType::Memory)), Ok(Level::Mem));
@@ -178,10 +183,7 @@ fn an_update_keeps_what_must_stay() {
             "stream configuration update can not cancel deny message deletes",
         ),
         (update(|c| c.allow_msg_ttl = false), "message TTL status can not be disabled"),
-        (
-            update(|c| c.mirror = Some(serde_json::Value::Null)),
-            "stream mirror configuration can not be updated",
-        ),
+        (update(|c| c.mirror = Some(Default::default())), "stream mirror configuration can not be updated"),
     ] {
         assert_eq!(text, wanted);
     }

@@ -8,7 +8,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 struct Id {
-    id: Box<str>,
+    id: Box<[u8]>,
     seq: u64,
     time_ns: u64,
 }
@@ -44,22 +44,26 @@ impl Ids {
     }
 
     /// The sequence under which an id was stored.
-    pub(super) fn find(&self, id: &str) -> Option<u64> {
+    pub(super) fn find(&self, id: &[u8]) -> Option<u64> {
         let is_it = |n: &u64| self.at(*n).is_some_and(|known| &*known.id == id);
         let n = self.table.find(self.hasher.hash_one(id), is_it)?;
         self.at(*n).map(|known| known.seq)
     }
 
-    /// Notes an id that is not known.
-    pub(super) fn note(&mut self, id: &str, seq: u64, time_ns: u64) {
+    /// Notes an id. Of one that is known the newer place counts.
+    pub(super) fn note(&mut self, id: &[u8], seq: u64, time_ns: u64) {
         let Ids { ring, popped, table, hasher } = self;
         let n = *popped + ring.len() as u64;
         ring.push_back(Id { id: id.into(), seq, time_ns });
         let hash_of = |n: &u64| {
-            let known = ring.get((*n - *popped) as usize).map_or("", |known| &known.id);
+            let known = ring.get((*n - *popped) as usize).map_or(&[][..], |known| &known.id);
             hasher.hash_one(known)
         };
-        table.insert_unique(hasher.hash_one(id), n, hash_of);
+        let is_it = |n: &u64| ring.get((*n - *popped) as usize).is_some_and(|known| &*known.id == id);
+        match table.find_mut(hasher.hash_one(id), is_it) {
+            Some(known) => *known = n,
+            None => drop(table.insert_unique(hasher.hash_one(id), n, hash_of)),
+        }
     }
 
     /// Time of the oldest id.
@@ -85,15 +89,15 @@ mod tests {
     fn an_id_is_known_for_the_window_and_then_forgotten() {
         let mut ids = Ids::new(3);
         for n in 0..100u64 {
-            ids.note(&format!("id-{n}"), n + 1, n * 10);
+            ids.note(format!("id-{n}").as_bytes(), n + 1, n * 10);
         }
         ids.prune(500, 100);
-        assert_eq!(ids.find("id-40"), None, "exactly as old as the window");
-        assert_eq!(ids.find("id-41"), Some(42));
+        assert_eq!(ids.find(b"id-40"), None, "exactly as old as the window");
+        assert_eq!(ids.find(b"id-41"), Some(42));
         assert_eq!(ids.oldest_ns(), Some(410));
-        ids.note("id-0", 500, 600);
-        assert_eq!(ids.find("id-0"), Some(500));
+        ids.note(b"id-0", 500, 600);
+        assert_eq!(ids.find(b"id-0"), Some(500));
         ids.prune(10_000, 100);
-        assert_eq!((ids.find("id-0"), ids.heap_bytes()), (None, 0));
+        assert_eq!((ids.find(b"id-0"), ids.heap_bytes()), (None, 0));
     }
 }

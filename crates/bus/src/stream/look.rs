@@ -164,18 +164,18 @@ impl Messages for Stream {
         self.rows.next(0).unwrap_or(u64::MAX).min(self.shown + 1)
     }
 
+    #[allow(clippy::misnamed_getters, reason = "the last that can be seen is not the last that is stored")]
     fn last(&self) -> u64 {
         self.shown
     }
 
     fn row(&self, seq: u64) -> Option<Stored> {
         let row = self.rows.get(seq).filter(|_| seq <= self.shown)?;
-        let subject = self.subjects.get(row.slot)?.number;
-        Some(Stored { time_ns: row.time_ns, size: row.size, subject })
+        Some(Stored { time_ns: row.time_ns, size: row.size, subject: row.slot })
     }
 
     fn subject(&self, number: u32) -> &[u8] {
-        self.subjects.slot_of(number).map_or(&[], |slot| self.subjects.name(slot))
+        self.subjects.name(number)
     }
 
     fn next(&self, from: u64, hears: &mut dyn FnMut(u32, &[u8]) -> bool) -> Option<u64> {
@@ -193,7 +193,7 @@ impl Messages for Stream {
         // What is in front of `from` is walked instead, when that is shorter.
         let before = self.rows.count(0, from.saturating_sub(1));
         if before + self.subjects.len() as u64 <= self.rows.len() - before {
-            let heard = self.subjects.iter().filter(|(_, s)| s.visible() > 0 && hears(s.number, &s.name));
+            let heard = self.subjects.iter().filter(|(slot, s)| s.visible() > 0 && hears(*slot, &s.name));
             let all: u64 = heard.map(|(_, s)| s.visible()).sum();
             return if before == 0 { all } else { all - self.walk(0, before, hears) };
         }
@@ -205,7 +205,7 @@ impl Messages for Stream {
     }
 
     fn last_of_each(&self, hears: &mut dyn FnMut(u32, &[u8]) -> bool) -> Vec<u64> {
-        let heard = self.subjects.iter().filter(|(_, s)| s.shown > 0 && hears(s.number, &s.name));
+        let heard = self.subjects.iter().filter(|(slot, s)| s.shown > 0 && hears(*slot, &s.name));
         let mut last: Vec<u64> = heard.map(|(_, s)| s.shown).collect();
         last.sort_unstable();
         last
@@ -228,6 +228,6 @@ impl Stream {
     }
 
     fn hears(&self, slot: u32, hears: &mut dyn FnMut(u32, &[u8]) -> bool) -> bool {
-        self.subjects.get(slot).is_some_and(|s| hears(s.number, &s.name))
+        self.subjects.get(slot).is_some_and(|s| hears(slot, &s.name))
     }
 }

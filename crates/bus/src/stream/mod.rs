@@ -10,7 +10,6 @@
 
 mod config;
 mod expire;
-mod headers;
 mod ids;
 mod index;
 mod look;
@@ -26,6 +25,10 @@ mod update;
 #[cfg(test)]
 mod config_tests;
 #[cfg(test)]
+mod costs;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
 
 use std::ops::RangeInclusive;
@@ -39,7 +42,6 @@ use producers::Producers;
 use ttl::Deadlines;
 
 pub use config::{ACK_KEY, Limits, check, check_update, level};
-pub use headers::{PublishHeaders, name};
 pub use look::State;
 pub use producers::Damaged;
 pub use refusal::Refusal;
@@ -71,6 +73,9 @@ pub struct Changes {
     /// One of the removed was a producer's: [`Stream::producers_snapshot`] is to be written in front of the removal, or
     /// a crash would forget that it was stored once.
     pub producers: bool,
+    /// The stream's last sequence was raised to this by a purge. It is to be kept with the stream's configuration and
+    /// given to [`Stream::raise_last`] after a restart, since no record has it.
+    pub last: Option<u64>,
 }
 
 impl Changes {
@@ -118,7 +123,7 @@ impl Bounds {
             bytes: bound(config.max_bytes),
             msgs_per_subject: bound(config.max_msgs_per_subject),
             age_ns: bound(config.max_age),
-            msg_bytes: bound(config.max_msg_size),
+            msg_bytes: bound(config.max_msg_size.into()),
             window_ns: u64::try_from(config.duplicate_window).unwrap_or(0),
             overhead: match config.storage {
                 StorageType::File => [30, 34],
@@ -166,7 +171,7 @@ pub struct Stream {
     /// The last message ever stored, and its time and id.
     last: u64,
     last_time_ns: u64,
-    last_id: String,
+    last_id: Vec<u8>,
     /// The last visible one and its time.
     shown: u64,
     shown_time_ns: u64,
@@ -182,7 +187,7 @@ pub struct Stream {
 impl Stream {
     /// An empty stream. The configuration passed [`check`].
     pub fn new(config: StreamConfig, hash_seed: u64) -> Stream {
-        let last = u64::try_from(config.first_seq).unwrap_or(0).saturating_sub(1);
+        let last = config.first_seq.saturating_sub(1);
         Stream {
             level: level(&config).unwrap_or_default(),
             bounds: Bounds::of(&config),
@@ -196,7 +201,7 @@ impl Stream {
             surplus: 0,
             last,
             last_time_ns: 0,
-            last_id: String::new(),
+            last_id: Vec::new(),
             shown: last,
             shown_time_ns: 0,
             aged: 0,

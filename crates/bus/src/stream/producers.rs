@@ -58,7 +58,7 @@ struct Producer {
 
 /// See the module.
 pub(super) struct Producers {
-    known: HashMap<Box<str>, Producer, FixedState>,
+    known: HashMap<Box<[u8]>, Producer, FixedState>,
     messages: u64,
     /// The last message of the stream that a snapshot covers.
     pub(super) saved: u64,
@@ -77,7 +77,7 @@ impl Producers {
     }
 
     /// Says what is known of a message.
-    pub(super) fn judge(&self, name: &str, epoch: u64, sequence: u64, content: u64) -> Verdict {
+    pub(super) fn judge(&self, name: &[u8], epoch: u64, sequence: u64, content: u64) -> Verdict {
         let Some(producer) = self.known.get(name) else { return Verdict::New };
         if epoch < producer.epoch {
             return Verdict::Fenced(producer.epoch);
@@ -96,7 +96,7 @@ impl Producers {
     }
 
     /// Notes a message that was stored.
-    pub(super) fn note(&mut self, name: &str, epoch: u64, sequence: u64, content: u64, seq: u64) {
+    pub(super) fn note(&mut self, name: &[u8], epoch: u64, sequence: u64, content: u64, seq: u64) {
         self.messages += 1;
         let heard = self.messages;
         if !self.known.contains_key(name) {
@@ -129,8 +129,9 @@ impl Producers {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        let of = |(name, p): (&Box<str>, &Producer)| name.len() + p.sent.capacity() * size_of::<Sent>();
-        self.known.allocation_size() + self.known.iter().map(of).sum::<usize>()
+        let names: usize = self.known.keys().map(|name| name.len()).sum();
+        let sent: usize = self.known.values().map(|p| p.sent.capacity()).sum();
+        self.known.allocation_size() + names + sent * size_of::<Sent>()
     }
 }
 
@@ -152,64 +153,64 @@ mod tests {
     #[test]
     fn a_message_sent_again_is_known_and_other_content_is_told() {
         let mut p = Producers::new(1);
-        assert_eq!(p.judge("a", 0, 1, 7), Verdict::New);
-        p.note("a", 0, 1, 7, 100);
-        assert_eq!(p.judge("a", 0, 1, 7), Verdict::Known(100));
-        assert_eq!(p.judge("a", 0, 1, 8), Verdict::Other);
-        assert_eq!(p.judge("b", 0, 1, 8), Verdict::New);
+        assert_eq!(p.judge(b"a", 0, 1, 7), Verdict::New);
+        p.note(b"a", 0, 1, 7, 100);
+        assert_eq!(p.judge(b"a", 0, 1, 7), Verdict::Known(100));
+        assert_eq!(p.judge(b"a", 0, 1, 8), Verdict::Other);
+        assert_eq!(p.judge(b"b", 0, 1, 8), Verdict::New);
     }
 
     #[test]
     fn a_lower_epoch_is_fenced_and_a_higher_one_starts_anew() {
         let mut p = Producers::new(1);
-        p.note("a", 3, 9, 7, 100);
-        assert_eq!(p.judge("a", 2, 10, 7), Verdict::Fenced(3));
-        assert_eq!(p.judge("a", 4, 9, 8), Verdict::New);
-        p.note("a", 4, 1, 8, 101);
-        assert_eq!(p.judge("a", 3, 10, 7), Verdict::Fenced(4));
-        assert_eq!(p.judge("a", 4, 9, 8), Verdict::New);
+        p.note(b"a", 3, 9, 7, 100);
+        assert_eq!(p.judge(b"a", 2, 10, 7), Verdict::Fenced(3));
+        assert_eq!(p.judge(b"a", 4, 9, 8), Verdict::New);
+        p.note(b"a", 4, 1, 8, 101);
+        assert_eq!(p.judge(b"a", 3, 10, 7), Verdict::Fenced(4));
+        assert_eq!(p.judge(b"a", 4, 9, 8), Verdict::New);
     }
 
     #[test]
     fn a_gap_among_the_remembered_can_still_be_filled() {
         let mut p = Producers::new(1);
-        p.note("a", 0, 1, 1, 1);
-        p.note("a", 0, 3, 3, 2);
-        assert_eq!(p.judge("a", 0, 2, 2), Verdict::New);
-        p.note("a", 0, 2, 2, 3);
-        assert_eq!(p.judge("a", 0, 2, 2), Verdict::Known(3));
+        p.note(b"a", 0, 1, 1, 1);
+        p.note(b"a", 0, 3, 3, 2);
+        assert_eq!(p.judge(b"a", 0, 2, 2), Verdict::New);
+        p.note(b"a", 0, 2, 2, 3);
+        assert_eq!(p.judge(b"a", 0, 2, 2), Verdict::Known(3));
     }
 
     #[test]
     fn what_is_certainly_stored_is_a_duplicate_and_what_may_not_be_is_refused() {
         let mut p = Producers::new(1);
         for sequence in (10..20).chain(21..21 + REMEMBERED_MAX as u64) {
-            p.note("a", 0, sequence, 0, sequence);
+            p.note(b"a", 0, sequence, 0, sequence);
         }
-        assert_eq!(p.judge("a", 0, 21, 0), Verdict::Known(21));
+        assert_eq!(p.judge(b"a", 0, 21, 0), Verdict::Known(21));
         assert_eq!(
-            p.judge("a", 0, 15, 0),
+            p.judge(b"a", 0, 15, 0),
             Verdict::Forgotten(21),
             "the gap at 20 is further back than memory"
         );
         for sequence in 21 + REMEMBERED_MAX as u64..400 {
-            p.note("a", 0, sequence, 0, sequence);
+            p.note(b"a", 0, sequence, 0, sequence);
         }
-        assert_eq!(p.judge("a", 0, 30, 0), Verdict::Known(0));
-        assert_eq!(p.judge("a", 0, 20, 0), Verdict::Forgotten(21));
+        assert_eq!(p.judge(b"a", 0, 30, 0), Verdict::Known(0));
+        assert_eq!(p.judge(b"a", 0, 20, 0), Verdict::Forgotten(21));
     }
 
     #[test]
     fn of_too_many_producers_the_silent_ones_are_forgotten() {
         let mut p = Producers::new(1);
         for n in 0..=PRODUCERS_MAX as u64 {
-            p.note(&format!("p{n}"), 0, 1, n, n);
-            p.note("busy", 0, n, n, n);
+            p.note(format!("p{n}").as_bytes(), 0, 1, n, n);
+            p.note(b"busy", 0, n, n, n);
         }
         assert!(p.known.len() <= PRODUCERS_MAX);
-        assert_eq!(p.judge("busy", 0, 1, 1), Verdict::Known(0));
-        assert_eq!(p.judge("p0", 0, 1, 0), Verdict::New);
+        assert_eq!(p.judge(b"busy", 0, 1, 1), Verdict::Known(0));
+        assert_eq!(p.judge(b"p0", 0, 1, 0), Verdict::New);
         let last = PRODUCERS_MAX as u64;
-        assert_eq!(p.judge(&format!("p{last}"), 0, 1, last), Verdict::Known(last));
+        assert_eq!(p.judge(format!("p{last}").as_bytes(), 0, 1, last), Verdict::Known(last));
     }
 }

@@ -3,19 +3,22 @@
 
 use kernel::journal::{Record, flag as journal_flag};
 use kernel::{Msg, Now};
+use wire::jetstream::pub_headers::Feature;
+use wire::jetstream::{Producer, PublishHeaders, Rollup, Ttl};
 
 use super::producers::{self, Producers, Verdict};
-use super::ttl::Life;
-use super::{Changes, Ids, NS_PER_MS, PublishHeaders, Published, Refusal, Row, Stream, flag};
+use super::ttl::deadline_ms;
+use super::{Changes, Ids, NS_PER_MS, Published, Refusal, Row, Stream, flag};
 
 const HEADERS_BYTES_MAX: usize = 65_535;
 
 /// A message's number within its producer.
-struct Numbered<'a> {
-    producer: &'a str,
-    epoch: u64,
-    sequence: u64,
-    content: u64,
+pub(super) struct Numbered<'a> {
+    pub(super) producer: &'a [u8],
+    pub(super) epoch: u64,
+    pub(super) sequence: u64,
+    /// See [`producers::fingerprint`].
+    pub(super) content: u64,
 }
 
 impl Stream {
@@ -34,10 +37,10 @@ impl Stream {
         self.check_size(m)?;
         let time_ns = now.wall_ms.saturating_mul(NS_PER_MS).max(self.last_time_ns);
         let mut flags = 0;
-        let (mut numbered, mut life) = (None, None);
+        let (mut numbered, mut ttl) = (None, None);
         if !m.headers.is_empty() {
             flags |= flag::HAS_HEADERS;
-            self.check_unknown(headers)?;
+            self.check_stream(headers)?;
             numbered = numbering(m, headers)?;
             if let Some(seq) = self.check_producer(&numbered)? {
                 return Ok(Published::Duplicate { seq });
@@ -48,15 +51,15 @@ impl Stream {
             }
             self.check_last_id(headers)?;
             flags |= self.check_rollup(headers)?;
-            life = self.check_ttl(headers)?;
-            flags |= flags_of(headers, &numbered, life);
+            ttl = self.check_ttl(headers)?;
+            flags |= flags_of(headers, &numbered, ttl);
         }
         let subject = self.subjects.find(m.subject);
         self.check_room(m, flags, subject)?;
         let seq = self.last + 1;
         let record = Record::of(seq, time_ns, flags, m);
         self.append(m.subject, subject, &record);
-        self.remember_ids(headers, seq, time_ns, numbered, life);
+        self.remember_ids(headers, &record, numbered, ttl);
         changes.record = Some(record);
         Ok(Published::Stored { seq })
     }
@@ -76,19 +79,15 @@ impl Stream {
         }
     }
 
-    fn check_unknown(&self, headers: &PublishHeaders<'_>) -> Result<(), Refusal> {
-        if headers.expected_stream.is_some_and(|name| name != self.config.name) {
+    fn check_stream(&self, headers: &PublishHeaders<'_>) -> Result<(), Refusal> {
+        if headers.expected_stream.is_some_and(|name| name != self.config.name.as_bytes()) {
             return Err(Refusal::OtherStream);
         }
-        if headers.schedule.is_some() {
-            return Err(Refusal::SchedulesDisabled);
-        }
-        if headers.increment.is_some() {
-            return Err(Refusal::CountersDisabled);
-        }
-        match headers.batch.is_some() {
-            true => Err(Refusal::AtomicDisabled),
-            false => Ok(()),
+        match headers.feature {
+            None => Ok(()),
+            Some(Feature::Schedule) => Err(Refusal::SchedulesDisabled),
+            Some(Feature::Counter) => Err(Refusal::CountersDisabled),
+            Some(Feature::AtomicBatch) => Err(Refusal::AtomicDisabled),
         }
     }
 
@@ -105,17 +104,17 @@ impl Stream {
     }
 
     fn check_last(&self, subject: &[u8], headers: &PublishHeaders<'_>) -> Result<(), Refusal> {
-        if let Some(wanted) = headers.expected_last_sequence
-            && wanted.parse() != Ok(self.last)
+        if let Some(wanted) = headers.expected_last_seq
+            && wanted != self.last
         {
             return Err(Refusal::WrongLastSequence { last: self.last });
         }
-        match (headers.expected_last_subject_sequence, headers.expected_last_subject) {
+        match (headers.expected_last_subject_seq, headers.expected_last_subject) {
             (None, Some(_)) => Err(Refusal::SequenceMissing),
             (None, None) => Ok(()),
             (Some(wanted), other) => {
-                let last = self.last_stored_of(other.map_or(subject, str::as_bytes));
-                match wanted.parse() == Ok(last) {
+                let last = self.last_stored_of(other.unwrap_or(subject));
+                match wanted == last {
                     true => Ok(()),
                     false => Err(Refusal::WrongLastSequence { last }),
                 }
@@ -127,34 +126,36 @@ impl Stream {
     fn check_id(&mut self, headers: &PublishHeaders<'_>, time_ns: u64) -> Option<u64> {
         let ids = self.ids.as_mut()?;
         ids.prune(time_ns, self.bounds.window_ns);
-        ids.find(headers.id?)
+        ids.find(headers.msg_id?)
     }
 
     fn check_last_id(&self, headers: &PublishHeaders<'_>) -> Result<(), Refusal> {
-        match headers.expected_last_id.is_some_and(|wanted| wanted != self.last_id) {
-            true => Err(Refusal::WrongLastId { last: self.last_id.clone() }),
+        match headers.expected_last_msg_id.is_some_and(|wanted| wanted != self.last_id) {
+            true => Err(Refusal::WrongLastId { last: String::from_utf8_lossy(&self.last_id).into_owned() }),
             false => Ok(()),
         }
     }
 
     fn check_rollup(&self, headers: &PublishHeaders<'_>) -> Result<u8, Refusal> {
-        let Some(word) = headers.rollup else { return Ok(0) };
+        let Some(rollup) = headers.rollup else { return Ok(0) };
         if !self.config.allow_rollup_hdrs || self.config.deny_purge {
             return Err(Refusal::RollupForbidden);
         }
-        match word.to_ascii_lowercase() {
-            word if word == "sub" => Ok(flag::ROLLS_SUBJECT),
-            word if word == "all" => Ok(flag::ROLLS_ALL),
-            word => Err(Refusal::RollupInvalid { word }),
+        match rollup {
+            Rollup::Subject => Ok(flag::ROLLS_SUBJECT),
+            Rollup::All => Ok(flag::ROLLS_ALL),
+            Rollup::Invalid(word) => {
+                let word = String::from_utf8_lossy(word).to_lowercase();
+                Err(Refusal::RollupInvalid { word })
+            }
         }
     }
 
-    fn check_ttl(&self, headers: &PublishHeaders<'_>) -> Result<Option<Life>, Refusal> {
-        let Some(text) = headers.ttl else { return Ok(None) };
-        let life = Life::parse(text)?;
-        match self.config.allow_msg_ttl {
-            true => Ok(Some(life)),
-            false => Err(Refusal::TtlDisabled),
+    fn check_ttl(&self, headers: &PublishHeaders<'_>) -> Result<Option<Ttl>, Refusal> {
+        match headers.ttl {
+            Some(Ttl::Invalid) => Err(Refusal::TtlInvalid),
+            Some(_) if !self.config.allow_msg_ttl => Err(Refusal::TtlDisabled),
+            ttl => Ok(ttl),
         }
     }
 
@@ -225,18 +226,18 @@ impl Stream {
     fn remember_ids(
         &mut self,
         headers: &PublishHeaders<'_>,
-        seq: u64,
-        time_ns: u64,
+        record: &Record,
         numbered: Option<Numbered<'_>>,
-        life: Option<Life>,
+        ttl: Option<Ttl>,
     ) {
+        let (seq, time_ns) = (record.index, record.time_ns);
         self.last_id.clear();
-        if let Some(id) = headers.id {
-            self.last_id.push_str(id);
+        if let Some(id) = headers.msg_id {
+            self.last_id.extend_from_slice(id);
             self.note_id(id, seq, time_ns);
         }
-        if let Some(deadline_ms) = life.and_then(|life| life.deadline_ms(time_ns)) {
-            self.deadlines.get_or_insert_default().add(deadline_ms, seq);
+        if let Some(Ttl::Seconds(seconds)) = ttl {
+            self.deadlines.get_or_insert_default().add(deadline_ms(time_ns, seconds), seq);
         }
         if let Some(n) = numbered {
             let producers = self.producers.get_or_insert_with(|| Box::new(Producers::new(self.hash_seed)));
@@ -244,53 +245,37 @@ impl Stream {
         }
     }
 
-    pub(super) fn note_id(&mut self, id: &str, seq: u64, time_ns: u64) {
+    pub(super) fn note_id(&mut self, id: &[u8], seq: u64, time_ns: u64) {
         self.ids.get_or_insert_with(|| Box::new(Ids::new(self.hash_seed))).note(id, seq, time_ns);
     }
 }
 
-fn flags_of(headers: &PublishHeaders<'_>, numbered: &Option<Numbered<'_>>, life: Option<Life>) -> u8 {
+fn flags_of(headers: &PublishHeaders<'_>, numbered: &Option<Numbered<'_>>, ttl: Option<Ttl>) -> u8 {
     let mut flags = 0;
-    if headers.id.is_some() {
+    if headers.msg_id.is_some() {
         flags |= journal_flag::HAS_ID;
     }
     if numbered.is_some() {
         flags |= journal_flag::HAS_ID | flag::HAS_PRODUCER;
     }
-    match life {
-        Some(Life::Never) => flags | journal_flag::HAS_TTL | flag::STAYS,
-        Some(Life::Seconds(_)) => flags | journal_flag::HAS_TTL,
+    match ttl {
+        Some(Ttl::Never) => flags | journal_flag::HAS_TTL | flag::STAYS,
+        Some(_) => flags | journal_flag::HAS_TTL,
         None => flags,
     }
 }
 
-/// Reads what a producer says of a message.
-fn numbering<'a>(m: &Msg<'_>, headers: &PublishHeaders<'a>) -> Result<Option<Numbered<'a>>, Refusal> {
-    let read = |text: &str| text.parse().map_err(|_| Refusal::ProducerInvalid);
-    match (headers.producer, headers.sequence) {
-        (None, None) => Ok(None),
-        (Some(producer), Some(sequence)) if producer.len() <= producers::NAME_BYTES_MAX => {
-            Ok(Some(Numbered {
-                producer,
-                epoch: headers.epoch.map_or(Ok(0), read)?,
-                sequence: read(sequence)?,
-                content: producers::fingerprint([m.subject, m.headers, m.payload]),
-            }))
-        }
-        _ => Err(Refusal::ProducerInvalid),
-    }
-}
-
-pub(super) fn producer_of<'a>(
-    record: &Record,
+/// What a producer says of a message.
+pub(super) fn numbering<'a>(
+    m: &Msg<'_>,
     headers: &PublishHeaders<'a>,
-) -> Option<(&'a str, u64, u64, u64)> {
-    let m = Msg {
-        subject: record.subject(),
-        headers: record.headers(),
-        payload: record.payload(),
-        ..Msg::default()
-    };
-    let n = numbering(&m, headers).ok()??;
-    Some((n.producer, n.epoch, n.sequence, n.content))
+) -> Result<Option<Numbered<'a>>, Refusal> {
+    match headers.producer {
+        None => Ok(None),
+        Some(Producer::Numbered { id, epoch, sequence }) if id.len() <= producers::NAME_BYTES_MAX => {
+            let content = producers::fingerprint([m.subject, m.headers, m.payload]);
+            Ok(Some(Numbered { producer: id, epoch, sequence, content }))
+        }
+        Some(_) => Err(Refusal::ProducerInvalid),
+    }
 }

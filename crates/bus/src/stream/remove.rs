@@ -52,7 +52,12 @@ impl Stream {
         }
         let to = before.map_or(self.shown, |before| (before - 1).min(self.shown));
         if what.filter.is_none() && keep.is_none() && to == self.last {
-            return Ok(self.drop_all(changes));
+            let many = self.drop_all(changes);
+            if let Some(last) = before.map(|before| before - 1).filter(|last| *last > self.last) {
+                self.raise_last(last);
+                changes.last = Some(last);
+            }
+            return Ok(many);
         }
         let wanted = self.listed(to, what.filter);
         let many = wanted.len()
@@ -61,6 +66,13 @@ impl Stream {
             self.drop_row(*seq, changes);
         }
         Ok(many as u64)
+    }
+
+    /// Goes on behind that sequence, if it is not behind it already.
+    pub fn raise_last(&mut self, last: u64) {
+        if last > self.last {
+            (self.last, self.shown) = (last, last);
+        }
     }
 
     /// The messages up to one that a filter hears.

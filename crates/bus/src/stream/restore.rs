@@ -2,13 +2,13 @@
 //! content of the few messages whose headers matter. Limits are *not* applied here, since that has effects; the next
 //! [`Stream::expire`] does it, and [`Stream::next_wake`] asks for it at once.
 
-use kernel::headers::Headers;
+use kernel::Msg;
 use kernel::journal::{Image, Record, Summary, flag as journal_flag};
-use wire::jetstream::StreamConfig;
+use wire::jetstream::{PublishHeaders, StreamConfig, Ttl};
 
 use super::producers::{Damaged, Producers};
-use super::ttl::Life;
-use super::{Changes, PublishHeaders, Row, Stream, flag, publish};
+use super::ttl::deadline_ms;
+use super::{Changes, Row, Stream, flag, publish};
 
 impl Stream {
     /// A stream with the rows of its log, all of them visible. Afterwards come [`Stream::restore_producers`] and
@@ -62,25 +62,22 @@ impl Stream {
         if self.rows.get(seq).is_none() {
             return;
         }
-        let headers = PublishHeaders::parse(Headers::new(record.headers()));
-        if let Some(id) = headers.id {
+        let headers = PublishHeaders::read(record.headers());
+        if let Some(id) = headers.msg_id {
             if seq == self.last {
-                self.last_id = id.into();
+                self.last_id = id.to_vec();
             }
-            if self.ids.as_ref().is_none_or(|ids| ids.find(id).is_none()) {
-                self.note_id(id, seq, time_ns);
-            }
+            self.note_id(id, seq, time_ns);
         }
-        if let Some((producer, epoch, sequence, content)) = publish::producer_of(record, &headers) {
+        if let Ok(Some(n)) = publish::numbering(&message(record), &headers) {
             let producers = self.producers.get_or_insert_with(|| Box::new(Producers::new(self.hash_seed)));
             if seq > producers.saved {
-                producers.note(producer, epoch, sequence, content, seq);
+                producers.note(n.producer, n.epoch, n.sequence, n.content, seq);
             }
         }
-        let life = headers.ttl.filter(|_| record.flags & journal_flag::HAS_TTL != 0);
-        let life = life.and_then(|text| Life::parse(text).ok());
-        if let Some(deadline_ms) = life.and_then(|life| life.deadline_ms(time_ns)) {
-            self.deadlines.get_or_insert_default().add(deadline_ms, seq);
+        if let (Some(Ttl::Seconds(seconds)), true) = (headers.ttl, record.flags & journal_flag::HAS_TTL != 0)
+        {
+            self.deadlines.get_or_insert_default().add(deadline_ms(time_ns, seconds), seq);
         }
     }
 
@@ -108,4 +105,9 @@ impl Stream {
         }
         self.keep_all(changes);
     }
+}
+
+fn message(record: &Record) -> Msg<'_> {
+    let (subject, headers, payload) = (record.subject(), record.headers(), record.payload());
+    Msg { subject, headers, payload, ..Msg::default() }
 }

@@ -1,9 +1,9 @@
 //! What a stream promises, one test a promise.
 
-use kernel::headers::{Headers, block};
+use kernel::headers::block;
 use kernel::journal::{Image, Record, Row as ImageRow, Summary};
 use kernel::{Msg, Now, SubjectPattern};
-use wire::jetstream::{Discard, StreamConfig};
+use wire::jetstream::{Discard, PublishHeaders, StreamConfig};
 
 use super::*;
 use crate::messages::Messages;
@@ -55,7 +55,7 @@ impl Bench {
             ..Msg::default()
         };
         let mut changes = Changes::default();
-        let parsed = PublishHeaders::parse(Headers::new(&headers));
+        let parsed = PublishHeaders::read(&headers);
         let result = self.stream.publish(self.now(), &m, &parsed, &mut changes);
         self.note(changes);
         result
@@ -250,8 +250,8 @@ fn a_producers_message_is_stored_once_however_late_it_comes_again() {
 #[test]
 fn a_removal_that_would_make_a_producer_forgotten_says_so() {
     let mut b = stream(|_| ());
-    b.publish("a", &[("Np-Producer", "p"), ("Np-Sequence", "1")]).unwrap();
-    b.publish("a", &[("Np-Producer", "p"), ("Np-Sequence", "2")]).unwrap();
+    b.publish("a", &[("Np-Producer", "p"), ("Np-Epoch", "1"), ("Np-Sequence", "1")]).unwrap();
+    b.publish("a", &[("Np-Producer", "p"), ("Np-Epoch", "1"), ("Np-Sequence", "2")]).unwrap();
     let mut changes = Changes::default();
     assert!(b.stream.acknowledged(1, &mut changes));
     assert!(changes.producers);
@@ -431,7 +431,7 @@ fn a_purge_takes_what_it_is_asked_to() {
         (Purge { filter: Some(&one), ..all }, vec![1, 3, 5]),
         (Purge { filter: Some(&zero), keep: Some(1), ..all }, vec![2, 4, 5]),
         (Purge { filter: Some(&zero), before: Some(3), ..all }, vec![2, 3, 4, 5]),
-        (Purge { before: Some(100), ..all }, vec![]),
+        (Purge { before: Some(6), ..all }, vec![]),
         (Purge { keep: Some(50), ..all }, vec![1, 2, 3, 4, 5]),
     ] {
         let mut b = five();
@@ -441,6 +441,10 @@ fn a_purge_takes_what_it_is_asked_to() {
         assert_eq!((state.first_seq, state.last_seq), (left.first().copied().unwrap_or(6), 5));
         assert_eq!(b.publish("s.0", &[]), stored(6));
     }
+    let mut changes = Changes::default();
+    let mut b = five();
+    b.stream.purge(Purge { before: Some(100), ..all }, &mut changes).unwrap();
+    assert_eq!((b.stream.state().first_seq, b.stream.state().last_seq, changes.last), (100, 99, Some(99)));
     let both = Purge { before: Some(3), keep: Some(1), ..all };
     assert_eq!(five().purge(both), Err(Refusal::BadRequest));
     let mut b = stream(|c| c.deny_purge = true);

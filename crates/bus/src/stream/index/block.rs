@@ -260,6 +260,16 @@ impl Block {
         self.head = 0;
     }
 
+    /// Gives back the room that no row needs.
+    pub(super) fn shrink(&mut self) {
+        self.offsets.shrink_to_fit();
+        self.slots.shrink_to_fit();
+        self.sizes.shrink_to_fit();
+        self.flags.shrink_to_fit();
+        self.links.shrink_to_fit();
+        self.times.shrink();
+    }
+
     /// Heap bytes, about.
     pub(super) fn heap_bytes(&self) -> usize {
         let words =

@@ -23,7 +23,7 @@ impl Rows {
     pub(in crate::stream) fn push(&mut self, row: &Row) {
         let fits = self.blocks.back().is_some_and(|(_, block)| block.alive == 0 || block.takes(row.seq));
         if !fits {
-            self.pack_last();
+            self.trim_last();
             self.blocks.push_back((row.seq, Box::new(Block::new(row.seq))));
         }
         if let Some((base, block)) = self.blocks.back_mut() {
@@ -176,11 +176,10 @@ impl Rows {
         Some((block, at))
     }
 
-    fn pack_last(&mut self) {
-        if let Some(last) = self.blocks.len().checked_sub(1)
-            && self.block(last).is_some_and(Block::is_thin)
-        {
-            self.pack(last);
+    /// Gives back the room of the last block that no row needs.
+    fn trim_last(&mut self) {
+        if let Some((_, block)) = self.blocks.back_mut() {
+            block.shrink();
         }
     }
 
@@ -200,6 +199,104 @@ impl Rows {
             **block = block.packed();
             block.append(&joined);
             *base = block.base;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Push { many: u64, gap: u64, step_ns: u64 },
+        RemoveFront(usize),
+        RemoveMost { but_every: usize },
+        RemoveBlock { from: usize, many: usize },
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let gap = prop_oneof![4 => Just(0u64), 1 => 1..50u64, 1 => Just(5_000_000_000)];
+        let step = prop_oneof![Just(0u64), Just(1_000_000), 1..5_000_000u64];
+        prop_oneof![
+            4 => (1..3000u64, gap, step).prop_map(|(many, gap, step_ns)| Op::Push { many, gap, step_ns }),
+            1 => (0..6000usize).prop_map(Op::RemoveFront),
+            2 => (1..200usize).prop_map(|but_every| Op::RemoveMost { but_every }),
+            2 => (0..8000usize, 0..8000usize).prop_map(|(from, many)| Op::RemoveBlock { from, many }),
+        ]
+    }
+
+    /// Rows, and the same in a map.
+    #[derive(Default)]
+    struct Pair {
+        rows: Rows,
+        map: BTreeMap<u64, Row>,
+        last: Row,
+    }
+
+    impl Pair {
+        fn run(&mut self, op: &Op) {
+            match *op {
+                Op::Push { many, gap, step_ns } => {
+                    self.last.seq += gap;
+                    for n in 0..many {
+                        let (seq, time_ns) = (self.last.seq + 1, self.last.time_ns + step_ns);
+                        self.last = Row { seq, time_ns, size: n as u32, slot: (n % 7) as u32, ..self.last };
+                        self.rows.push(&self.last);
+                        self.map.insert(seq, self.last);
+                    }
+                }
+                Op::RemoveFront(many) => self.remove(|at| at < many),
+                Op::RemoveMost { but_every } => self.remove(|at| at % but_every != 0),
+                Op::RemoveBlock { from, many } => self.remove(|at| (from..from + many).contains(&at)),
+            }
+        }
+
+        fn remove(&mut self, goes: impl Fn(usize) -> bool) {
+            let gone: Vec<u64> =
+                self.map.keys().enumerate().filter(|(at, _)| goes(*at)).map(|(_, s)| *s).collect();
+            for seq in gone {
+                assert_eq!(self.rows.remove(seq), self.map.remove(&seq));
+                assert_eq!(self.rows.remove(seq), None);
+            }
+        }
+
+        fn compare(&self) {
+            assert_eq!(self.rows.len(), self.map.len() as u64);
+            let places: Vec<u64> = self.map.keys().step_by(97).flat_map(|s| [s - 1, *s, s + 1]).collect();
+            for seq in places.into_iter().chain([0, 1, self.last.seq, u64::MAX]) {
+                assert_eq!(self.rows.get(seq), self.map.get(&seq).copied());
+                assert_eq!(self.rows.next(seq), self.map.range(seq..).next().map(|(s, _)| *s));
+                let back = self.map.range(..=seq).rev().find(|(_, row)| row.slot == 3).map(|(s, _)| *s);
+                assert_eq!(self.rows.scan_back(seq, |slot| slot == 3), back);
+                assert_eq!(self.rows.scan(0, seq, |slot| slot == 5), {
+                    self.map.range(..=seq).find(|(_, row)| row.slot == 5).map(|(s, _)| *s)
+                });
+                let time = self.map.get(&seq).map_or(seq, |row| row.time_ns);
+                let first = self.map.values().find(|row| row.time_ns >= time).map(|row| row.seq);
+                assert_eq!(self.rows.at_time(time), first);
+            }
+            for pair in self.map.keys().step_by(501).collect::<Vec<_>>().windows(2) {
+                let wanted = self.map.range(pair[0]..=pair[1]).count() as u64;
+                assert_eq!(self.rows.count(*pair[0], *pair[1]), wanted);
+            }
+            let cost = self.rows.heap_bytes();
+            assert!(cost <= 12_000 + self.map.len() * 100, "{cost} bytes for {} rows", self.map.len());
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+        #[test]
+        fn rows_are_found_as_in_a_map(ops in prop::collection::vec(op(), 1..14)) {
+            let mut pair = Pair::default();
+            for op in &ops {
+                pair.run(op);
+                pair.compare();
+            }
         }
     }
 }

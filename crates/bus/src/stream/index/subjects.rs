@@ -1,5 +1,5 @@
 //! The subjects of a stream, each kept once while a message has it. A subject's *slot* is its place in the table and is
-//! used again; its *number* is what others see, and is not used again before four billion others were.
+//! used again for another when it has none left.
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -9,7 +9,6 @@ use std::hash::BuildHasher;
 #[derive(Debug, Default)]
 pub(in crate::stream) struct Subject {
     pub(in crate::stream) name: Box<[u8]>,
-    pub(in crate::stream) number: u32,
     /// Of the messages, those that are not visible yet.
     pub(in crate::stream) hidden: u32,
     /// Messages; 0: the slot is free.
@@ -34,8 +33,6 @@ pub(in crate::stream) struct Subjects {
     table: Vec<Subject>,
     free: Vec<u32>,
     by_name: HashTable<u32>,
-    by_number: HashTable<u32>,
-    next_number: u32,
     hasher: FixedState,
 }
 
@@ -45,8 +42,6 @@ impl Subjects {
             table: Vec::new(),
             free: Vec::new(),
             by_name: HashTable::new(),
-            by_number: HashTable::new(),
-            next_number: 0,
             hasher: FixedState::with_seed(hash_seed),
         }
     }
@@ -67,35 +62,19 @@ impl Subjects {
         }
         let slot = free.pop().unwrap_or(table.len() as u32);
         by_name.insert_unique(hash, slot, |slot| hasher.hash_one(name_of(*slot)));
-        let number = self.new_number();
-        let subject = Subject { name: name.into(), number, ..Subject::default() };
+        let subject = Subject { name: name.into(), ..Subject::default() };
         match self.table.get_mut(slot as usize) {
             Some(free) => *free = subject,
             None => self.table.push(subject),
         }
-        let Subjects { table, by_number, hasher, .. } = self;
-        let number_of = |slot: u32| table.get(slot as usize).map_or(0, |s| s.number);
-        by_number.insert_unique(hasher.hash_one(number), slot, |slot| hasher.hash_one(number_of(*slot)));
         slot
-    }
-
-    fn new_number(&mut self) -> u32 {
-        while self.slot_of(self.next_number).is_some() {
-            self.next_number = self.next_number.wrapping_add(1);
-        }
-        let number = self.next_number;
-        self.next_number = number.wrapping_add(1);
-        number
     }
 
     /// Frees the slot of a subject that has no message left.
     pub(in crate::stream) fn release(&mut self, slot: u32) {
         let Some(subject) = self.table.get_mut(slot as usize) else { return };
-        let Subject { name, number, .. } = std::mem::take(subject);
+        let Subject { name, .. } = std::mem::take(subject);
         if let Ok(entry) = self.by_name.find_entry(self.hasher.hash_one(&*name), |s| *s == slot) {
-            entry.remove();
-        }
-        if let Ok(entry) = self.by_number.find_entry(self.hasher.hash_one(number), |s| *s == slot) {
             entry.remove();
         }
         self.free.push(slot);
@@ -104,17 +83,15 @@ impl Subjects {
         }
     }
 
-    /// Forgets all subjects; numbers go on.
+    /// Forgets all subjects.
     pub(in crate::stream) fn clear(&mut self) {
         if self.table.capacity() <= 16 {
             self.table.clear();
             self.free.clear();
             self.by_name.clear();
-            self.by_number.clear();
             return;
         }
-        let next_number = self.next_number;
-        *self = Subjects { next_number, hasher: self.hasher.clone(), ..Subjects::new(0) };
+        *self = Subjects { hasher: self.hasher.clone(), ..Subjects::new(0) };
     }
 
     /// Subjects that have a message.
@@ -140,13 +117,6 @@ impl Subjects {
         self.table.get(slot as usize).map_or(&[], |s| &s.name)
     }
 
-    /// The slot of the subject of that number.
-    pub(in crate::stream) fn slot_of(&self, number: u32) -> Option<u32> {
-        let hash = self.hasher.hash_one(number);
-        let is_it = |slot: &u32| self.get(*slot).is_some_and(|s| s.number == number && s.count > 0);
-        self.by_number.find(hash, is_it).copied()
-    }
-
     /// Every slot in use with its subject.
     pub(in crate::stream) fn iter(&self) -> impl Iterator<Item = (u32, &Subject)> {
         self.table.iter().enumerate().filter(|(_, s)| s.count > 0).map(|(slot, s)| (slot as u32, s))
@@ -155,8 +125,10 @@ impl Subjects {
     /// Heap bytes, about.
     pub(in crate::stream) fn heap_bytes(&self) -> usize {
         let names: usize = self.table.iter().map(|s| s.name.len()).sum();
-        let tables = self.by_name.allocation_size() + self.by_number.allocation_size();
-        names + tables + self.table.capacity() * size_of::<Subject>() + self.free.capacity() * 4
+        names
+            + self.by_name.allocation_size()
+            + self.table.capacity() * size_of::<Subject>()
+            + self.free.capacity() * 4
     }
 }
 
@@ -171,26 +143,14 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_is_used_again_and_a_number_is_not() {
+    fn a_slot_is_used_again_when_its_subject_is_gone() {
         let mut subjects = Subjects::new(1);
         let (a, b) = (used(&mut subjects, "a"), used(&mut subjects, "b"));
         assert_eq!((subjects.find(b"a"), subjects.find(b"b"), subjects.find(b"c")), (Some(a), Some(b), None));
-        let number = subjects.get(a).unwrap().number;
+        assert_eq!(subjects.intern(b"a"), a);
         subjects.release(a);
-        assert_eq!((subjects.find(b"a"), subjects.slot_of(number), subjects.len()), (None, None, 1));
-        let c = used(&mut subjects, "c");
-        assert_eq!(c, a, "the slot is used again");
-        assert_ne!(subjects.get(c).unwrap().number, number);
-        assert_eq!(subjects.slot_of(subjects.get(c).unwrap().number), Some(c));
-    }
-
-    #[test]
-    fn numbers_in_use_are_passed_over_when_they_wrap() {
-        let mut subjects = Subjects::new(1);
-        let a = used(&mut subjects, "a");
-        subjects.next_number = u32::MAX;
-        let (b, c) = (used(&mut subjects, "b"), used(&mut subjects, "c"));
-        let numbers = [a, b, c].map(|slot| subjects.get(slot).unwrap().number);
-        assert_eq!(numbers, [0, u32::MAX, 1]);
+        assert_eq!((subjects.find(b"a"), subjects.name(a), subjects.len()), (None, &b""[..], 1));
+        assert_eq!(used(&mut subjects, "c"), a);
+        assert_eq!((subjects.find(b"c"), subjects.find(b"b"), subjects.len()), (Some(a), Some(b), 2));
     }
 }

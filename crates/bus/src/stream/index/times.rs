@@ -52,6 +52,13 @@ impl Times {
         }
     }
 
+    pub(super) fn shrink(&mut self) {
+        match &mut self.form {
+            Form::Near(near) => near.shrink_to_fit(),
+            Form::Exact(exact) => exact.shrink_to_fit(),
+        }
+    }
+
     /// Heap bytes.
     pub(super) fn heap_bytes(&self) -> usize {
         match &self.form {

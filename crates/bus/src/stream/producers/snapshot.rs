@@ -6,9 +6,16 @@ use super::{NAME_BYTES_MAX, Producer, Producers, Sent};
 const VERSION: u8 = 1;
 
 /// The bytes are no snapshot, or one of another version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the snapshot of a stream's producers cannot be read")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damaged;
+
+impl std::fmt::Display for Damaged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the snapshot of a stream's producers cannot be read")
+    }
+}
+
+impl std::error::Error for Damaged {}
 
 impl Producers {
     /// Everything that is known, up to a message of the stream.
@@ -20,7 +27,7 @@ impl Producers {
         out.extend(last.to_le_bytes());
         for (name, p) in producers {
             out.push(name.len() as u8);
-            out.extend(name.as_bytes());
+            out.extend(&**name);
             out.extend(p.epoch.to_le_bytes());
             out.extend(p.whole_from.to_le_bytes());
             out.extend((p.sent.len() as u16).to_le_bytes());
@@ -39,7 +46,6 @@ impl Producers {
         while !from.is_empty() {
             let len = usize::from(u8::from_le_bytes(array(&mut from)?)).min(NAME_BYTES_MAX);
             let name = from.split_off(..len).ok_or(Damaged)?;
-            let name = std::str::from_utf8(name).map_err(|_| Damaged)?;
             producers.messages += 1;
             let mut producer = Producer {
                 epoch: number(&mut from)?,
@@ -79,12 +85,12 @@ mod tests {
     fn a_snapshot_gives_back_what_was_known() {
         let mut p = Producers::new(1);
         for n in 0..1000u64 {
-            p.note(["a", "b", "c"][n as usize % 3], n / 600, n, n * 7, n + 1);
+            p.note([b"a", b"b", b"c"][n as usize % 3], n / 600, n, n * 7, n + 1);
         }
         let bytes = p.snapshot(1000);
         let mut q = Producers::restored(&bytes, 99).unwrap();
         assert_eq!(q.saved, 1000);
-        for name in ["a", "b", "c", "d"] {
+        for name in [b"a", b"b", b"c", b"d"] {
             for n in 0..1001 {
                 assert_eq!(p.judge(name, 1, n, n * 7), q.judge(name, 1, n, n * 7));
             }
