@@ -21,10 +21,9 @@ impl Default for StreamsOptions {
 impl StreamsOptions {
     /// Checks the bounds; the error names the key.
     pub fn check(&self) -> Result<(), String> {
-        for (key, value, most) in [
-            ("streams_max", self.streams_max, 10_000_000),
-            ("consumers_max", self.consumers_max, 1_000_000),
-        ] {
+        for (key, value, most) in
+            [("streams_max", self.streams_max, 10_000_000), ("consumers_max", self.consumers_max, 1_000_000)]
+        {
             if !(1..=most).contains(&value) {
                 return Err(format!("streams.{key} = {value} is out of bounds: 1 to {most}"));
             }

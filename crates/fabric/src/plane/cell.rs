@@ -55,6 +55,10 @@ pub(crate) struct Cell {
     pub(crate) name: Arc<str>,
     pub(crate) tenant: TenantId,
     pub(crate) log: LogId,
+    /// Where its state is kept.
+    pub(crate) key: Bytes,
+    /// What its last sequence was raised to without a message.
+    pub(crate) raised_to: u64,
     pub(crate) created: Time,
     pub(crate) config: Arc<StreamConfig>,
     pub(crate) level: Level,
@@ -75,6 +79,9 @@ pub(crate) struct Cell {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct KeptStream<C> {
     pub(crate) log: u64,
+    /// What its last sequence was raised to without a message.
+    #[serde(default)]
+    pub(crate) last: u64,
     pub(crate) created: Time,
     pub(crate) config: C,
 }
@@ -103,7 +110,20 @@ pub(crate) fn read_consumer_state(state: &Bytes) -> Option<(KeptConsumer<Consume
 impl Seat {
     /// A consumer that nothing waits for yet.
     pub(crate) fn new(created: Time, state: SeatState) -> Seat {
-        Seat { created, state, is_reading: false, is_due: false, is_dirty: false, reserved: 0, wakes_at: None }
+        Seat {
+            created,
+            state,
+            is_reading: false,
+            is_due: false,
+            is_dirty: false,
+            reserved: 0,
+            wakes_at: None,
+        }
+    }
+
+    /// Whether it may have something to do without being asked: it sends on its own, or may be given up.
+    pub(crate) fn is_active(&self) -> bool {
+        !self.config().deliver_subject.is_empty() || self.config().inactive_threshold > 0
     }
 
     /// What it is to be.
@@ -116,12 +136,11 @@ impl Seat {
 }
 
 impl Cell {
-    /// The stream's core, when it is in memory.
-    pub(crate) fn stream(&mut self) -> Option<&mut Stream> {
-        match &mut self.body {
-            Body::Warm(stream) => Some(stream),
-            _ => None,
-        }
+    /// What is kept of the stream beside its messages.
+    pub(crate) fn state(&self) -> Bytes {
+        let Cell { log, created, raised_to, config, .. } = self;
+        let kept = KeptStream { log: log.0, created: *created, last: *raised_to, config: &**config };
+        serde_json::to_vec(&kept).unwrap_or_default().into()
     }
 }
 

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bus::Messages;
 use bus::consumer::{Ack, Acked, Action, Delivery, Home, Token};
+use bus::messages::Messages;
 use bus::stream::{Changes, Stream};
 use bytes::Bytes;
 use kernel::journal::Level;
@@ -40,9 +40,12 @@ impl Plane {
         if matches!(cell.body, Body::Cold(_)) {
             return self.warm(log);
         }
-        if let Some((name, seat)) = cell.consumers.get_key_value(name).map(|(n, _)| n.clone()).and_then(|n| {
-            cell.consumers.get_mut(&n).map(|seat| (n, seat))
-        }) && !seat.is_due
+        if let Some((name, seat)) = cell
+            .consumers
+            .get_key_value(name)
+            .map(|(n, _)| n.clone())
+            .and_then(|n| cell.consumers.get_mut(&n).map(|seat| (n, seat)))
+            && !seat.is_due
         {
             seat.is_due = true;
             self.due.push_back((log, name));
@@ -92,7 +95,9 @@ impl Plane {
     pub(crate) fn settle(&mut self, log: LogId, name: &str) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
         let Some(seat) = cell.consumers.get_mut(name) else { return };
-        let Seat { state: SeatState::Live(consumer), wakes_at, is_dirty, reserved, .. } = seat else { return };
+        let Seat { state: SeatState::Live(consumer), wakes_at, is_dirty, reserved, .. } = seat else {
+            return;
+        };
         if let Some(delta) = consumer.take_delta() {
             *is_dirty = true;
             self.out.append(Entry::Delta(consumer_key(log, name), delta));
@@ -267,7 +272,10 @@ impl Plane {
         };
         let log = self.find(tenant, delivery.stream);
         let cell = log.and_then(|log| self.cells.get_mut(&log));
-        let Some((cell, name)) = cell.filter(|c| c.consumers.contains_key(delivery.consumer)).map(|cell| (cell, delivery.consumer)) else {
+        let Some((cell, name)) = cell
+            .filter(|c| c.consumers.contains_key(delivery.consumer))
+            .map(|cell| (cell, delivery.consumer))
+        else {
             return api::unheard(&mut self.out, tenant, &reply);
         };
         let (log, level, name) = (cell.log, cell.level, name.to_owned());
@@ -322,10 +330,8 @@ impl Plane {
                 Code::StaleLease.number(),
                 Code::StaleLease.name()
             );
-            let headers = format!(
-                "NATS/1.0 409 Stale Lease\r\nNp-Code: {}\r\n\r\n",
-                Code::StaleLease.number()
-            );
+            let headers =
+                format!("NATS/1.0 409 Stale Lease\r\nNp-Code: {}\r\n\r\n", Code::StaleLease.number());
             let m = Msg {
                 subject: reply,
                 headers: headers.as_bytes(),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 
 use bytes::Bytes;
-use kernel::{Code, ConnectionId, Drain, Full, Listener, LogId, Msg, Producer, Put, Spare, TenantId};
+use kernel::{ConnectionId, Drain, Full, Listener, LogId, Msg, Producer, Put, Spare, TenantId};
 
 /// What an arrival is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,15 +114,6 @@ impl Inbox {
     /// Captured messages are refused from now on.
     pub(crate) fn fail(&self) {
         self.refusing.store(FAILED, Ordering::Release);
-    }
-
-    /// Why captured messages are refused now, if they are.
-    pub(crate) fn refuses(&self) -> Option<Code> {
-        match self.refusing.load(Ordering::Acquire) {
-            OPEN => None,
-            PRESSED => Some(Code::Backpressure),
-            _ => Some(Code::ServiceUnavailable),
-        }
     }
 
     fn put(&self, target: Target, tenant: TenantId, m: &Msg<'_>) -> Put {

@@ -19,7 +19,14 @@ use crate::woken::Woken;
 /// What waits until an entry is safe.
 pub(crate) enum Held {
     /// The acknowledgement of a stored message; without a reply subject only its producer is told.
-    Ack { tenant: TenantId, reply: Bytes, stream: Arc<str>, seq: u64, duplicate: bool, from: Option<Arc<Producer>> },
+    Ack {
+        tenant: TenantId,
+        reply: Bytes,
+        stream: Arc<str>,
+        seq: u64,
+        duplicate: bool,
+        from: Option<Arc<Producer>>,
+    },
     /// A stream's messages up to here may be seen.
     Show { log: LogId, seq: u64 },
     /// Consumer sequences below this may be given out.
@@ -198,17 +205,20 @@ impl Out {
 
     /// Says a message that was kept.
     pub(crate) fn say_kept(&mut self, said: &Said) {
-        let m = Msg {
-            subject: &said.subject,
-            headers: &said.headers,
-            payload: &said.payload,
-            ..Msg::default()
-        };
+        let m =
+            Msg { subject: &said.subject, headers: &said.headers, payload: &said.payload, ..Msg::default() };
         self.say(said.tenant, &m);
     }
 
     /// Tells a publisher where its message was stored.
-    pub(crate) fn acknowledge(&mut self, tenant: TenantId, reply: &[u8], stream: &str, seq: u64, duplicate: bool) {
+    pub(crate) fn acknowledge(
+        &mut self,
+        tenant: TenantId,
+        reply: &[u8],
+        stream: &str,
+        seq: u64,
+        duplicate: bool,
+    ) {
         let mut text = std::mem::take(&mut self.text);
         text.clear();
         text.extend_from_slice(b"{\"stream\":\"");

@@ -1,10 +1,10 @@
 //! A captured message on its way into its stream: a sequence number or a refusal, an entry, a held acknowledgement.
 
-use bus::Messages;
-use bus::stream::{Changes, Published, PublishHeaders};
+use bus::messages::Messages;
+use bus::stream::{Changes, Published};
 use bytes::Bytes;
-use kernel::{Entry, Headers, LogId, Msg, Now, TenantId};
-use wire::jetstream::ApiError;
+use kernel::{Entry, LogId, Msg, Now, TenantId};
+use wire::jetstream::{ApiError, PublishHeaders};
 
 use super::cell::{Body, Cell, producers_key};
 use super::inbox::Arrival;
@@ -22,7 +22,7 @@ impl Plane {
         let Body::Warm(stream) = &mut cell.body else { return self.park(log, arrival) };
         let mut changes = Changes::default();
         let m = arrival.msg();
-        let headers = PublishHeaders::parse(Headers::new(m.headers));
+        let headers = PublishHeaders::read(m.headers);
         let published = stream.publish(now, &m, &headers, &mut changes);
         let from = arrival.from.take();
         match published {
@@ -46,7 +46,7 @@ impl Plane {
                 let reply = if cell.config.no_ack { Bytes::new() } else { arrival.reply() };
                 let tenant = cell.tenant;
                 let name = cell.name.clone();
-                self.refuse_publish(tenant, &reply, &name, &api::stream::error_of(&refusal));
+                self.refuse_publish(tenant, &reply, &name, &refusal.api());
             }
         }
     }
@@ -59,7 +59,7 @@ impl Plane {
         changes: Changes,
         content: Option<Bytes>,
     ) {
-        let Changes { record, removed, producers } = changes;
+        let Changes { record, removed, producers, last } = changes;
         if let Some(mut record) = record {
             let shares = |c: &Bytes| c.len() == record.content.len() && !cell.log.is_volatile();
             if let Some(content) = content.filter(shares) {
@@ -80,6 +80,10 @@ impl Plane {
         }
         if !removed.is_empty() {
             out.append(Entry::Remove(cell.log, removed.into()));
+        }
+        if let Some(last) = last {
+            cell.raised_to = last;
+            out.append(Entry::State(cell.key.clone(), Some(cell.state())));
         }
     }
 
@@ -128,7 +132,7 @@ impl Plane {
     /// Messages of a stream went for another reason than a new one.
     pub(crate) fn removed(&mut self, now: Now, log: LogId, changes: Changes) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
-        if changes.removed.is_empty() {
+        if changes == Changes::default() {
             return;
         }
         let ranges = if cell.consumers.is_empty() { Vec::new() } else { changes.removed.clone() };

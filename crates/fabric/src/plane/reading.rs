@@ -23,7 +23,9 @@ impl Plane {
     /// The one table of what records are for.
     pub(crate) fn read(&mut self, now: Now, reading: Reading, records: Vec<Option<Record>>) {
         match reading {
-            Reading::Deliver { log, consumer, actions } => self.delivered(now, log, &consumer, actions, records),
+            Reading::Deliver { log, consumer, actions } => {
+                self.delivered(now, log, &consumer, actions, records)
+            }
             Reading::Restore { log } => self.restored(now, log, &records),
             Reading::Message { tenant, reply, kind, no_headers } => {
                 let answer = api::message::document(kind, records.into_iter().flatten().next(), no_headers);

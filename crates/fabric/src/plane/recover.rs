@@ -15,7 +15,7 @@ use kernel::{Entry, LogId, Now, Position, Record, SubId, SubjectPattern, TenantI
 use wire::jetstream::{ConsumerConfig, StreamConfig};
 
 use super::cell::{
-    Body, Cell, KeptStream, Seat, SeatState, consumer_key, consumer_state, read_consumer_state,
+    Body, Cell, KeptStream, Seat, SeatState, consumer_key, consumer_state, read_consumer_state, stream_key,
 };
 use super::claims::Claims;
 use super::consume::home;
@@ -36,8 +36,10 @@ impl Plane {
     pub fn new(hub: Arc<Hub>, options: PlaneOptions, recovered: Recovered) -> Plane {
         let inbox = Arc::new(Inbox::default());
         let names = hub.accounts.tenants();
-        let tenants: Vec<Tenant> =
-            names.iter().map(|name| Tenant { name: name.clone(), streams: BTreeMap::new(), claims: Claims::default() }).collect();
+        let tenants: Vec<Tenant> = names
+            .iter()
+            .map(|name| Tenant { name: name.clone(), streams: BTreeMap::new(), claims: Claims::default() })
+            .collect();
         let session = |tenant: u32| {
             let who = Principal { name: "$JS".into(), tenant: TenantId(tenant), ..Principal::default() };
             Session::new(&hub, Arc::new(who))
@@ -176,12 +178,14 @@ impl Plane {
 
     /// Gives a stream its place: known by name, hearing its subjects.
     pub(crate) fn seat_stream(&mut self, tenant: TenantId, kept: KeptStream<StreamConfig>, body: Body) {
-        let KeptStream { log, created, config } = kept;
+        let KeptStream { log, created, last, config } = kept;
         let (log, name) = (LogId(log), Arc::<str>::from(config.name.as_str()));
         let captures = config.subjects.iter().filter_map(|s| self.capture(tenant, s, log)).collect();
         let level = bus::stream::level(&config).unwrap_or_default();
         let cell = Cell {
             name: name.clone(),
+            key: stream_key(self.tenants.get(tenant.0 as usize).map_or("", |t| &t.name), &name),
+            raised_to: last,
             tenant,
             log,
             created,
@@ -202,7 +206,12 @@ impl Plane {
     }
 
     /// Lets a stream capture a subject.
-    pub(crate) fn capture(&mut self, tenant: TenantId, subject: &str, log: LogId) -> Option<(SubjectPattern, SubId)> {
+    pub(crate) fn capture(
+        &mut self,
+        tenant: TenantId,
+        subject: &str,
+        log: LogId,
+    ) -> Option<(SubjectPattern, SubId)> {
         let (pattern, id) = self.listen(tenant, subject, Target::Stream(log))?;
         self.tenant(tenant)?.claims.add(&pattern, log);
         Some((pattern, id))
@@ -221,7 +230,8 @@ impl Plane {
         let seed = self.hub.seed();
         let Some(cell) = self.cells.get_mut(&log) else { return };
         if let Body::Cold(summary) = cell.body {
-            let stream = Stream::restore((*cell.config).clone(), &Image::default(), &summary, seed);
+            let mut stream = Stream::restore((*cell.config).clone(), &Image::default(), &summary, seed);
+            stream.raise_last(cell.raised_to);
             cell.body = Body::Warm(Box::new(stream));
         }
     }
@@ -240,7 +250,8 @@ impl Plane {
         let Body::Cold(summary) = cell.body else { return };
         if summary.count == 0 {
             let seed = self.hub.seed();
-            let stream = Stream::restore((*cell.config).clone(), &Image::default(), &summary, seed);
+            let mut stream = Stream::restore((*cell.config).clone(), &Image::default(), &summary, seed);
+            stream.raise_last(cell.raised_to);
             cell.body = Body::Restoring(Box::new(stream));
             // Its turn comes with the arrivals of the next round.
             self.out.read(log, Vec::new(), Reading::Restore { log });
@@ -255,6 +266,7 @@ impl Plane {
         let Some(cell) = self.cells.get_mut(&log) else { return };
         let Body::Loading(summary) = cell.body else { return };
         let mut stream = Stream::restore((*cell.config).clone(), image, &summary, self.hub.seed());
+        stream.raise_last(cell.raised_to);
         let producers = std::mem::take(&mut cell.producers);
         if !producers.is_empty() && stream.restore_producers(&producers).is_err() {
             self.trouble.push(format!("stream {}: what it knew of producers cannot be read", cell.name));
@@ -277,7 +289,8 @@ impl Plane {
         let seed = self.hub.seed();
         let names: Vec<Box<str>> = cell.consumers.keys().cloned().collect();
         for name in names {
-            let Some(Seat { state: SeatState::Kept(config, progress, deltas), .. }) = cell.consumers.get(&name)
+            let Some(Seat { state: SeatState::Kept(config, progress, deltas), .. }) =
+                cell.consumers.get(&name)
             else {
                 continue;
             };
@@ -308,8 +321,10 @@ impl Plane {
 
     /// Writes down whole what changed bit by bit. Consumers of streams that are not loaded yet are loaded first.
     pub(crate) fn checkpoint(&mut self, now: Now, position: Position) {
-        let has_deltas = |seat: &Seat| matches!(&seat.state, SeatState::Kept(_, _, deltas) if !deltas.is_empty());
-        let cold = |cell: &&Cell| !matches!(cell.body, Body::Warm(_)) && cell.consumers.values().any(has_deltas);
+        let has_deltas =
+            |seat: &Seat| matches!(&seat.state, SeatState::Kept(_, _, deltas) if !deltas.is_empty());
+        let cold =
+            |cell: &&Cell| !matches!(cell.body, Body::Warm(_)) && cell.consumers.values().any(has_deltas);
         let mut missing: Vec<LogId> = self.cells.values().filter(cold).map(|cell| cell.log).collect();
         if !missing.is_empty() {
             self.checkpoint = Some(position);
@@ -350,9 +365,10 @@ fn restore_consumer(
     stream: &Stream,
     now: Now,
 ) -> Result<Consumer, String> {
-    let mut consumer = Consumer::restore(config.clone(), home, progress, stream, now).map_err(|e| e.to_string())?;
+    let mut consumer =
+        Consumer::restore(config.clone(), home, progress, stream, now).map_err(|e| format!("{e:?}"))?;
     for delta in deltas {
-        consumer.apply_delta(now, delta).map_err(|e| e.to_string())?;
+        consumer.apply_delta(now, delta).map_err(|e| format!("{e:?}"))?;
     }
     Ok(consumer)
 }

@@ -44,7 +44,8 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
         reply: args.reply.as_deref().unwrap_or_default().as_bytes(),
         headers: &content.headers,
         payload: &content.payload,
-        shared: None, from: None,
+        shared: None,
+        from: None,
     };
     let link = Link::once(global, "pub").await?;
     for _ in 0..args.count {

@@ -37,7 +37,8 @@ async fn a_message_arrives_whole_and_in_order() {
     let client = Client::connect(server.nats()).await.unwrap();
     let mut messages = client.subscribe("a.*", None).unwrap();
     let block = headers::block([("Color", "blue")]).unwrap();
-    let m = Msg { subject: b"a.b", reply: b"r", headers: &block, payload: b"\x00\xff", shared: None, from: None };
+    let m =
+        Msg { subject: b"a.b", reply: b"r", headers: &block, payload: b"\x00\xff", shared: None, from: None };
     client.publish(m).await.unwrap();
     let came = messages.next().await.unwrap();
     assert_eq!((&came.subject[..], &came.reply[..], &came.payload[..]), (m.subject, m.reply, m.payload));

@@ -35,8 +35,14 @@ impl Plane {
             };
             let reserved = u64::try_from(cell.config.max_bytes).unwrap_or(0);
             match cell.log.is_volatile() {
-                true => (info.memory, info.reserved_memory) = (info.memory + bytes, info.reserved_memory + reserved),
-                false => (info.storage, info.reserved_storage) = (info.storage + bytes, info.reserved_storage + reserved),
+                true => {
+                    (info.memory, info.reserved_memory) =
+                        (info.memory + bytes, info.reserved_memory + reserved)
+                }
+                false => {
+                    (info.storage, info.reserved_storage) =
+                        (info.storage + bytes, info.reserved_storage + reserved)
+                }
             }
             info.streams += 1;
             info.consumers += cell.consumers.len() as u64;

@@ -3,7 +3,9 @@
 
 use bus::consumer::{Advisory, Token};
 use kernel::{LogId, Msg, Now, TenantId};
-use wire::jetstream::advisory::{self, Action, ConsumerAction, Event, MaxDeliver, Nak, Pause, StreamAction, Terminated};
+use wire::jetstream::advisory::{
+    self, Action, ConsumerAction, Event, MaxDeliver, Nak, Pause, StreamAction, Terminated,
+};
 use wire::jetstream::{Time, write};
 
 use super::super::Plane;

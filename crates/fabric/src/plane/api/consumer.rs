@@ -2,11 +2,11 @@
 
 use bus::consumer::{Action, Consumer, Info, Place, Status, config};
 use kernel::{Entry, LogId, Now};
-use wire::jetstream::api::{
-    ConsumerInfo, ConsumerList, ConsumerNames, ConsumersRequest, CreateAction, CreateConsumerRequest, LIST_MAX,
-    NAMES_MAX, PauseRequest, Paused, SequenceInfo, Success,
-};
 use wire::jetstream::advisory::Action as Event;
+use wire::jetstream::api::{
+    ConsumerInfo, ConsumerList, ConsumerNames, ConsumersRequest, CreateAction, CreateConsumerRequest,
+    LIST_MAX, NAMES_MAX, PauseRequest, Paused, SequenceInfo, Success,
+};
 use wire::jetstream::{ApiError, ConsumerConfig, Fault, Time, read, read_optional};
 
 use super::super::Plane;
@@ -54,13 +54,14 @@ impl Plane {
         let Some(cell) = self.cells.get_mut(&log) else { return Err(Fault::StreamNotFound.into()) };
         config::check_new(&wanted, &cell.config, cell.consumers.values().map(Seat::config))?;
         if cell.consumers.len() >= self.options.consumers_max {
-            return Err(Fault::MaximumConsumersLimit.into());
+            return Err(Fault::MaxConsumers.into());
         }
         let Body::Warm(stream) = &cell.body else { return Err(Stop::Load(log)) };
         let is_kept = !wanted.mem_storage;
         let made = Consumer::new(wanted, home(cell, name, is_kept, seed), &**stream, ask.now);
         let mut consumer = made.map_err(|_| Fault::BadRequest)?;
-        let state = consumer_state(time_of(ask), consumer.config(), &consumer.snapshot());
+        let progress = consumer.snapshot();
+        let state = consumer_state(time_of(ask), consumer.config(), &progress);
         let mut seat = Seat::new(time_of(ask), SeatState::Live(Box::new(consumer)));
         if let SeatState::Live(consumer) = &seat.state {
             seat.reserved = consumer.reserved();
@@ -93,10 +94,10 @@ impl Plane {
             return self.told(ask, log, name);
         }
         if is_create {
-            return Err(Fault::ConsumerAlreadyExists.into());
+            return Err(Fault::ConsumerExists.into());
         }
-        let is_heard = !old.deliver_subject.is_empty()
-            && self.out.hears(cell.tenant, old.deliver_subject.as_bytes());
+        let is_heard =
+            !old.deliver_subject.is_empty() && self.out.hears(cell.tenant, old.deliver_subject.as_bytes());
         let others = cell.consumers.iter().filter(|(n, _)| ***n != *name).map(|(_, seat)| seat.config());
         config::check_update(&old, &wanted, &cell.config, others, is_heard)?;
         let Some(seat) = cell.consumers.get_mut(name) else { return Err(Fault::ConsumerNotFound.into()) };
@@ -265,34 +266,34 @@ fn check_named(config: &mut ConsumerConfig, named: &Named<'_>) -> Result<(), Sto
     match (named.consumer, named.is_durable) {
         (Some(name), true) => {
             if config.durable_name.is_empty() {
-                return Err(Fault::ConsumerDurableNameNotSet.into());
+                return Err(Fault::DurableNameNotSet.into());
             }
             if config.durable_name != name {
-                return Err(Fault::ConsumerDurableNameNotMatchSubject.into());
+                return Err(Fault::DurableNameNotMatchSubject.into());
             }
         }
         (Some(name), false) => {
             if !config.durable_name.is_empty() && config.durable_name != name {
-                return Err(Fault::ConsumerDurableNameNotMatchSubject.into());
+                return Err(Fault::DurableNameNotMatchSubject.into());
             }
             config.name = name.to_owned();
         }
         (None, _) if !config.durable_name.is_empty() => {
-            return Err(Fault::ConsumerEphemeralWithDurableName.into());
+            return Err(Fault::EphemeralWithDurableName.into());
         }
         (None, _) => {}
     }
     if let Some(name) = named.consumer
         && name.contains(['/', '\\'])
     {
-        return Err(Fault::ConsumerNameContainsPathSeparators.into());
+        return Err(Fault::ConsumerNamePathSeparators.into());
     }
     if let Some(filter) = named.filter {
         if config.filter_subjects.len() > 1 {
-            return Err(Fault::ConsumerMultipleFiltersNotAllowed.into());
+            return Err(Fault::MultipleFiltersNotAllowed.into());
         }
         if config.filter_subject != filter {
-            return Err(Fault::ConsumerCreateFilterSubjectMismatch.into());
+            return Err(Fault::CreateFilterMismatch.into());
         }
     }
     Ok(())

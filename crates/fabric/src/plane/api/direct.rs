@@ -1,6 +1,6 @@
 //! Messages read directly: as they are, one or many, with where they come from in their headers.
 
-use bus::Messages;
+use bus::messages::Messages;
 use bus::stream::Stream;
 use bytes::Bytes;
 use kernel::{LogId, Msg, Now, Record, SubjectPattern, TenantId};
@@ -97,13 +97,19 @@ impl Plane {
             if !batch.no_headers {
                 origin.write(&mut block, record.headers());
             }
-            let m = Msg { subject: &batch.reply, headers: &block, payload: record.payload(), ..Msg::default() };
+            let m =
+                Msg { subject: &batch.reply, headers: &block, payload: record.payload(), ..Msg::default() };
             self.out.say(batch.tenant, &m);
             (batch.last, batch.is_begun) = (record.index, true);
         }
         if batch.is_single {
             if !batch.is_begun {
-                say_status(&mut self.out, batch.tenant, &batch.reply, &Status::new(404, text::MESSAGE_NOT_FOUND));
+                say_status(
+                    &mut self.out,
+                    batch.tenant,
+                    &batch.reply,
+                    &Status::new(404, text::MESSAGE_NOT_FOUND),
+                );
             }
             return;
         }
@@ -215,7 +221,8 @@ fn multi_last(stream: &Stream, request: &MsgGetRequest, mut batch: Batch) -> Res
         (0, Some(at)) => stream.at_time(at.0 + 1).saturating_sub(1),
         (seq, _) => seq.min(stream.last()),
     };
-    let found = stream.last_of_many(&patterns, up_to, MULTI_LAST_MAX).map_err(|_| (413, text::TOO_MANY_RESULTS))?;
+    let found =
+        stream.last_of_many(&patterns, up_to, MULTI_LAST_MAX).map_err(|_| (413, text::TOO_MANY_RESULTS))?;
     let mut found: Vec<u64> = found.into_iter().filter(|seq| *seq >= request.seq).collect();
     if found.is_empty() {
         return Err((404, text::NO_RESULTS));

@@ -1,6 +1,6 @@
 //! Single messages as documents: read and deleted.
 
-use bus::Messages;
+use bus::messages::Messages;
 use bus::stream::{Changes, Stream};
 use bytes::Bytes;
 use kernel::{Record, SubjectPattern};

@@ -14,15 +14,16 @@ use kernel::journal::Level;
 use kernel::{Headers, LogId, Msg, Now, TenantId};
 use serde::Serialize;
 use wire::jetstream::api::{
-    API_LEVEL, Answer, ConsumerList, ConsumerNames, Paused, PubAck, Purged, StreamInfoPage, StreamList, StreamNames,
+    API_LEVEL, Answer, ConsumerList, ConsumerNames, Paused, PubAck, Purged, StreamInfoPage, StreamList,
+    StreamNames,
 };
 use wire::jetstream::pub_headers::header;
 use wire::jetstream::{ApiError, Call, Fault};
 
+use super::Plane;
 use super::cell::{Body, Cell};
 use super::inbox::Arrival;
 use super::out::{Held, Out, Said};
-use super::Plane;
 use consumer::Named;
 
 /// A request, taken apart.
@@ -126,7 +127,7 @@ impl Plane {
             Call::ConsumerPause { stream, consumer } => self.consumer_pause(ask, stream, consumer),
             Call::ConsumerNext { stream, consumer } => self.consumer_next(ask, stream, consumer),
             Call::ConsumerReset { .. } => Err(Fault::BadRequest.into()),
-            Call::ConsumerUnpin { .. } => Err(Fault::ConsumerInvalidPriorityGroup.into()),
+            Call::ConsumerUnpin { .. } => Err(Fault::InvalidPriorityGroup.into()),
             Call::Refused(what) => Err(what.fault().into()),
         }
     }
@@ -212,7 +213,7 @@ pub(crate) fn pub_ack_error(stream: &str, error: &ApiError) -> Vec<u8> {
 
 /// The error of a journal that takes nothing more.
 pub(crate) fn store_failed() -> ApiError {
-    Fault::StreamStoreFailed.with("the journal has failed")
+    Fault::StoreFailed.with("the journal has failed")
 }
 
 /// Says in place of an answer that would have needed the journal that it failed.

@@ -35,16 +35,16 @@ impl Plane {
     pub(crate) fn pull(&mut self, now: Now, log: LogId, name: &str, reply: &Bytes, request: &PullRequest) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
         let (tenant, Body::Warm(stream)) = (cell.tenant, &cell.body) else { return };
-        let Some(Seat { state: SeatState::Live(consumer), .. }) = cell.consumers.get_mut(name) else { return };
-        let positive = |n: i64| u64::try_from(n).unwrap_or(0);
+        let Some(Seat { state: SeatState::Live(consumer), .. }) = cell.consumers.get_mut(name) else {
+            return;
+        };
         let pull = Pull {
             reply: reply.clone(),
             batch: request.batch,
-            // A time that is over already is over at once.
-            expires_ns: if request.expires < 0 { 1 } else { positive(request.expires) },
+            expires_ns: request.expires,
             no_wait: request.no_wait,
-            max_bytes: positive(request.max_bytes),
-            idle_heartbeat_ns: positive(request.idle_heartbeat),
+            max_bytes: request.max_bytes,
+            idle_heartbeat_ns: request.idle_heartbeat,
         };
         let (mut actions, out) = (Vec::new(), &self.out);
         let mut hears = |to: &[u8]| out.hears(tenant, to);

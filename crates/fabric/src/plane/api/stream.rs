@@ -5,15 +5,16 @@ use std::sync::Arc;
 use bus::stream::{Changes, Limits, Purge, State, check, check_update};
 use kernel::journal::Summary;
 use kernel::{Entry, LogId, SubjectPattern, TenantId};
-use wire::jetstream::api::{
-    LIST_MAX, NAMES_MAX, PurgeRequest, Purged, SUBJECTS_MAX, StreamCreated, StreamInfo, StreamInfoPage,
-    StreamInfoRequest, StreamList, StreamNames, StreamRequest, StreamState, StreamsRequest, Success, ClusterInfo,
-};
 use wire::jetstream::advisory::Action;
-use wire::jetstream::{ApiError, Fault, StorageType, StreamConfig, Time, read, read_optional};
+use wire::jetstream::api::{
+    ClusterInfo, LIST_MAX, NAMES_MAX, PurgeRequest, Purged, SUBJECTS_MAX, StreamCreated, StreamInfo,
+    StreamInfoPage, StreamInfoRequest, StreamList, StreamNames, StreamRequest, StreamState, StreamsRequest,
+    Success,
+};
+use wire::jetstream::{Fault, StorageType, StreamConfig, Time, read, read_optional};
 
 use super::super::Plane;
-use super::super::cell::{Body, Cell, KeptStream, producers_key, stream_key};
+use super::super::cell::{Body, Cell, KeptStream, producers_key};
 use super::{Ask, Done, Reply, Stop, advisory, answer, expect_empty};
 
 impl Plane {
@@ -26,25 +27,24 @@ impl Plane {
                 return Err(Fault::StreamNameExists.into());
             }
             let info = self.info_of(ask, log)?;
-            return Ok(Reply::Now(answer(ask, StreamCreated { info: Some(info), did_create: true })));
+            return Ok(Reply::Now(answer(ask, StreamCreated { info: info.into(), did_create: true })));
         }
         self.check_overlap(ask.tenant, name, &config)?;
-        if self.tenants.get(ask.tenant.0 as usize).is_some_and(|t| t.streams.len() >= self.options.streams_max) {
-            return Err(Fault::MaximumStreamsLimit.into());
+        if self
+            .tenants
+            .get(ask.tenant.0 as usize)
+            .is_some_and(|t| t.streams.len() >= self.options.streams_max)
+        {
+            return Err(Fault::MaxStreams.into());
         }
         let log = self.new_log(config.storage);
-        let kept = KeptStream { log: log.0, created: time_of(ask), config };
-        if !log.is_volatile() {
-            let state = serde_json::to_vec(&kept).unwrap_or_default();
-            self.out.append(Entry::State(self.stream_key(ask.tenant, name), Some(state.into())));
-        }
-        let first = u64::try_from(kept.config.first_seq).unwrap_or(0);
-        let summary = Summary { last: first.saturating_sub(1), ..Summary::default() };
-        self.seat_stream(ask.tenant, kept, Body::Cold(summary));
+        let kept = KeptStream { log: log.0, created: time_of(ask), last: 0, config };
+        self.seat_stream(ask.tenant, kept, Body::Cold(Summary::default()));
+        self.write_stream(log);
         self.warm_empty(log);
         advisory::stream(self, ask.now, log, Action::Create);
         let info = self.info_of(ask, log)?;
-        Ok(Reply::Safe(answer(ask, StreamCreated { info: Some(info), did_create: true })))
+        Ok(Reply::Safe(answer(ask, StreamCreated { info: info.into(), did_create: true })))
     }
 
     pub(super) fn stream_update(&mut self, ask: &Ask<'_>, name: &str) -> Done {
@@ -58,21 +58,17 @@ impl Plane {
         let Some(cell) = self.cells.get_mut(&log) else { return Err(Fault::StreamNotFound.into()) };
         cell.level = bus::stream::level(&config).unwrap_or_default();
         cell.config = Arc::new(config.clone());
-        let kept = KeptStream { log: log.0, created: cell.created, config: &config };
-        let state = serde_json::to_vec(&kept).unwrap_or_default();
         let mut changes = Changes::default();
         if let Body::Warm(stream) = &mut cell.body {
             stream.update(config, &mut changes);
             stream.expire(ask.now, &mut changes);
         }
-        if !log.is_volatile() {
-            self.out.append(Entry::State(self.stream_key(ask.tenant, name), Some(state.into())));
-        }
+        self.write_stream(log);
         self.removed(ask.now, log, changes);
         self.note_expiry(log);
         advisory::stream(self, ask.now, log, Action::Modify);
         let info = self.info_of(ask, log)?;
-        Ok(Reply::Safe(answer(ask, StreamCreated { info: Some(info), did_create: false })))
+        Ok(Reply::Safe(answer(ask, StreamCreated { info: info.into(), did_create: false })))
     }
 
     pub(super) fn stream_info(&mut self, ask: &Ask<'_>, name: &str) -> Done {
@@ -100,7 +96,7 @@ impl Plane {
                 }
             }
         }
-        page.info = Some(info);
+        page.info = info.into();
         Ok(Reply::Now(answer(ask, page)))
     }
 
@@ -127,7 +123,8 @@ impl Plane {
             return Err(Stop::Load(*first));
         }
         let streams = some.iter().filter_map(|log| self.cells.get(log)).map(|cell| info(ask, cell)).collect();
-        let list = StreamList { total, offset, limit: LIST_MAX, streams: Some(streams), ..StreamList::default() };
+        let list =
+            StreamList { total, offset, limit: LIST_MAX, streams: Some(streams), ..StreamList::default() };
         Ok(Reply::Now(answer(ask, list)))
     }
 
@@ -140,7 +137,9 @@ impl Plane {
             self.remove_consumer(ask.now, log, &consumer);
         }
         advisory::stream(self, ask.now, log, Action::Delete);
+        let mut key = bytes::Bytes::new();
         if let Some(cell) = self.cells.remove(&log) {
+            key = cell.key.clone();
             cell.captures.iter().for_each(|capture| self.release_capture(ask.tenant, capture));
             self.timers.move_wall(super::super::timers::Timer::Stream(log), cell.wakes_at, None);
         }
@@ -149,7 +148,7 @@ impl Plane {
         }
         self.out.append(Entry::Forget(log));
         if !log.is_volatile() {
-            self.out.append(Entry::State(self.stream_key(ask.tenant, name), None));
+            self.out.append(Entry::State(key, None));
             self.out.append(Entry::State(producers_key(log), None));
         }
         Ok(Reply::Safe(answer(ask, Success { success: true })))
@@ -195,7 +194,7 @@ impl Plane {
         let Some(tenant) = self.tenants.get(tenant.0 as usize) else { return Ok(()) };
         let mut patterns = config.subjects.iter().filter_map(|s| SubjectPattern::parse(s.as_bytes()).ok());
         match patterns.any(|pattern| tenant.claims.is_taken(&pattern, own)) {
-            true => Err(Fault::StreamSubjectOverlap.into()),
+            true => Err(Fault::SubjectOverlap.into()),
             false => Ok(()),
         }
     }
@@ -211,8 +210,11 @@ impl Plane {
         }
     }
 
-    fn stream_key(&self, tenant: TenantId, name: &str) -> bytes::Bytes {
-        stream_key(self.tenants.get(tenant.0 as usize).map_or("", |t| &t.name), name)
+    /// Writes down that a stream exists, and as what.
+    fn write_stream(&mut self, log: LogId) {
+        if let Some(cell) = self.cells.get(&log).filter(|cell| !cell.log.is_volatile()) {
+            self.out.append(Entry::State(cell.key.clone(), Some(cell.state())));
+        }
     }
 
     /// Hears other subjects from now on.
@@ -295,13 +297,8 @@ fn state(state: &State) -> StreamState {
     }
 }
 
-/// A stream's refusal in the API's form.
-pub(crate) fn error_of(refusal: &bus::stream::Refusal) -> ApiError {
-    ApiError { code: refusal.status(), err_code: refusal.err_code(), description: refusal.to_string().into() }
-}
-
 impl From<bus::stream::Refusal> for Stop {
     fn from(refusal: bus::stream::Refusal) -> Stop {
-        Stop::Fault(error_of(&refusal))
+        Stop::Fault(refusal.api())
     }
 }
