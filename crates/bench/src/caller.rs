@@ -139,22 +139,29 @@ impl Caller {
         }
     }
 
-    /// The next message of any subscription, or `None` after `limit`.
+    /// The next message of any subscription in the order of arrival, or `None` after `limit`. What has arrived before
+    /// the end of a connection is handed out before the end is told.
     ///
     /// # Errors
     /// When the connection is gone.
     pub fn next(&mut self, limit: Duration) -> Result<Option<Delivered>, BenchError> {
         let deadline = Instant::now() + limit;
-        self.flush()?;
+        let mut flushed = self.flush();
         loop {
             if let Some(message) = self.waiting.pop_front() {
                 return Ok(Some(message));
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            self.wait(left, PollFlags::IN)?;
-            self.read()?;
-            if left.is_zero() && self.waiting.is_empty() {
-                return Ok(None);
+            if flushed.is_ok() {
+                self.wait(left, PollFlags::IN)?;
+            }
+            let read = self.read();
+            if self.waiting.is_empty() {
+                std::mem::replace(&mut flushed, Ok(()))?;
+                read?;
+                if left.is_zero() {
+                    return Ok(None);
+                }
             }
         }
     }

@@ -39,6 +39,7 @@ pub use error::BenchError;
 pub use histogram::Histogram;
 pub use options::{Mode, Options};
 pub use report::{Connections, Faults, Latency, Load, Machine, Report, ServerCost, ServerName};
+pub use rng::Rng;
 pub use sink::Sink;
 
 /// Runs one benchmark to its end and reports what was measured.
