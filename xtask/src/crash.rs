@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::fetch;
 use crate::lab::{Cores, Lab, Peer, Place, Server, Start, Who};
 use consumer::Consumer;
-use oracle::Oracle;
+use oracle::{Kind, Oracle};
 use publisher::Publisher;
 
 const HELP: &str =
@@ -37,6 +37,10 @@ const HELP: &str =
 
 /// The server is killed so long after it is ready, in milliseconds.
 const KILL_AFTER_MS: std::ops::Range<u64> = 50..800;
+
+/// What nats-server does not promise: it confirms an acknowledgement, and writes the consumer's state up to a tenth of a
+/// second later. Counted, and no failure there.
+const NATS_FORGIVEN: &[Kind] = &[Kind::Redelivered];
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,13 +103,19 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
     let where_it_is = format!("seed {}; its data and log: {}", plan.seed, lab.home().display());
     outcome.map_err(|why| format!("{why}; {where_it_is}; {}", lab.last_words(plan.who)))?;
-    match oracle.violations().is_empty() {
-        true => Ok(()),
-        false => Err(format!("promises were broken: {:?}; {where_it_is}", oracle.violations())),
+    match plan.broken(&oracle) {
+        0 => Ok(()),
+        _ => Err(format!("promises were broken: {:?}; {where_it_is}", oracle.violations())),
     }
 }
 
 impl Plan {
+    /// Violations of what this server promises.
+    fn broken(&self, oracle: &Oracle) -> u64 {
+        let forgiven = if self.who == Who::Theirs { NATS_FORGIVEN } else { &[] };
+        oracle.violations().iter().filter(|(kind, _)| !forgiven.contains(kind)).map(|(_, count)| count).sum()
+    }
+
     fn parse(args: &[String]) -> Result<Plan, String> {
         let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64);
         let (kills, who) = (200, Who::Ours);
@@ -168,7 +178,7 @@ impl<'a> Run<'a> {
             if !self.plan.json && nth % 10 == 9 {
                 eprintln!("{} kills, {:?}", nth + 1, self.lock().counts());
             }
-            if !self.lock().violations().is_empty() {
+            if self.plan.broken(&self.lock()) > 0 {
                 break;
             }
         }
@@ -250,7 +260,7 @@ fn told(why: BenchError) -> String {
 fn statistics(plan: &Plan, starts: &[f64], oracle: &Oracle) -> String {
     let counts = oracle.counts();
     let longest = starts.iter().copied().fold(0.0, f64::max);
-    let violations: u64 = oracle.violations().values().sum();
+    let violations = plan.broken(oracle);
     if plan.json {
         let mut all = json!({
             "server": if plan.who == Who::Ours { "neuroplex" } else { "nats-server" },
@@ -258,7 +268,7 @@ fn statistics(plan: &Plan, starts: &[f64], oracle: &Oracle) -> String {
             "kills": starts.len(),
             "start_max_ms": longest,
             "violations": violations,
-            "violations_by_kind": oracle.violations(),
+            "by_kind": oracle.violations(),
         });
         if let (Value::Object(all), Ok(Value::Object(counts))) = (&mut all, serde_json::to_value(counts)) {
             all.extend(counts);
@@ -268,8 +278,9 @@ fn statistics(plan: &Plan, starts: &[f64], oracle: &Oracle) -> String {
     let oracle::Counts { published, acknowledged, retried, recognised, delivered, redelivered, confirmed } =
         counts;
     format!(
-        "{} kills: {published} publishes, {acknowledged} acknowledged, {retried} sent again, {recognised} of them recognised; {delivered} deliveries, {redelivered} again, {confirmed} acknowledgements confirmed; longest start {longest:.0} ms; {violations} violations",
-        starts.len()
+        "{} kills: {published} publishes, {acknowledged} acknowledged, {retried} sent again, {recognised} of them recognised; {delivered} deliveries, {redelivered} again, {confirmed} acknowledgements confirmed; longest start {longest:.0} ms; {violations} violations {:?}",
+        starts.len(),
+        oracle.violations()
     )
 }
 
