@@ -172,9 +172,9 @@ impl<'a> Run<'a> {
     /// Every kill, and one more start in which everything is brought to its end and looked at.
     fn whole(&mut self, lab: &Lab) -> Result<(), String> {
         for nth in 0..self.plan.kills {
-            let (server, _) = self.start(lab, nth == 0)?;
+            let (server, mut caller) = self.start(lab, nth == 0)?;
             let after = KILL_AFTER_MS.start + self.rng.below(KILL_AFTER_MS.end - KILL_AFTER_MS.start);
-            self.until_killed(server, Duration::from_millis(after))?;
+            self.until_killed(server, &mut caller, Duration::from_millis(after))?;
             if !self.plan.json && nth % 10 == 9 {
                 eprintln!("{} kills, {:?}", nth + 1, self.lock().counts());
             }
@@ -203,6 +203,9 @@ impl<'a> Run<'a> {
                 for (verb, request) in plan::requests() {
                     caller.api(&verb, &request).map_err(told)?;
                 }
+                for stream in plan::STREAMS {
+                    self.lock().stream_is(stream.name, true);
+                }
             }
             false => {
                 inspect::after_start(&mut caller, &mut self.lock()).map_err(told)?;
@@ -212,15 +215,19 @@ impl<'a> Run<'a> {
         Ok((server, caller))
     }
 
-    /// Everybody at work until SIGKILL.
-    fn until_killed(&mut self, server: Server, after: Duration) -> Result<(), String> {
+    /// Everybody at work until SIGKILL, which comes at once when the last streams were made and removed.
+    fn until_killed(&mut self, server: Server, caller: &mut Caller, after: Duration) -> Result<(), String> {
         let url = server.url();
         let scene = scene(&url, &self.oracle);
+        let (nth, made) = (self.starts.len(), &self.oracle);
         thread::scope(|threads| {
             let scene = &scene;
             self.publishers.iter_mut().for_each(|p| drop(threads.spawn(|| p.run(scene))));
             self.consumers.iter_mut().for_each(|c| drop(threads.spawn(|| c.run(scene))));
             thread::sleep(after);
+            if let Err(why) = turn_over(made, caller, nth) {
+                scene.oracle().refused(|| why.to_string());
+            }
             scene.killed.store(true, Ordering::SeqCst);
             let killed = server.kill();
             scene.over.store(true, Ordering::SeqCst);
@@ -245,6 +252,23 @@ impl<'a> Run<'a> {
             if ended { Ok(()) } else { Err("a thread of the chore died".into()) }
         })
     }
+}
+
+/// Makes stream number `nth` and removes the one before.
+fn turn_over(oracle: &Mutex<Oracle>, caller: &mut Caller, nth: usize) -> Result<(), BenchError> {
+    let oracle = || oracle.lock().unwrap_or_else(PoisonError::into_inner);
+    let name = format!("TURN_{nth}");
+    oracle().asks_for_stream(&name);
+    let config = json!({"name": name, "subjects": [format!("crash.turn.{nth}")], "storage": "file"});
+    caller.api(&format!("STREAM.CREATE.{name}"), &config)?;
+    oracle().stream_is(&name, true);
+    if let Some(before) = nth.checked_sub(1) {
+        let name = format!("TURN_{before}");
+        oracle().asks_for_stream(&name);
+        caller.api(&format!("STREAM.DELETE.{name}"), &Value::Null)?;
+        oracle().stream_is(&name, false);
+    }
+    Ok(())
 }
 
 fn scene<'a>(url: &'a str, oracle: &'a Mutex<Oracle>) -> Scene<'a> {

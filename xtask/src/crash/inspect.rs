@@ -21,8 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long consumers may take to get everything at the end.
 const DRAIN_LIMIT: Duration = Duration::from_secs(180);
 
-/// What was acknowledged last is there, and nothing has a hole.
+/// The streams are those that were made, what was acknowledged last is there, and nothing has a hole.
 pub(super) fn after_start(caller: &mut Caller, oracle: &mut Oracle) -> Result<(), BenchError> {
+    let names = caller.api("STREAM.NAMES", &Value::Null)?;
+    let names = names.get("streams").and_then(Value::as_array).cloned().unwrap_or_default();
+    oracle.listed(&names.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>());
     for (nth, StreamPlan { name, .. }) in STREAMS.iter().enumerate() {
         oracle.restarted(nth, state(caller, name)?);
         for seq in oracle.newest(nth, NEWEST) {

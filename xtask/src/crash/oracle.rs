@@ -4,7 +4,11 @@
 //! A message is known by its number, which no other has. What a server stores or delivers is given here as the number
 //! that its payload holds, or as none if nobody ever sent such a payload.
 
+mod names;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
+
+use names::Names;
 
 /// Violations of one kind whose text is kept.
 const TOLD_MAX: u64 = 8;
@@ -81,6 +85,7 @@ pub(crate) struct Counts {
 pub(crate) struct Oracle {
     streams: Vec<Stream>,
     consumers: Vec<Consumer>,
+    names: Names,
     counts: Counts,
     violations: BTreeMap<Kind, u64>,
     told: Vec<String>,
@@ -129,6 +134,29 @@ impl Oracle {
         let (delivered, acknowledged, confirmed) = Default::default();
         self.consumers.push(Consumer { name, stream, delivered, acknowledged, confirmed });
         self.consumers.len() - 1
+    }
+
+    /// A stream is about to be made or removed.
+    pub(crate) fn asks_for_stream(&mut self, name: &str) {
+        self.names.asked(name);
+    }
+
+    /// The server has said that a stream is there now, or gone.
+    pub(crate) fn stream_is(&mut self, name: &str, there: bool) {
+        self.names.answered(name, there);
+    }
+
+    /// All streams that a server has after a start.
+    pub(crate) fn listed(&mut self, names: &[String]) {
+        let (missing, surplus) = self.names.differ(names);
+        for name in missing {
+            self.violated(Kind::Lost, || format!("stream {name} was made and is not there"));
+        }
+        for name in surplus {
+            self.violated(Kind::Unknown, || {
+                format!("stream {name} was removed, or never made, and is there")
+            });
+        }
     }
 
     /// A message is about to be sent, for the first time or again under the same id.

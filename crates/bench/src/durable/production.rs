@@ -67,7 +67,7 @@ impl<P: Producer> Production<P> {
         &mut self.tally
     }
 
-    pub(super) fn in_flight(&self) -> u64 {
+    fn in_flight(&self) -> u64 {
         self.sent - self.answered
     }
 

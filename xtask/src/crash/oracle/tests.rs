@@ -160,3 +160,16 @@ fn the_newest_of_each_subject_are_kept_and_no_more() {
     oracle.holds(0, &[at(1, 10), at(3, 12)]);
     assert_eq!(kinds(&oracle), [Kind::Lost]);
 }
+
+#[test]
+fn streams_that_are_gone_or_come_back_are_found() {
+    let mut oracle = Oracle::default();
+    for (name, there) in [("A", true), ("B", true), ("B", false)] {
+        oracle.asks_for_stream(name);
+        oracle.stream_is(name, there);
+    }
+    oracle.listed(&["A".to_owned()]);
+    assert_eq!(kinds(&oracle), []);
+    oracle.listed(&["B".to_owned()]);
+    assert_eq!(kinds(&oracle), [Kind::Lost, Kind::Unknown]);
+}
