@@ -21,7 +21,7 @@ impl Streams {
     /// Digits of a stream's number.
     pub(super) const DIGITS: usize = 6;
 
-    /// Makes them. One that is there already with another configuration is an error.
+    /// Makes them. One that is there already, with another configuration or with messages, is an error.
     pub(super) fn create(options: &Options, server: &Server) -> Result<Self, BenchError> {
         let base = format!("BENCH_{}", options.subject.replace('.', "_"));
         let caller = Caller::open(server)?;
@@ -31,13 +31,19 @@ impl Streams {
         if let Some(level) = &options.ack {
             request["metadata"] = json!({"np.ack": level});
         }
-        streams.each("CREATE", |streams, nth| {
+        let made = streams.each("CREATE", |streams, nth| {
             let mut request = request.clone();
             request["name"] = streams.name(nth).into();
             request["subjects"] = json!([streams.subject(nth)]);
             request
         })?;
-        Ok(streams)
+        match made.iter().position(|made| messages(made) > 0) {
+            Some(nth) => Err(BenchError::Usage(format!(
+                "stream {} is there already and has messages; remove it, or take another subject",
+                streams.name(nth)
+            ))),
+            None => Ok(streams),
+        }
     }
 
     /// The name of stream `nth`.
@@ -61,11 +67,7 @@ impl Streams {
 
     /// Messages in all of them together.
     pub(super) fn messages(&mut self) -> Result<u64, BenchError> {
-        let mut sum = 0;
-        for answer in self.each("INFO", |_, _| Value::Null)? {
-            sum += answer.pointer("/state/messages").and_then(Value::as_u64).unwrap_or_default();
-        }
-        Ok(sum)
+        Ok(self.each("INFO", |_, _| Value::Null)?.iter().map(messages).sum())
     }
 
     /// Removes them, unless they are to be kept.
@@ -89,4 +91,9 @@ impl Streams {
         }
         Ok(answers)
     }
+}
+
+/// Messages that a stream has, by what the API says of it.
+fn messages(info: &Value) -> u64 {
+    info.pointer("/state/messages").and_then(Value::as_u64).unwrap_or_default()
 }
