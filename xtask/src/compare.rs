@@ -1,9 +1,14 @@
-//! `cargo xtask compare nats`: the real nats-server and ours, alternating in one run, on one core each in turn.
+//! `cargo xtask compare PEER`: a real server and ours, alternating in one run, on one core each in turn.
 //!
-//! Prints medians and ratios, and after a full run writes them to `docs/benchmarks.md`.
+//! Prints medians and ratios, and after a full run writes them to its part of `docs/benchmarks.md`.
 
+mod contest;
+mod disk;
+mod durable_rows;
 mod page;
+mod reopen;
 mod rows;
+mod section;
 mod table;
 
 use std::collections::HashMap;
@@ -13,20 +18,28 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::fetch;
-use crate::lab::{Cores, Lab, Place, Who, resident_bytes};
-use rows::{Kind, ROWS, SCENARIOS, Scenario};
+use crate::lab::{Cores, Lab, Place, Start, Who, resident_bytes};
+use contest::{CONTESTS, Contest};
+use disk::Disk;
+use reopen::Size;
+use rows::{Kind, Scenario};
 use table::Rounds;
 
-const HELP: &str = "cargo xtask compare nats [--rounds N] [--quick] [--only SCENARIO] [--profile PROFILE]
+const HELP: &str =
+    "cargo xtask compare nats|nats-js|redis [--rounds N] [--quick] [--only SCENARIO] [--profile PROFILE]
 
+  nats                messages, beside nats-server
+  nats-js             durable streams, beside nats-server's JetStream
+  redis               durable streams, beside Redis Streams
   --rounds N          rounds of every scenario, at least 5 for a table worth keeping (default 5)
   --quick             one short round: to see that everything runs
   --only SCENARIO     one scenario, or all whose name begins so; the page is not written
   --profile PROFILE   how neuroplex is built (default dist: thin LTO, one codegen unit)";
 
 /// What was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 struct Plan {
+    contest: &'static Contest,
     rounds: usize,
     quick: bool,
     only: Option<String>,
@@ -39,14 +52,21 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         return Ok(());
     }
     let plan = Plan::parse(args)?;
-    let theirs = fetch::nats_server()?;
+    let Contest { scenarios, rows, binary, .. } = plan.contest;
+    let theirs = binary()?;
     let ours = fetch::neuroplex(&plan.profile)?;
     let lab = Lab::new(ours, theirs, fetch::target_dir().join("compare"), Cores::apart()?)?;
+    let disk = Disk::measure(lab.home())?;
+    println!("{}\n", page::versions(&lab, &disk)?);
     let mut measured = HashMap::new();
-    for scenario in SCENARIOS.iter().filter(|s| plan.wants(s)) {
+    for scenario in scenarios.iter().filter(|s| plan.wants(s)) {
+        println!("{}: {}", scenario.name, page::command(&plan, scenario, &measured));
         let rounds = measure(&lab, &plan, scenario, &measured);
-        for row in ROWS.iter().filter(|row| row.scenario == scenario.name) {
+        for row in rows.iter().filter(|row| row.scenario == scenario.name) {
             println!("{}", page::plain(&table::line(row, &rounds)));
+        }
+        for text in table::failed(&rounds) {
+            println!("    {text}");
         }
         if let Some(text) = table::disturbed(&rounds) {
             println!("    disturbed: {text}");
@@ -56,8 +76,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     if plan.only.is_some() || plan.quick {
         println!("\ndocs/benchmarks.md is left as it is: only a full run writes it");
     } else {
-        let ceilings = page::ceilings(&lab, &plan.profile)?;
-        page::write(&lab, &plan, &measured, &ceilings)?;
+        page::write(&lab, &plan, &measured, &disk)?;
     }
     match measured.values().flat_map(|rounds| &rounds.failures).count() {
         0 => Ok(()),
@@ -67,34 +86,34 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
 
 impl Plan {
     fn parse(args: &[String]) -> Result<Plan, String> {
-        let mut plan = Plan { rounds: 5, quick: false, only: None, profile: "dist".into() };
+        let (mut rounds, mut quick, mut only, mut profile) = (5, false, None, "dist".to_owned());
         let mut words = args.iter();
         let mut peer = None;
         while let Some(word) = words.next() {
             let mut value = || words.next().cloned().ok_or_else(|| format!("{word} needs a value\n\n{HELP}"));
             match word.as_str() {
                 "--rounds" => {
-                    plan.rounds = value()?.parse().ok().filter(|n| *n > 0).ok_or("--rounds is at least 1")?;
+                    rounds = value()?.parse().ok().filter(|n| *n > 0).ok_or("--rounds is at least 1")?;
                 }
-                "--quick" => plan.quick = true,
-                "--only" => plan.only = Some(value()?),
-                "--profile" => plan.profile = value()?,
+                "--quick" => quick = true,
+                "--only" => only = Some(value()?),
+                "--profile" => profile = value()?,
                 name if !name.starts_with('-') && peer.is_none() => peer = Some(name.to_owned()),
                 other => return Err(format!("unknown option `{other}`\n\n{HELP}")),
             }
         }
-        if plan.quick {
-            plan.rounds = 1;
+        let peer = peer.ok_or(HELP)?;
+        let names = |of: Vec<&str>| of.join(", ");
+        let contest = CONTESTS.iter().find(|contest| contest.name == peer).ok_or_else(|| {
+            let known = names(CONTESTS.iter().map(|contest| contest.name).collect());
+            format!("there is no peer `{peer}`; compare knows: {known}")
+        })?;
+        let plan = Plan { contest, rounds: if quick { 1 } else { rounds }, quick, only, profile };
+        if contest.scenarios.iter().any(|scenario| plan.wants(scenario)) {
+            return Ok(plan);
         }
-        if !SCENARIOS.iter().any(|s| plan.wants(s)) {
-            let names: Vec<_> = SCENARIOS.iter().map(|s| s.name).collect();
-            return Err(format!("--only takes one of: {}", names.join(", ")));
-        }
-        match peer.as_deref() {
-            Some("nats") => Ok(plan),
-            Some(other) => Err(format!("there is no peer `{other}`; compare knows: nats")),
-            None => Err(HELP.into()),
-        }
+        let known = names(contest.scenarios.iter().map(|scenario| scenario.name).collect());
+        Err(format!("--only takes one of: {known}"))
     }
 
     /// The name of a half rate begins the name of the scenario in which the rate is measured, and brings it along.
@@ -121,7 +140,9 @@ fn measure(lab: &Lab, plan: &Plan, scenario: &Scenario, earlier: &HashMap<&str, 
                 Kind::Microbenchmark(example) if who == Who::Ours => microbenchmark(example, &plan.profile),
                 Kind::Microbenchmark(_) => continue,
                 Kind::Idle => idle(lab, who),
-                _ => loaded(lab, who, scenario.place, &args),
+                Kind::Reopen => reopen::reopen(lab, who, scenario.peer, Size::of(plan.quick)),
+                Kind::EmptyStreams => reopen::empty_streams(lab, who, scenario.peer, Size::of(plan.quick)),
+                _ => loaded(lab, who, scenario, &args),
             };
             match (report, who) {
                 (Ok(report), Who::Ours) => rounds.ours.push(report),
@@ -138,7 +159,7 @@ fn arguments(plan: &Plan, kind: Kind, earlier: &HashMap<&str, Rounds>) -> Result
     match kind {
         Kind::Load(args) => Ok(format!("{args} --duration {seconds}")),
         Kind::Whole(args) => Ok(args.into()),
-        Kind::Idle | Kind::Microbenchmark(_) => Ok(String::new()),
+        Kind::Idle | Kind::Microbenchmark(_) | Kind::Reopen | Kind::EmptyStreams => Ok(String::new()),
         Kind::HalfRate(of, args) => {
             let rate = half_rate(earlier.get(of)).ok_or_else(|| format!("no rate was measured by {of}"))?;
             Ok(format!("{args} --duration {seconds} --rate {rate}"))
@@ -154,8 +175,9 @@ fn half_rate(rounds: Option<&Rounds>) -> Option<u64> {
     Some(((slower / 200.0).round() as u64 * 100).max(100))
 }
 
-fn loaded(lab: &Lab, who: Who, place: Place, args: &str) -> Result<Value, String> {
-    let server = lab.start(who, place)?;
+fn loaded(lab: &Lab, who: Who, scenario: &Scenario, args: &str) -> Result<Value, String> {
+    let Scenario { place, peer, .. } = *scenario;
+    let server = lab.start_as(&Start { who, peer, place, fresh: true })?;
     let report = lab.load(&server.url(), server.pid(), place, args);
     let report = report.map_err(|why| format!("{why} (its log: {})", lab.last_words(who)))?;
     server.stop()?;
@@ -213,7 +235,8 @@ mod tests {
         let full = plan("nats --rounds 7 --profile release").unwrap();
         assert_eq!((full.rounds, full.quick, full.profile.as_str()), (7, false, "release"));
         assert_eq!(plan("nats --quick").unwrap().rounds, 1);
-        for wrong in ["", "redis", "nats --rounds 0", "nats --rounds", "nats --fast", "nats --only nothing"] {
+        assert_eq!(plan("redis --only ack").unwrap().contest.name, "redis");
+        for wrong in ["", "kafka", "nats --rounds 0", "nats --rounds", "nats --fast", "nats --only nothing"] {
             assert!(plan(wrong).is_err(), "{wrong:?}");
         }
     }
@@ -221,7 +244,7 @@ mod tests {
     #[test]
     fn a_half_rate_brings_its_measurement_along() {
         let plan = plan("nats --only request-1-pinned").unwrap();
-        let names: Vec<_> = SCENARIOS.iter().filter(|s| plan.wants(s)).map(|s| s.name).collect();
+        let names: Vec<_> = plan.contest.scenarios.iter().filter(|s| plan.wants(s)).map(|s| s.name).collect();
         assert_eq!(names, ["request-1-pinned-max", "request-1-pinned"]);
     }
 

@@ -72,6 +72,12 @@ pub(crate) fn nats_server() -> Result<PathBuf, String> {
     ))
 }
 
+/// Debian's redis-server, which nothing here installs.
+pub(crate) fn redis_server() -> Result<PathBuf, String> {
+    run(Command::new("redis-server").arg("--version"), "apt-get install redis-server")?;
+    Ok("redis-server".into())
+}
+
 /// A folder whose `node_modules` holds what `examples/javascript` depends on. Scripts are copied into it to be run,
 /// because an ECMAScript module looks for its imports beside itself.
 pub(crate) fn node_folder() -> Result<PathBuf, String> {

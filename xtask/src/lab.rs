@@ -1,21 +1,23 @@
 //! A bench to measure on: a server pinned to one core, the load pinned to another, both stopped when dropped.
 //!
-//! It decides nothing about what is measured: `compare` and `soak` do.
+//! It decides nothing about what is measured: `compare`, `soak` and `crash` do.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+mod server;
+mod start;
+
+pub(crate) use server::Server;
+pub(crate) use start::{Peer, Start};
+
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde_json::Value;
 
-/// How long a server may take to be ready, and to end.
-const PATIENCE: Duration = Duration::from_secs(15);
-
 /// Longest time that one run of the load may take.
-const LOAD_LIMIT: Duration = Duration::from_secs(120);
+const LOAD_LIMIT: Duration = Duration::from_secs(300);
 
 /// Whose server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,55 +100,6 @@ impl Lab {
         Ok(Lab { ours, theirs, home, cores })
     }
 
-    /// Starts a server as its users do, and waits until it answers a PING.
-    pub(crate) fn start(&self, who: Who, place: Place) -> Result<Server, String> {
-        let started = Instant::now();
-        let mut server = match who {
-            Who::Ours => self.start_ours(place, started)?,
-            Who::Theirs => self.start_theirs(place)?,
-        };
-        while !server.answers() {
-            if let Ok(Some(status)) = server.child.try_wait() {
-                return Err(format!("{who:?} ended with {status}: {}", self.last_words(who)));
-            }
-            if started.elapsed() > PATIENCE {
-                return Err(format!("{who:?} does not answer: {}", self.last_words(who)));
-            }
-            std::thread::sleep(Duration::from_micros(200));
-        }
-        server.ready_ms = started.elapsed().as_secs_f64() * 1e3;
-        Ok(server)
-    }
-
-    fn start_ours(&self, place: Place, started: Instant) -> Result<Server, String> {
-        let data = self.home.join("data");
-        // Each start is the first one: identity and data folder are made.
-        _ = std::fs::remove_dir_all(&data);
-        let port = free_port()?;
-        let mut command = Command::new(&self.ours);
-        command.args(["up", "--json", "--http", "127.0.0.1:0", "--nats", &format!("127.0.0.1:{port}")]);
-        command.arg("--data").arg(&data).stdout(Stdio::piped()).stderr(self.log(Who::Ours)?);
-        let mut server = Server::new(self.cores.spawn(&self.cores.server, place, &mut command)?, port);
-        let mut out = BufReader::new(server.child.stdout.take().ok_or("no standard output")?);
-        let mut line = String::new();
-        out.read_line(&mut line).map_err(|e| format!("our ready line: {e}"))?;
-        server.line_ms = Some(started.elapsed().as_secs_f64() * 1e3);
-        let ready = serde_json::from_str::<Value>(&line).ok();
-        if ready.is_none_or(|event| event.get("event").is_none_or(|e| e != "ready")) {
-            return Err(format!("ours said {line:?} instead of ready: {}", self.last_words(Who::Ours)));
-        }
-        server.out = Some(out);
-        Ok(server)
-    }
-
-    fn start_theirs(&self, place: Place) -> Result<Server, String> {
-        let port = free_port()?;
-        let mut command = Command::new(&self.theirs);
-        command.args(["-a", "127.0.0.1", "-p", &port.to_string()]);
-        command.stdout(Stdio::null()).stderr(self.log(Who::Theirs)?);
-        Ok(Server::new(self.cores.spawn(&self.cores.server, place, &mut command)?, port))
-    }
-
     /// Starts any other program on the server's core and reads its first line.
     pub(crate) fn start_other(&self, command: &mut Command) -> Result<(Load, String), String> {
         command.stdout(Stdio::piped()).stderr(Stdio::null());
@@ -180,9 +133,12 @@ impl Lab {
         self.cores.spawn(&self.cores.load, place, &mut command).map(Load)
     }
 
-    fn log(&self, who: Who) -> Result<std::fs::File, String> {
+    /// A server's log, emptied for a fresh one.
+    fn log(&self, who: Who, fresh: bool) -> Result<std::fs::File, String> {
         let path = self.log_path(who);
-        std::fs::File::create(&path).map_err(|e| format!("{}: {e}", path.display()))
+        let mut how = std::fs::OpenOptions::new();
+        how.create(true).write(true).truncate(fresh).append(!fresh);
+        how.open(&path).map_err(|e| format!("{}: {e}", path.display()))
     }
 
     fn log_path(&self, who: Who) -> PathBuf {
@@ -196,6 +152,11 @@ impl Lab {
         lines.split_at(lines.len().saturating_sub(5)).1.join(" | ")
     }
 
+    /// Where data folders and logs are.
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
     /// The binary that is ours.
     pub(crate) fn ours(&self) -> &Path {
         &self.ours
@@ -204,84 +165,6 @@ impl Lab {
     /// The binary that is theirs.
     pub(crate) fn theirs(&self) -> &Path {
         &self.theirs
-    }
-}
-
-/// A running server.
-#[derive(Debug)]
-pub(crate) struct Server {
-    child: Child,
-    port: u16,
-    /// From its start to its first answer.
-    pub(crate) ready_ms: f64,
-    /// From its start to its ready line.
-    pub(crate) line_ms: Option<f64>,
-    /// Kept open: a server whose output nobody holds might end.
-    out: Option<BufReader<ChildStdout>>,
-}
-
-impl Server {
-    fn new(child: Child, port: u16) -> Server {
-        Server { child, port, ready_ms: 0.0, line_ms: None, out: None }
-    }
-
-    /// Where its NATS door is, on 127.0.0.1.
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Whether it is still there.
-    pub(crate) fn lives(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
-    }
-
-    /// Whether a client gets a PONG.
-    pub(crate) fn answers(&self) -> bool {
-        let pong = || -> std::io::Result<bool> {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.write_all(b"CONNECT {\"verbose\":false}\r\nPING\r\n")?;
-            let mut said = Vec::new();
-            let mut byte = [0];
-            while !said.ends_with(b"\nPONG\r\n") {
-                if stream.read(&mut byte)? == 0 {
-                    return Ok(false);
-                }
-                said.extend_from_slice(&byte);
-            }
-            Ok(true)
-        };
-        pong().unwrap_or(false)
-    }
-
-    /// Asks it to end, waits, and says whether it ended well.
-    pub(crate) fn stop(mut self) -> Result<(), String> {
-        let pid = i32::try_from(self.pid()).ok().and_then(rustix::process::Pid::from_raw);
-        let pid = pid.ok_or("no process id")?;
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).map_err(|e| e.to_string())?;
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.child.try_wait().map_err(|e| e.to_string())? {
-                Some(_) => return Ok(()),
-                None if Instant::now() > deadline => return Err("did not end on SIGTERM".into()),
-                None => std::thread::sleep(Duration::from_millis(5)),
-            }
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
     }
 }
 
@@ -330,10 +213,4 @@ pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
 fn spawn(command: &mut Command) -> Result<Child, String> {
     let child = command.stdin(Stdio::null()).spawn();
     child.map_err(|e| format!("{}: {e}", command.get_program().to_string_lossy()))
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> Result<u16, String> {
-    let socket = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    socket.map(|address| address.port()).map_err(|e| e.to_string())
 }

@@ -1,6 +1,7 @@
 //! The project's own chores: `cargo xtask NAME`. One row in [`CHORES`] for each; the work is in the module of that name.
 
 mod compare;
+mod crash;
 mod fetch;
 mod lab;
 mod peers;
@@ -31,6 +32,11 @@ const CHORES: &[Chore] = &[
         name: "compare",
         about: "measures us against a real server, alternating in one run",
         run: compare::run,
+    },
+    Chore {
+        name: "crash",
+        about: "kills the server under load again and again, and holds it to what it acknowledged",
+        run: crash::run,
     },
     Chore { name: "soak", about: "runs for a long time and watches memory and errors", run: soak::run },
 ];

@@ -1,4 +1,4 @@
-//! A load generator for any server of the NATS protocol.
+//! A load generator for any server of the NATS protocol, with or without durable streams.
 //!
 //! It measures the *server*, so the load must not be the limit: one thread, raw sockets, prebuilt blocks of many
 //! messages, and subscribers that compare what arrives with what was sent instead of parsing it. Every byte is looked
@@ -7,12 +7,15 @@
 //! It is *not* a client library: it knows just enough of the protocol to load a server, and it blocks its thread.
 
 mod block;
+mod caller;
 mod connections;
 mod counter;
 mod cpu;
+mod durable;
 mod error;
 mod frames;
 mod histogram;
+mod incoming;
 mod lines;
 mod link;
 mod machine;
@@ -25,14 +28,18 @@ mod request;
 mod requester;
 mod responder;
 mod rng;
+mod seen;
 mod sink;
 mod tap;
 mod throughput;
 
+pub use caller::{Caller, Delivered};
+pub use durable::Durable;
 pub use error::BenchError;
 pub use histogram::Histogram;
 pub use options::{Mode, Options};
 pub use report::{Connections, Faults, Latency, Load, Machine, Report, ServerCost, ServerName};
+pub use rng::Rng;
 pub use sink::Sink;
 
 /// Runs one benchmark to its end and reports what was measured.
@@ -43,9 +50,10 @@ pub use sink::Sink;
 pub fn run(options: &Options) -> Result<Report, BenchError> {
     options.check()?;
     match options.mode {
+        mode if mode.is_durable() => durable::run(options),
         Mode::Connections => connections::run(options),
         Mode::Request => request::run(options),
         Mode::PubSub if options.rate.is_some() => paced::run(options),
-        Mode::Pub | Mode::Sub | Mode::PubSub | Mode::Fanout => throughput::run(options),
+        _ => throughput::run(options),
     }
 }

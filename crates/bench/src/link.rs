@@ -12,6 +12,14 @@ use wire::nats::{Connect, Decoder, Info, Op, Step, encode};
 /// How long a handshake may take.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
 const DEFAULT_PORT: u16 = 4222;
+const DEFAULT_REDIS_PORT: u16 = 6379;
+
+/// What is spoken to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Nats,
+    Redis,
+}
 
 /// Where the server is, and who we are to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,13 +34,25 @@ pub(crate) struct Server {
 impl Server {
     /// Reads `[nats://][user:password@|token@]host[:port]`.
     pub(crate) fn parse(url: &str) -> Result<Self, BenchError> {
+        match Self::parse_any(url)? {
+            (Scheme::Nats, server) => Ok(server),
+            (Scheme::Redis, _) => {
+                Err(BenchError::Usage("--server: redis:// is not supported here, only nats://".into()))
+            }
+        }
+    }
+
+    /// The same, or `redis://host[:port]`.
+    pub(crate) fn parse_any(url: &str) -> Result<(Scheme, Self), BenchError> {
         // Never the URL itself: it may hold a password.
         let wrong = |why: &str| BenchError::Usage(format!("--server: {why}"));
-        let rest = match url.split_once("://") {
-            Some(("nats", rest)) => rest,
+        let (scheme, rest) = match url.split_once("://") {
+            Some(("nats", rest)) => (Scheme::Nats, rest),
+            Some(("redis", rest)) => (Scheme::Redis, rest),
             Some((scheme, _)) => return Err(wrong(&format!("{scheme}:// is not supported, only nats://"))),
-            None => url,
+            None => (Scheme::Nats, url),
         };
+        let default_port = if scheme == Scheme::Redis { DEFAULT_REDIS_PORT } else { DEFAULT_PORT };
         let (who, place) = rest.rsplit_once('@').unwrap_or(("", rest));
         let (user, password, token) = match who.split_once(':') {
             Some((user, password)) => (user, password, ""),
@@ -43,13 +63,13 @@ impl Server {
             Some((host, port)) if !port.ends_with(']') => {
                 (host, port.parse().map_err(|_| wrong("the port is not a number below 65536"))?)
             }
-            _ => (place, DEFAULT_PORT),
+            _ => (place, default_port),
         };
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         if host.is_empty() {
             return Err(wrong("the host is missing"));
         }
-        Ok(Self { host, port, user: user.into(), password: password.into(), token: token.into() })
+        Ok((scheme, Self { host, port, user: user.into(), password: password.into(), token: token.into() }))
     }
 
     fn connect(&self) -> io::Result<TcpStream> {
@@ -72,14 +92,25 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Connects and waits until the server has acknowledged; with a `pattern`, subscribed to it.
-    pub(crate) fn open(server: &Server, pattern: Option<&str>) -> Result<Self, BenchError> {
+    /// Connects to a server that does not speak first.
+    pub(crate) fn bare(server: &Server) -> Result<Self, BenchError> {
+        let link = Self::reach(server)?;
+        link.stream.set_nonblocking(true)?;
+        Ok(link)
+    }
+
+    fn reach(server: &Server) -> Result<Self, BenchError> {
         let name = || format!("{}:{}", server.host, server.port);
         let stream = server.connect().map_err(|source| BenchError::Connect { server: name(), source })?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(HANDSHAKE_LIMIT))?;
         stream.set_write_timeout(Some(HANDSHAKE_LIMIT))?;
-        let mut link = Self { stream, info: Info::default() };
+        Ok(Self { stream, info: Info::default() })
+    }
+
+    /// Connects and waits until the server has acknowledged; with a `pattern`, subscribed to it.
+    pub(crate) fn open(server: &Server, pattern: Option<&str>) -> Result<Self, BenchError> {
+        let mut link = Self::reach(server)?;
         let info = link.line()?;
         link.info = match Decoder::default().step(&info) {
             Ok(Step::Op(Op::Info(json), _)) => serde_json::from_slice(json).map_err(io::Error::from)?,
@@ -205,5 +236,8 @@ mod tests {
         for (url, why) in [("tls://h", "not supported"), ("nats://h:x", "port"), ("nats://", "host")] {
             assert!(Server::parse(url).unwrap_err().to_string().contains(why), "{url}");
         }
+        assert!(Server::parse("redis://h").is_err());
+        let (scheme, server) = Server::parse_any("redis://h").unwrap();
+        assert_eq!((scheme, server.port), (Scheme::Redis, 6379));
     }
 }

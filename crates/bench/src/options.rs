@@ -19,6 +19,20 @@ pub enum Mode {
     Request,
     /// `clients` connections with one subscription each, then silence.
     Connections,
+    /// `clients` publishers to `streams` durable streams, `in_flight` publishes waiting for their acknowledgement. With a
+    /// `redis://` server the same as `XADD`.
+    #[serde(rename = "publish-ack")]
+    PublishAck,
+    /// A stream of `msgs` messages from its start through an ordered push consumer.
+    Replay,
+    /// The same through a pull consumer that acknowledges nothing.
+    #[serde(rename = "replay-pull")]
+    ReplayPull,
+    /// A stream of `msgs` messages through a durable pull consumer that acknowledges each.
+    #[serde(rename = "pull-consume")]
+    PullConsume,
+    /// `streams` empty durable streams, then silence.
+    Streams,
 }
 
 impl Mode {
@@ -31,7 +45,18 @@ impl Mode {
             Self::Fanout => "fanout",
             Self::Request => "request",
             Self::Connections => "connections",
+            Self::PublishAck => "publish-ack",
+            Self::Replay => "replay",
+            Self::ReplayPull => "replay-pull",
+            Self::PullConsume => "pull-consume",
+            Self::Streams => "streams",
         }
+    }
+
+    /// Whether it is about durable streams.
+    pub fn is_durable(self) -> bool {
+        use Mode::{PublishAck, PullConsume, Replay, ReplayPull, Streams};
+        matches!(self, PublishAck | Replay | ReplayPull | PullConsume | Streams)
     }
 }
 
@@ -70,6 +95,17 @@ pub struct Options {
     pub spin: bool,
     /// Part of the run, in percent of `msgs` or `duration`, that comes first and is not measured.
     pub warmup_percent: u32,
+    /// Publishes that wait for their acknowledgement at the same time, on all connections together.
+    pub in_flight: usize,
+    /// Durable streams; with several the messages go to `subject.000000` and up, one subject a stream.
+    pub streams: usize,
+    /// Messages that a pull request asks for.
+    pub batch: usize,
+    /// What an acknowledgement of the streams promises, as metadata `np.ack`: `mem`, `os`, `disk`. Other servers than
+    /// neuroplex keep it and do nothing with it.
+    pub ack: Option<String>,
+    /// Leave the streams there.
+    pub keep: bool,
 }
 
 /// The most connections that a run may ask for: the file limit decides before it.
@@ -98,6 +134,11 @@ impl Options {
             window_bytes: 4 << 20,
             spin: true,
             warmup_percent: 10,
+            in_flight: 500,
+            streams: 1,
+            batch: 256,
+            ack: None,
+            keep: false,
         }
     }
 
@@ -134,6 +175,21 @@ impl Options {
             return wrong(
                 "`pubsub --rate` measures one publisher: the order of one is how a message is recognised",
             );
+        }
+        if self.in_flight == 0 || self.streams == 0 || self.batch == 0 {
+            return wrong("--in-flight, --streams and --batch are at least 1");
+        }
+        if self.streams > SUBJECTS_LIMIT || self.in_flight > CLIENTS_LIMIT || self.batch > CLIENTS_LIMIT {
+            return wrong("at most 1000000 streams, messages in flight and messages a batch");
+        }
+        if self.streams > 1 && !matches!(self.mode, Mode::PublishAck | Mode::Streams) {
+            return wrong("--streams goes with `publish-ack` and `streams`");
+        }
+        if self.mode.is_durable() && (self.subjects > 1 || self.headers) {
+            return wrong("--subjects and --headers do not go with durable streams");
+        }
+        if self.mode == Mode::Replay && self.clients > 1 {
+            return wrong("`replay` has one reader: an ordered consumer is one connection's");
         }
         if self.mode == Mode::Request && self.subjects > 1 {
             return wrong("`request` has one subject");

@@ -1,7 +1,7 @@
 //! What a run measured, as one JSON object and as a table for a person.
 
 use crate::cpu::Spent;
-use crate::{Histogram, Mode, Options};
+use crate::{Durable, Histogram, Mode, Options};
 use serde::Serialize;
 use std::fmt;
 use wire::nats::Info;
@@ -47,6 +47,8 @@ pub struct Report {
     pub latency: Option<Latency>,
     /// Of `connections`.
     pub connections: Option<Connections>,
+    /// Of the modes with durable streams.
+    pub durable: Option<Durable>,
     /// What went wrong with messages; all zero in a good run.
     pub faults: Faults,
 }
@@ -145,6 +147,8 @@ pub struct Faults {
     pub doubled: u64,
     /// Received with other bytes than sent, or in another order.
     pub damaged: u64,
+    /// Published, and answered with an error.
+    pub refused: u64,
     /// The first of them.
     pub first: Option<String>,
 }
@@ -152,7 +156,16 @@ pub struct Faults {
 impl Faults {
     /// Whether every message arrived once, in order and unchanged.
     pub fn none(&self) -> bool {
-        self.lost == 0 && self.doubled == 0 && self.damaged == 0
+        self.lost == 0 && self.doubled == 0 && self.damaged == 0 && self.refused == 0
+    }
+
+    /// Those of another pass of the same run.
+    pub(crate) fn add(&mut self, other: Faults) {
+        self.lost += other.lost;
+        self.doubled += other.doubled;
+        self.damaged += other.damaged;
+        self.refused += other.refused;
+        self.first = self.first.take().or(other.first);
     }
 }
 
@@ -218,6 +231,7 @@ impl Report {
             machine,
             latency: None,
             connections: None,
+            durable: None,
             faults: Faults::default(),
         }
     }
@@ -238,12 +252,21 @@ impl fmt::Display for Report {
         if let Some(c) = &self.connections {
             return self.write_connections(f, c);
         }
+        if let Some(d) = &self.durable {
+            d.write(f, self.mode)?;
+        }
         writeln!(f, "  measured    {:.3} s", self.seconds)?;
-        if self.mode != Mode::Sub {
+        if self.mode == Mode::PublishAck {
+            writeln!(f, "  acked       {}, {:.0} /s", self.msgs, self.msgs_per_s)?;
+        } else if self.mode == Mode::Streams {
+            writeln!(f, "  created     {}, {:.0} /s", self.msgs, self.msgs_per_s)?;
+        } else if self.mode != Mode::Sub
+            && !matches!(self.mode, Mode::Replay | Mode::ReplayPull | Mode::PullConsume)
+        {
             write!(f, "  published   {}, {:.0} /s", self.msgs, self.msgs_per_s)?;
             writeln!(f, ", {:.1} MB/s of payload", self.mb_per_s)?;
         }
-        if self.mode != Mode::Pub {
+        if !matches!(self.mode, Mode::Pub | Mode::PublishAck | Mode::Streams) {
             writeln!(f, "  delivered   {}, {:.0} /s", self.delivered, self.delivered_per_s)?;
         }
         if let Some(l) = &self.latency {
@@ -276,8 +299,8 @@ impl Report {
         if self.faults.none() {
             return write!(f, "  complete    {}", self.promise());
         }
-        let Faults { lost, doubled, damaged, first } = &self.faults;
-        write!(f, "  FAULTS      {lost} lost, {doubled} doubled, {damaged} damaged")?;
+        let Faults { lost, doubled, damaged, refused, first } = &self.faults;
+        write!(f, "  FAULTS      {lost} lost, {doubled} doubled, {damaged} damaged, {refused} refused")?;
         first.as_ref().map_or(Ok(()), |first| write!(f, "; first {first}"))
     }
 
@@ -287,6 +310,10 @@ impl Report {
             (Mode::Pub, _) => "the server has read every message",
             (Mode::Sub, _) => "every message was of the subject and length expected",
             (Mode::Request, _) => "every request had its own answer",
+            (Mode::PublishAck, _) => "every publish was acknowledged once and is stored",
+            (Mode::Replay | Mode::ReplayPull, _) => "every sequence once, with its own payload",
+            (Mode::PullConsume, _) => "every sequence once, with its own payload, and acknowledged",
+            (Mode::Streams, _) => "every stream was created",
             (Mode::PubSub, 2..) => "every message once and well formed",
             _ => "every message once, in order and unchanged",
         }

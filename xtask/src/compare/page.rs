@@ -1,4 +1,5 @@
-//! The outcome for people: a line on the terminal for each row, and `docs/benchmarks.md`.
+//! The outcome for people: a line on the terminal for each row, and `docs/benchmarks.md`, in which each contest has a
+//! part of its own.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -6,13 +7,20 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::rows::{Kind, ROWS, SCENARIOS, Unit};
+use super::contest::{CONTESTS, Contest, said, version};
+use super::disk::Disk;
+use super::reopen::Size;
+use super::rows::{Kind, Scenario, Unit};
+use super::section;
 use super::table::{self, Line, Rounds};
 use super::{Plan, half_rate};
 use crate::fetch;
-use crate::lab::{Lab, Place};
+use crate::lab::{Lab, Peer, Place};
 
 const PAGE: &str = "docs/benchmarks.md";
+
+/// What the weaker acknowledgement is on both sides.
+const LEVELS: &str = "- *Given to the system*: our streams have `\"np.ack\": \"os\"` in their metadata, nats-server syncs every two minutes, as it does by default. Both survive kill -9 and neither a power cut.\n";
 
 /// Runs whose maximum is measured against a server that does nothing.
 const CEILINGS: &[(&str, &str)] =
@@ -21,7 +29,7 @@ const CEILINGS: &[(&str, &str)] =
 /// A row in one or two lines.
 pub(crate) fn plain(line: &Line) -> String {
     let Line { title, ours, theirs, ratio, goal, verdict, notes } = line;
-    let mut text = format!("{title:<50} {ours:>11} {theirs:>11}  {ratio:<21} {goal:<27} {verdict}");
+    let mut text = format!("{title:<66} {ours:>11} {theirs:>11}  {ratio:<21} {goal:<31} {verdict}");
     for note in notes {
         _ = write!(text, "\n    {note}");
     }
@@ -77,17 +85,41 @@ pub(crate) fn ceilings(lab: &Lab, profile: &str) -> Result<Vec<Ceiling>, String>
     Ok(ceilings)
 }
 
-/// Writes the page.
+/// Writes a contest's part of the page, and what stands at the head of the page if it is the first.
 pub(super) fn write(
     lab: &Lab,
     plan: &Plan,
     measured: &HashMap<&str, Rounds>,
-    ceilings: &[Ceiling],
+    disk: &Disk,
 ) -> Result<(), String> {
-    let mut page = head(lab, plan)?;
-    page += "\n## The table\n\n| measured | ours | nats-server | ratio (min–max) | to reach | |\n|---|---|---|---|---|---|\n";
+    let Contest { name, .. } = *plan.contest;
+    let path = fetch::root().join(PAGE);
+    let old = std::fs::read_to_string(&path).unwrap_or_default();
+    let first = CONTESTS.first().is_some_and(|first| first.name == name);
+    let page = match first {
+        true => {
+            let others: Vec<&str> = CONTESTS.iter().skip(1).map(|contest| contest.name).collect();
+            let text = head(lab, plan)? + &body(plan, measured) + &load_alone(&ceilings(lab, &plan.profile)?);
+            section::replaced_outside(&old, &others, &text)
+        }
+        false => section::replaced(&old, name, &(durable_head(lab, plan, disk)? + &body(plan, measured))),
+    };
+    std::fs::write(&path, page).map_err(|e| format!("{}: {e}", path.display()))?;
+    println!("\nwrote {PAGE}");
+    Ok(())
+}
+
+/// The table with its notes, who was the limit, and the commands.
+fn body(plan: &Plan, measured: &HashMap<&str, Rounds>) -> String {
+    let Contest { name, heading, theirs, scenarios, rows, .. } = *plan.contest;
+    let first = CONTESTS.first().is_some_and(|first| first.name == name);
+    let mut page = if first { format!("\n## {heading}\n") } else { String::new() };
+    _ = write!(
+        page,
+        "\n| measured | ours | {theirs} | ratio (min–max) | to reach | |\n|---|---|---|---|---|---|\n"
+    );
     let mut notes = String::new();
-    for row in ROWS {
+    for row in rows {
         let line = table::line(row, measured.get(row.scenario).unwrap_or(&Rounds::default()));
         let Line { title, ours, theirs, ratio, goal, verdict, .. } = &line;
         _ = writeln!(page, "| {title} | {ours} | {theirs} | {ratio} | {goal} | {verdict} |");
@@ -95,7 +127,10 @@ pub(super) fn write(
             _ = writeln!(notes, "- {title}: {note}");
         }
     }
-    for scenario in SCENARIOS {
+    for scenario in scenarios {
+        for text in measured.get(scenario.name).map(table::failed).unwrap_or_default() {
+            _ = writeln!(notes, "- {}: {text}", scenario.name);
+        }
         if let Some(text) = measured.get(scenario.name).and_then(table::disturbed) {
             _ = writeln!(notes, "- disturbed, {}: {text}", scenario.name);
         }
@@ -104,29 +139,70 @@ pub(super) fn write(
         page += "\n";
         page += &notes;
     }
-    page += &busy(measured);
-    page += &commands(plan, measured);
-    page += "\n## The load alone\n\nAgainst a sink that counts bytes and writes prebuilt deliveries (`cargo run --profile dist -p bench --example sink`):\n\n| run | delivered/s | the load's CPU each |\n|---|---|---|\n";
+    let level = if first { "##" } else { "###" };
+    page + &busy(plan, measured, level) + &commands(plan, measured, level)
+}
+
+fn load_alone(ceilings: &[Ceiling]) -> String {
+    let mut page = "\n## The load alone\n\nAgainst a sink that counts bytes and writes prebuilt deliveries (`cargo run --profile dist -p bench --example sink`):\n\n| run | delivered/s | the load's CPU each |\n|---|---|---|\n".to_owned();
     for Ceiling { run, delivered_per_s, load_us } in ceilings {
         _ = writeln!(page, "| `{run}` | {} | {load_us:.4} µs |", Unit::PerSecond.show(*delivered_per_s));
     }
-    let path = fetch::root().join(PAGE);
-    std::fs::write(&path, page).map_err(|e| format!("{}: {e}", path.display()))?;
-    println!("\nwrote {PAGE}");
-    Ok(())
+    page
 }
 
-fn head(lab: &Lab, plan: &Plan) -> Result<String, String> {
-    let said = |program: &std::path::Path, arg: &str| {
-        fetch::run(Command::new(program).arg(arg), "does it start?").map(|s| s.trim().to_owned())
-    };
-    let (ours, theirs) = (said(lab.ours(), "--version")?, said(lab.theirs(), "--version")?);
-    let date = said("date".as_ref(), "+%Y-%m-%d")?;
+/// Who is compared, on what disk.
+pub(super) fn versions(lab: &Lab, disk: &Disk) -> Result<String, String> {
+    let (ours, theirs) = (version(lab.ours())?, version(lab.theirs())?);
+    Ok(format!("ours: {ours}\ntheirs: {theirs}\n{}", disk.line()))
+}
+
+/// The machine in words.
+fn machine() -> Result<String, String> {
     let kernel = said("uname".as_ref(), "-sr")?;
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model =
         info.lines().find_map(|l| l.strip_prefix("model name")?.split_once(": ")).map_or("unknown", |m| m.1);
     let cores = info.lines().filter(|l| l.starts_with("processor")).count();
+    Ok(format!("{model}, {cores} cores, {kernel}"))
+}
+
+fn profile_option(plan: &Plan) -> String {
+    if plan.profile == "dist" { String::new() } else { format!(" --profile {}", plan.profile) }
+}
+
+/// What a part about durable streams begins with.
+fn durable_head(lab: &Lab, plan: &Plan, disk: &Disk) -> Result<String, String> {
+    let Contest { name, heading, .. } = *plan.contest;
+    Ok(format!(
+        "## {heading}
+
+Written by `cargo xtask compare {name} --rounds {rounds}{profile}` on {date}; do not edit.
+
+- Ours: {ours}, cargo profile `{cargo}`, as `neuroplex up` starts it; an acknowledgement means *on disk*, unless the row says otherwise.
+- Theirs: {theirs}; started as the commands below say.
+- Machine: {machine}. {disk}. How often that goes in a second limits a server that syncs every publish by itself.
+- A fresh server with an empty data folder for every run, alternating, who begins changing each round; {rounds} rounds of {seconds} s. Figures are medians, ratios are ours by theirs, and their spread is that of the rounds.
+- The server has one core, the load another; starts and memory are measured with nothing pinned. Ratios of throughput are what a user gets, whether CPU or disk was the limit; the server's CPU stands beside.
+- The load is one thread with raw sockets. Every acknowledgement must carry a sequence that no other has, and what is stored is counted afterwards; every reader must get every sequence once, with the payload that was published there; anything else fails the run.
+{levels}",
+        rounds = plan.rounds,
+        profile = profile_option(plan),
+        date = said("date".as_ref(), "+%Y-%m-%d")?,
+        ours = version(lab.ours())?,
+        cargo = plan.profile,
+        theirs = version(lab.theirs())?,
+        machine = machine()?,
+        disk = disk.line(),
+        seconds = plan.seconds(),
+        levels = if name == "nats-js" { LEVELS } else { "" },
+    ))
+}
+
+fn head(lab: &Lab, plan: &Plan) -> Result<String, String> {
+    let (ours, theirs) = (version(lab.ours())?, version(lab.theirs())?);
+    let date = said("date".as_ref(), "+%Y-%m-%d")?;
+    let machine = machine()?;
     Ok(format!(
         "# Benchmarks
 
@@ -134,25 +210,27 @@ Written by `cargo xtask compare nats --rounds {rounds}{profile}` on {date}; do n
 
 - Ours: {ours}, cargo profile `{name}`, HTTP door open, as `neuroplex up` starts it.
 - Theirs: {theirs}, default configuration.
-- Machine: {model}, {cores} cores, {kernel}.
+- Machine: {machine}.
 - A fresh server for every run, alternating, who begins changing each round; {rounds} rounds of {seconds} s. Figures are medians, ratios are ours by theirs, and their spread is that of the rounds.
 - Pinned: the server has one core, the load another. A throughput counts where both servers' core was idle for at most 5 % of the time; where one was not, the row is judged by the server's CPU a delivery, and says so.
 - The load is one thread that writes prebuilt blocks and compares every byte received with what was sent; a message lost, doubled or damaged fails the run. Publishers are at most 4 MiB ahead of the slowest subscriber, the same for both servers.
 - Fixed rate: half of the closed-loop maximum of the slower server. Requests leave on schedule whether answers came or not, and latency counts from the scheduled moment, so that a pause of the server is charged to every request it delayed. Measured twice: with nothing pinned and clients that sleep until an answer comes, as users run both; and pinned, the load spinning while it waits, so that its own wake-up is no part of a latency.
 ",
         rounds = plan.rounds,
-        profile = if plan.profile == "dist" { String::new() } else { format!(" --profile {}", plan.profile) },
+        profile = profile_option(plan),
         name = plan.profile,
         seconds = plan.seconds(),
     ))
 }
 
 /// How busy server and load were in the throughput runs.
-fn busy(measured: &HashMap<&str, Rounds>) -> String {
-    let mut text = "\n## Who was the limit\n\nMedians: CPU time by wall time, and the cores that other programs used meanwhile. A run in which they used more than 0.05 is called disturbed above.\n\n| run | our server | load | others | nats-server | load | others |\n|---|---|---|---|---|---|---|\n".to_owned();
-    for scenario in
-        SCENARIOS.iter().filter(|s| !matches!(s.kind, Kind::Idle | Kind::Microbenchmark(_) | Kind::Whole(_)))
-    {
+fn busy(plan: &Plan, measured: &HashMap<&str, Rounds>, level: &str) -> String {
+    let mut text = format!(
+        "\n{level} Who was the limit\n\nMedians: CPU time by wall time, and the cores that other programs used meanwhile. A run in which they used more than 0.05 is called disturbed above.\n\n| run | our server | load | others | {} | load | others |\n|---|---|---|---|---|---|---|\n",
+        plan.contest.theirs
+    );
+    let loads = |scenario: &&Scenario| matches!(scenario.kind, Kind::Load(_) | Kind::HalfRate(..));
+    for scenario in plan.contest.scenarios.iter().filter(loads) {
         let Some(Rounds { ours, theirs, .. }) = measured.get(scenario.name) else { continue };
         let side = |reports: &[Value]| {
             let figure = |pointer| table::medium(reports, pointer);
@@ -168,22 +246,32 @@ fn busy(measured: &HashMap<&str, Rounds>) -> String {
 }
 
 /// The command of every run, to repeat it by hand.
-fn commands(plan: &Plan, measured: &HashMap<&str, Rounds>) -> String {
-    let mut text = "\n## Commands\n\n".to_owned();
-    for scenario in SCENARIOS {
-        let args = match scenario.kind {
-            Kind::Load(args) => format!("neuroplex bench {args} --duration {}", plan.seconds()),
-            Kind::Whole(args) => format!("neuroplex bench {args}"),
-            Kind::HalfRate(of, args) => {
-                let rate = half_rate(measured.get(of)).map_or("?".into(), |rate| rate.to_string());
-                format!("neuroplex bench {args} --duration {} --rate {rate}", plan.seconds())
-            }
-            Kind::Idle => continue,
-            Kind::Microbenchmark(example) => {
-                format!("cargo run --profile {} -p fabric --example {example}", plan.profile)
-            }
-        };
-        _ = writeln!(text, "- {}: `{args}`", scenario.name);
+fn commands(plan: &Plan, measured: &HashMap<&str, Rounds>, level: &str) -> String {
+    let mut text = format!("\n{level} Commands\n\n");
+    for scenario in plan.contest.scenarios.iter().filter(|s| !matches!(s.kind, Kind::Idle)) {
+        _ = writeln!(text, "- {}: {}", scenario.name, command(plan, scenario, measured));
     }
     text + "\nEach `neuroplex bench` ran with `--json --server URL --server-pid PID`; pinned runs as under `taskset -c 1`, the server as under `taskset -c 0`.\n"
+}
+
+/// What one run is, as a person repeats it.
+pub(super) fn command(plan: &Plan, scenario: &Scenario, measured: &HashMap<&str, Rounds>) -> String {
+    let run = match scenario.kind {
+        Kind::Load(args) => format!("`neuroplex bench {args} --duration {}`", plan.seconds()),
+        Kind::Whole(args) => format!("`neuroplex bench {args}`"),
+        Kind::HalfRate(of, args) => {
+            let rate = half_rate(measured.get(of)).map_or("?".into(), |rate| rate.to_string());
+            format!("`neuroplex bench {args} --duration {} --rate {rate}`", plan.seconds())
+        }
+        Kind::Idle => "a node a second after its start".into(),
+        Kind::Microbenchmark(example) => {
+            format!("`cargo run --profile {} -p fabric --example {example}`", plan.profile)
+        }
+        Kind::Reopen => Size::of(plan.quick).reopen_in_words(),
+        Kind::EmptyStreams => Size::of(plan.quick).empty_in_words(),
+    };
+    match scenario.peer {
+        Peer::Nats => run,
+        peer => format!("{run}, beside {}", peer.command()),
+    }
 }

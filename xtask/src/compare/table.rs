@@ -53,9 +53,8 @@ pub(crate) fn line(row: &Row, rounds: &Rounds) -> Line {
     let judged = match row.goal {
         Goal::Faster(..) => saturated_ratio(rounds, ratio, &mut notes),
         Goal::OursAtMost(..) | Goal::OursAtLeast(_) => median(&ours),
-        Goal::Less(..) | Goal::Told => ratio,
+        Goal::Less(..) | Goal::Ratio(..) | Goal::Told => ratio,
     };
-    notes.extend(rounds.failures.iter().map(|why| format!("failed: {why}")));
     Line {
         title: row.title.into(),
         ours: show(median(&ours)),
@@ -82,6 +81,18 @@ fn saturated_ratio(rounds: &Rounds, ratio: Option<f64>, notes: &mut Vec<String>)
         theirs * 100.0
     ));
     Some(by_cpu)
+}
+
+/// Why runs of a scenario failed, each reason once.
+pub(crate) fn failed(rounds: &Rounds) -> Vec<String> {
+    let mut reasons: Vec<&String> = Vec::new();
+    for why in &rounds.failures {
+        if !reasons.contains(&why) {
+            reasons.push(why);
+        }
+    }
+    let times = |why: &String| rounds.failures.iter().filter(|other| *other == why).count();
+    reasons.into_iter().map(|why| format!("failed {}×: {why}", times(why))).collect()
 }
 
 /// What disturbed a scenario, if something did.
@@ -112,7 +123,7 @@ fn verdict(goal: Goal, figure: Option<f64>) -> Verdict {
         return if goal == Goal::Told { Verdict::None } else { Verdict::Missed };
     };
     let (met, beyond) = match goal {
-        Goal::Faster(goal, more) => (x >= goal, x >= more),
+        Goal::Faster(goal, more) | Goal::Ratio(goal, more) => (x >= goal, x >= more),
         Goal::Less(goal, more) | Goal::OursAtMost(goal, more) => (x <= goal, more.is_some_and(|m| x <= m)),
         Goal::OursAtLeast(goal) => (x >= goal, false),
         Goal::Told => return Verdict::None,
@@ -207,10 +218,10 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_that_could_not_be_measured_is_missed_and_says_why() {
-        let failed = Rounds { failures: vec!["no port".into()], ..Rounds::default() };
-        let line = line(&FAST, &failed);
+    fn a_figure_that_could_not_be_measured_is_missed_and_says_why_once() {
+        let rounds = Rounds { failures: vec!["no port".into(), "no port".into()], ..Rounds::default() };
+        let line = line(&FAST, &rounds);
         assert_eq!((line.verdict.as_str(), line.ours.as_str()), ("MISSED", "–"));
-        assert_eq!(line.notes, ["failed: no port"]);
+        assert_eq!(failed(&rounds), ["failed 2×: no port"]);
     }
 }

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod durable;
+mod redis;
 mod server;
+mod streams;
 
 use bench::{BenchError, Mode, Options, Report};
 use server::{Fault, Server};

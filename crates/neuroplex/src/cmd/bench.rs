@@ -16,10 +16,15 @@ Examples:
   neuroplex bench pubsub bench --subjects 100000 --headers
   neuroplex bench request bench --clients 50 --rate 20000 --duration 10
   neuroplex bench connections bench --clients 5000 --server-pid $(pidof nats-server)
+  neuroplex bench publish-ack bench --clients 10 --in-flight 500 --duration 5
+  neuroplex bench pull-consume bench --msgs 500000 --batch 256
 
 pub: CLIENTS publishers, no subscriber. sub: CLIENTS subscribers of what another bench publishes.
 pubsub: CLIENTS publishers, one subscriber. fanout: one publisher, CLIENTS subscribers.
 request: CLIENTS requesters, one responder. connections: CLIENTS connections with one subscription each, idle.
+publish-ack: CLIENTS publishers to durable streams, each message acknowledged; with --server redis://… as XADD.
+replay, replay-pull: a stream of MSGS messages from its start, pushed or pulled. pull-consume: pulled, each acknowledged.
+streams: makes STREAMS empty streams. Streams are named BENCH_SUBJECT, and removed at the end without --keep.
 Every message is counted and compared; a lost, doubled or damaged one makes the command fail.";
 
 /// Put load on a server and measure it
@@ -80,6 +85,26 @@ pub(crate) struct Args {
     /// Where latency is measured, sleep for answers instead of asking again and again
     #[arg(long)]
     no_spin: bool,
+
+    /// Publishes that wait for their acknowledgement at the same time, on all connections together
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    in_flight: usize,
+
+    /// Durable streams (publish-ack, streams); with several, SUBJECT.000000 and up
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    streams: usize,
+
+    /// Messages that a pull request asks for
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    batch: usize,
+
+    /// What an acknowledgement promises: mem, os or disk [default: the server's]
+    #[arg(long, value_name = "LEVEL")]
+    ack: Option<String>,
+
+    /// Leave the streams there
+    #[arg(long)]
+    keep: bool,
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug)]
@@ -90,6 +115,11 @@ enum Traffic {
     Fanout,
     Request,
     Connections,
+    PublishAck,
+    Replay,
+    ReplayPull,
+    PullConsume,
+    Streams,
 }
 
 impl From<Traffic> for Mode {
@@ -101,6 +131,11 @@ impl From<Traffic> for Mode {
             Traffic::Fanout => Mode::Fanout,
             Traffic::Request => Mode::Request,
             Traffic::Connections => Mode::Connections,
+            Traffic::PublishAck => Mode::PublishAck,
+            Traffic::Replay => Mode::Replay,
+            Traffic::ReplayPull => Mode::ReplayPull,
+            Traffic::PullConsume => Mode::PullConsume,
+            Traffic::Streams => Mode::Streams,
         }
     }
 }
@@ -126,7 +161,10 @@ fn options(global: &Global, args: &Args) -> Result<Options, Failure> {
         Duration::try_from_secs_f64(s)
             .map_err(|_| Failure::new(Code::InvalidRequest, "--duration is no time"))
     };
-    let no_limit = if args.duration.is_some() { u64::MAX >> 8 } else { 1_000_000 };
+    let mode = Mode::from(args.mode);
+    let timed =
+        args.duration.is_some() && !matches!(mode, Mode::Replay | Mode::ReplayPull | Mode::PullConsume);
+    let no_limit = if timed { u64::MAX >> 8 } else { 1_000_000 };
     Ok(Options {
         server: global.server.clone(),
         msgs: args.msgs.unwrap_or(no_limit),
@@ -141,7 +179,12 @@ fn options(global: &Global, args: &Args) -> Result<Options, Failure> {
         window_bytes: args.window_bytes,
         spin: !args.no_spin,
         warmup_percent: args.warmup,
-        ..Options::new(args.mode.into(), &args.subject)
+        in_flight: args.in_flight,
+        streams: args.streams,
+        batch: args.batch,
+        ack: args.ack.clone(),
+        keep: args.keep,
+        ..Options::new(mode, &args.subject)
     })
 }
 
