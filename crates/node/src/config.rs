@@ -31,6 +31,8 @@ pub struct Config {
     pub nats: NatsOptions,
     /// The door for operators.
     pub http: HttpOptions,
+    /// Durable streams.
+    pub streams: StreamsOptions,
     /// Who may connect.
     pub auth: AuthOptions,
     /// What is opened on purpose.
@@ -47,6 +49,7 @@ impl Default for Config {
             log: LogOptions::default(),
             nats: NatsOptions::default(),
             http: HttpOptions::default(),
+            streams: StreamsOptions::default(),
             auth: AuthOptions::default(),
             security: SecurityOptions::default(),
         }
@@ -123,6 +126,7 @@ impl Config {
     /// the address is taken or the data folder cannot be used.
     fn check(&self) -> Result<(), Error> {
         self.nats.check().map_err(Error::config)?;
+        self.streams.check().map_err(Error::config)?;
         telemetry::filter(&self.log)?;
         if self.lame_duck_ms > 600_000 {
             return Err(Error::config(format!(

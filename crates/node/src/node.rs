@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use auth::Accounts;
-use fabric::{Hub, Limits};
+use fabric::{Hub, Limits, PlaneOptions};
 use gateway::http::{HttpDoor, Identity};
 use gateway::nats::{self, Door};
 use kernel::{Code, NodeId};
@@ -22,6 +22,7 @@ use crate::data::Data;
 use crate::doors::Doors;
 use crate::error::Error;
 use crate::machine;
+use crate::plane::Driver;
 
 /// How a node stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,7 @@ pub struct Node {
     accepting: Vec<JoinHandle<()>>,
     tasks: Vec<JoinHandle<()>>,
     lame_duck: Duration,
+    plane: Driver,
 }
 
 impl Node {
@@ -88,6 +90,15 @@ impl Node {
             interest_bytes_max: (machine::memory_bytes() / 4) as usize,
         };
         let hub = Arc::new(Hub::new(accounts, limits, machine::random()));
+        let clock = Clock::start();
+        let options = PlaneOptions {
+            streams_max: config.streams.streams_max,
+            consumers_max: config.streams.consumers_max,
+            payload_bytes_max: config.nats.payload_bytes_max,
+            node: data.node_id.to_string(),
+        };
+        let plane =
+            Driver::start(&data.path, &data.node_id, hub.clone(), options, machine::random(), clock)?;
         let mut node = Node {
             hub,
             nats: None,
@@ -99,19 +110,20 @@ impl Node {
             tasks: Vec::new(),
             lame_duck: Duration::from_millis(config.lame_duck_ms),
             data,
+            plane,
         };
-        node.open_doors(config, tls, nats_listener, http_listener);
+        node.open_doors(clock, config, tls, nats_listener, http_listener);
         Ok(node)
     }
 
     fn open_doors(
         &mut self,
+        clock: Clock,
         config: &Config,
         tls: Option<TlsAcceptor>,
         nats: Option<(TcpListener, SocketAddr)>,
         http: Option<(TcpListener, SocketAddr)>,
     ) {
-        let clock = Clock::start();
         let id = self.data.node_id.to_string();
         let server_id = format!("NP{:016X}{:016X}", machine::random(), machine::random());
         if let Some((listener, address)) = nats {
@@ -171,7 +183,7 @@ impl Node {
 
     /// Stops: no new clients, a farewell to those who are here, then everything is closed. Ends earlier when all have
     /// left.
-    pub async fn stop(self, how: Stop) {
+    pub async fn stop(mut self, how: Stop) {
         if let Some(http) = &self.http {
             http.set_ready(false);
         }
@@ -183,6 +195,8 @@ impl Node {
             self.hub.clients.all().iter().for_each(|c| c.warn());
             self.until_empty(self.lame_duck).await;
         }
+        let plane = &mut self.plane;
+        tokio::task::block_in_place(|| plane.stop());
         self.tasks.iter().for_each(JoinHandle::abort);
         self.hub.clients.all().iter().for_each(|c| c.cut(Code::ServiceUnavailable));
         self.until_empty(Duration::from_secs(2)).await;

@@ -1,13 +1,15 @@
 //! The thread that owns the control plane: it sleeps until something arrives, the journal reports or a timer is due,
 //! and gives the plane a turn.
 
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
-use fabric::{Inbox, Plane};
-use kernel::Code;
+use fabric::{Hub, Plane, PlaneOptions};
+use kernel::{Code, NodeId};
+use store::{Disk, Identity, Threads};
 
 use crate::clock::Clock;
 use crate::error::Error;
@@ -16,49 +18,92 @@ use crate::error::Error;
 pub(crate) struct Driver {
     thread: Option<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
+    pub(crate) stats: Arc<store::Stats>,
 }
 
 /// Longest sleep: a lost wake-up would cost no more than that.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
+/// The store's folder within the data folder.
+const FOLDER: &str = "store";
 
 impl Driver {
-    /// Starts the thread. `open` makes the journal in it, with what wakes the thread.
-    pub(crate) fn start(mut plane: Plane, mut store: store::Shell, clock: Clock) -> Result<Driver, Error> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (inbox, is_over): (Arc<Inbox>, _) = (plane.inbox().clone(), stop.clone());
-        let run = move || {
-            let own = thread::current();
-            let wake = own.clone();
-            inbox.on_arrival(move || own.unpark());
-            store.on_event(Arc::new(move || wake.unpark()));
-            let mut told = false;
-            loop {
-                let is_last = is_over.load(Ordering::Acquire);
-                let due = plane.turn(clock.now(), &mut store);
-                if let Some((code, why)) = plane.failure().filter(|_| !std::mem::replace(&mut told, true)) {
-                    tracing::error!(%code, why, "streams take nothing more until the node starts again");
+    /// Opens the store in the data folder, lets the plane go on where it ended, and starts the thread.
+    pub(crate) fn start(
+        data: &Path,
+        node: &NodeId,
+        hub: Arc<Hub>,
+        options: PlaneOptions,
+        seed: u64,
+        clock: Clock,
+    ) -> Result<Driver, Error> {
+        let folder = data.join(FOLDER);
+        std::fs::create_dir_all(&folder).map_err(|e| {
+            Error::new(Code::DataFolderUnusable, format!("{} cannot be made: {e}", folder.display()))
+        })?;
+        let own: Arc<OnceLock<Thread>> = Arc::default();
+        let wake = {
+            let own = own.clone();
+            move || {
+                if let Some(thread) = own.get() {
+                    thread.unpark();
                 }
-                if is_last {
-                    break;
-                }
-                let left = due.map(|at| Duration::from_nanos(at.saturating_sub(clock.now().mono_ns)));
-                thread::park_timeout(left.unwrap_or(SLEEP_MAX).min(SLEEP_MAX));
-            }
-            if let Err(error) = store.close() {
-                tracing::error!(%error, "the store could not be closed; the next start takes a little longer");
             }
         };
+        let identity = Identity { fabric: String::new(), node: node.clone() };
+        let options_of_store = store::Options { seed, ..store::Options::default() };
+        let opened =
+            Threads::open(Arc::new(Disk::new(&folder)), options_of_store, identity, Arc::new(wake.clone()));
+        let (store, recovered) = opened.map_err(|e| Error::new(e.code, e.to_string()))?;
+        for damage in &recovered.damage {
+            tracing::error!(file = damage.file, offset = damage.offset, what = damage.what, "damage in the store");
+        }
+        let mut plane = Plane::new(hub, options, recovered);
+        for what in plane.take_trouble() {
+            tracing::error!(what, "what the store holds of it cannot be used");
+        }
+        plane.inbox().on_arrival(wake);
+        let (stop, stats) = (Arc::new(AtomicBool::new(false)), store.stats());
+        let is_over = stop.clone();
+        let run = move || {
+            let _ = own.set(thread::current());
+            turns(plane, store, clock, &is_over);
+        };
         let thread = thread::Builder::new().name("plane".into()).spawn(run);
-        let thread = thread.map_err(|e| Error::new(Code::InternalError, format!("no thread for streams: {e}")))?;
-        Ok(Driver { thread: Some(thread), stop })
+        let thread =
+            thread.map_err(|e| Error::new(Code::InternalError, format!("no thread for streams: {e}")))?;
+        Ok(Driver { thread: Some(thread), stop, stats })
     }
 
     /// Stops: what has arrived is carried out and everything is on the disk when this returns.
-    pub(crate) fn stop(mut self) {
+    pub(crate) fn stop(&mut self) {
         self.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
             let _ = thread.join();
         }
+    }
+}
+
+fn turns(mut plane: Plane, mut store: Threads, clock: Clock, is_over: &AtomicBool) {
+    let mut is_told = false;
+    loop {
+        let is_last = is_over.load(Ordering::Acquire);
+        let due = plane.turn(clock.now(), &mut store);
+        if let Some((code, why)) = plane.failure().filter(|_| !is_told) {
+            is_told = true;
+            tracing::error!(%code, why, "streams take nothing more until the node starts again");
+        }
+        for what in plane.take_trouble() {
+            tracing::error!(what, "what the store holds of it cannot be used");
+        }
+        if is_last {
+            break;
+        }
+        let left = due.map(|at| Duration::from_nanos(at.saturating_sub(clock.now().mono_ns)));
+        thread::park_timeout(left.unwrap_or(SLEEP_MAX).min(SLEEP_MAX));
+    }
+    plane.end(clock.now(), &mut store);
+    if let Err(error) = store.close() {
+        tracing::error!(%error, "the store could not be closed; the next start takes a little longer");
     }
 }

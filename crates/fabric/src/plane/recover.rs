@@ -11,7 +11,7 @@ use bytes::Bytes;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use kernel::journal::{Image, Recovered, Summary};
-use kernel::{Entry, LogId, Now, Position, Record, SubId, SubjectPattern, TenantId};
+use kernel::{Entry, Journal, LogId, Now, Position, Record, SubId, SubjectPattern, TenantId};
 use wire::jetstream::{ConsumerConfig, StreamConfig};
 
 use super::cell::{
@@ -74,6 +74,14 @@ impl Plane {
         }
         plane.recover(recovered);
         plane
+    }
+
+    /// The last turn before the journal closes: what changed bit by bit is written whole, so that the next start finds
+    /// little to do.
+    pub fn end(&mut self, now: Now, journal: &mut dyn Journal) {
+        let at = self.out.last();
+        self.checkpoint(now, at);
+        self.out.submit(journal);
     }
 
     /// Takes what could not be read, to be told to the operator.
