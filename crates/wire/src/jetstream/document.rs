@@ -95,7 +95,7 @@ macro_rules! plain {
     ($($type:ty),*) => { $(impl Document for $type {})* };
 }
 
-plain!(String, bool, i32, i64, u32, u64, Time);
+plain!(String, bool, i32, i64, u64, Time, ApiError, BTreeMap<String, u64>);
 
 impl<T: Document> Document for Option<T> {
     fn normalise(value: &mut Value) -> Result<(), String> {

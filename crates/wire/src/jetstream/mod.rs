@@ -2,6 +2,8 @@
 //! headers. They carry what was said; what it means and whether it is allowed is decided by whoever owns the stream.
 
 pub mod ack;
+pub mod advisory;
+pub mod api;
 pub mod config;
 pub mod document;
 pub mod duration;
@@ -9,10 +11,13 @@ pub mod error;
 pub mod name;
 pub mod pub_headers;
 pub mod pull;
+pub mod status;
 pub mod subject;
 pub mod time;
 
 pub use ack::{Ack, Delivery, FlowReply};
+pub use advisory::{Advisory, Event};
+pub use api::Answer;
 pub use config::{
     AckPolicy, Compression, ConsumerConfig, ConsumerLimits, DeliverPolicy, Discard, ExternalStream,
     PersistMode, Placement, PriorityPolicy, ReplayPolicy, Republish, Retention, SourceConsumer, StorageType,
@@ -23,5 +28,6 @@ pub use error::{ApiError, Fault};
 pub use name::{ConsumerName, StreamName};
 pub use pub_headers::{KvOperation, Producer, PublishHeaders, Rollup, Ttl};
 pub use pull::PullRequest;
+pub use status::{Origin, Status};
 pub use subject::{Call, Refusal};
 pub use time::Time;
