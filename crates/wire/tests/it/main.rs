@@ -2,17 +2,27 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod jetstream_laws;
 mod nats_laws;
 
 use std::path::Path;
 
-#[test]
-fn the_nats_decoder_keeps_its_laws_on_the_whole_corpus() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/nats_decode");
+fn replay(corpus: &str, count_min: usize, check: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(corpus);
     let mut count = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
-        nats_laws::check(&std::fs::read(entry.unwrap().path()).unwrap());
+        check(&std::fs::read(entry.unwrap().path()).unwrap());
         count += 1;
     }
-    assert!(count >= 20, "the corpus is there: {count} inputs");
+    assert!(count >= count_min, "the corpus is there: {count} inputs");
+}
+
+#[test]
+fn the_nats_decoder_keeps_its_laws_on_the_whole_corpus() {
+    replay("nats_decode", 20, nats_laws::check);
+}
+
+#[test]
+fn jetstream_keeps_its_laws_on_the_whole_corpus() {
+    replay("jetstream", 60, jetstream_laws::check);
 }
