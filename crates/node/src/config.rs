@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use auth::options::{HIDDEN, Options as AuthOptions};
+use fabric::StreamsOptions;
 use gateway::{HttpOptions, NatsOptions};
 use kernel::NodeId;
 use serde::{Deserialize, Serialize};

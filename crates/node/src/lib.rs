@@ -10,6 +10,7 @@ mod error;
 mod layers;
 mod machine;
 mod node;
+mod plane;
 pub mod telemetry;
 
 pub use config::Config;

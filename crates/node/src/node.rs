@@ -97,8 +97,7 @@ impl Node {
             payload_bytes_max: config.nats.payload_bytes_max,
             node: data.node_id.to_string(),
         };
-        let plane =
-            Driver::start(&data.path, &data.node_id, hub.clone(), options, machine::random(), clock)?;
+        let plane = Driver::start(&data.path, &data.node_id, hub.clone(), options, machine::random(), clock)?;
         let mut node = Node {
             hub,
             nats: None,

@@ -55,7 +55,12 @@ impl Driver {
             Threads::open(Arc::new(Disk::new(&folder)), options_of_store, identity, Arc::new(wake.clone()));
         let (store, recovered) = opened.map_err(|e| Error::new(e.code, e.to_string()))?;
         for damage in &recovered.damage {
-            tracing::error!(file = damage.file, offset = damage.offset, what = damage.what, "damage in the store");
+            tracing::error!(
+                file = damage.file,
+                offset = damage.offset,
+                what = damage.what,
+                "damage in the store"
+            );
         }
         let mut plane = Plane::new(hub, options, recovered);
         for what in plane.take_trouble() {
