@@ -21,6 +21,9 @@ use crate::slot::Slot;
 use crate::state::{Link, Pong, State};
 use crate::{AsMsg, Error, Headers, Options, Server, Subscription, random};
 
+/// What the stream API's subjects begin with.
+const API_PREFIX: &[u8] = b"$JS.";
+
 /// A connection to a server. Clones share it; when the last clone and the last [`Subscription`] are dropped, what was
 /// published is written out and the connection ends.
 #[derive(Clone)]
@@ -205,8 +208,12 @@ impl Client {
 
     async fn send(&self, m: &Msg<'_>) -> Result<(), Error> {
         for subject in [m.subject, m.reply].into_iter().filter(|s| !s.is_empty() || *s == m.subject) {
-            let wrong = |_| Error::Subject(String::from_utf8_lossy(subject).into_owned());
-            Subject::parse(subject).map_err(wrong)?;
+            // Questions to the stream API name filters in their subjects, wildcards included.
+            let parsed = match subject.starts_with(API_PREFIX) {
+                true => SubjectPattern::parse(subject).map(drop),
+                false => Subject::parse(subject).map(drop),
+            };
+            parsed.map_err(|_| Error::Subject(String::from_utf8_lossy(subject).into_owned()))?;
         }
         if !m.headers.is_empty() {
             Headers::check(m.headers).map_err(|_| Error::Headers)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::jetstream::api::Time;
 
@@ -35,9 +35,10 @@ impl Meta {
 #[serde(default)]
 pub struct Info {
     /// Its name.
+    #[serde(deserialize_with = "or_default")]
     pub name: String,
     /// What people should know of it.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
     pub description: String,
     /// Headers that its writer gave it.
     #[serde(skip_serializing_if = "none_or_empty")]
@@ -49,20 +50,25 @@ pub struct Info {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub options: Option<Options>,
     /// Its bucket.
+    #[serde(deserialize_with = "or_default")]
     pub bucket: String,
     /// The token in the subject of its chunks.
+    #[serde(deserialize_with = "or_default")]
     pub nuid: String,
     /// In bytes.
+    #[serde(deserialize_with = "or_default")]
     pub size: u64,
     /// When it was written: what the stream says where the entry was read from one.
+    #[serde(deserialize_with = "time_or_none")]
     pub mtime: Time,
     /// How many chunks.
+    #[serde(deserialize_with = "or_default")]
     pub chunks: u64,
     /// `SHA-256=` and the digest in base64url.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
     pub digest: String,
     /// Whether it was deleted.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not", deserialize_with = "or_default")]
     pub deleted: bool,
 }
 
@@ -107,6 +113,17 @@ pub(super) fn digest_text(digest: &[u8]) -> String {
     format!("{DIGEST}{}", URL_SAFE.encode(digest))
 }
 
+/// Writers differ in what they leave out and what they write as `null`.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(input: D) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(input)?.unwrap_or_default())
+}
+
+/// Writers differ in the form of their times, and some write none: readers go by the stream's.
+fn time_or_none<'de, D: Deserializer<'de>>(input: D) -> Result<Time, D::Error> {
+    let text = Option::<String>::deserialize(input)?.unwrap_or_default();
+    Ok(text.parse().unwrap_or_default())
+}
+
 fn none_or_empty<V>(map: &Option<BTreeMap<String, V>>) -> bool {
     map.as_ref().is_none_or(BTreeMap::is_empty)
 }
@@ -124,6 +141,10 @@ mod tests {
         let info: Info = serde_json::from_str(json).unwrap();
         assert!(info.has_digest(&Sha256::digest(b"abc")) && !info.has_digest(&Sha256::digest(b"abd")));
         assert_eq!((info.size, info.chunks, info.link()), (3, 1, None));
+        let deleted = r#"{"name":"x","bucket":"b","nuid":"N","size":0,"mtime":"","chunks":null,"digest":null,
+            "description":null,"options":null,"deleted":true}"#;
+        let deleted: Info = serde_json::from_str(deleted).unwrap();
+        assert_eq!((deleted.deleted, deleted.mtime, deleted.chunks), (true, Time(0), 0));
         let link: Info =
             serde_json::from_str(r#"{"name":"y","options":{"link":{"bucket":"b","name":"x"}}}"#).unwrap();
         assert_eq!(link.link().map(|l| l.name.as_str()), Some("x"));

@@ -1,7 +1,7 @@
 //! `neuroplex consumer info`: what a consumer is to be, and how far it is.
 
 use client::jetstream::ConsumerInfo;
-use client::jetstream::api::{ConsumerConfig, DeliverPolicy, Reached};
+use client::jetstream::api::{AckPolicy, ConsumerConfig, DeliverPolicy, Reached};
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -53,12 +53,14 @@ pub(super) fn show(global: &Global, info: &ConsumerInfo) -> Result<(), Failure> 
     rows.push(("hears", filter(config)));
     rows.push(("begins at", begins(config)));
     rows.push(("acknowledged", config.ack_policy.as_str().into()));
-    rows.push(("again after", limit(config.ack_wait, nanos)));
-    rows.push(("deliveries", limit(config.max_deliver, |n| n.to_string())));
     rows.push(("delivered up to", reached(&info.delivered)));
-    rows.push(("acknowledged up to", reached(&info.ack_floor)));
-    rows.push(("not acknowledged", info.num_ack_pending.to_string()));
-    rows.push(("delivered again", info.num_redelivered.to_string()));
+    if config.ack_policy != AckPolicy::None {
+        rows.push(("acknowledged up to", reached(&info.ack_floor)));
+        rows.push(("not acknowledged", info.num_ack_pending.to_string()));
+        rows.push(("delivered again", info.num_redelivered.to_string()));
+        rows.push(("again after", waits(config)));
+        rows.push(("deliveries", limit(config.max_deliver, |n| n.to_string())));
+    }
     rows.push(("not delivered yet", info.num_pending.to_string()));
     if info.paused {
         rows.push(("paused for", limit(info.pause_remaining, nanos)));
@@ -86,7 +88,18 @@ fn begins(config: &ConsumerConfig) -> String {
     }
 }
 
+/// When a message comes again that was not acknowledged.
+fn waits(config: &ConsumerConfig) -> String {
+    match config.backoff.as_slice() {
+        [] => limit(config.ack_wait, nanos),
+        waits => waits.iter().map(|ns| limit(*ns, nanos)).collect::<Vec<_>>().join(", "),
+    }
+}
+
 fn reached(at: &Reached) -> String {
+    if at.stream_seq == 0 {
+        return "nothing".into();
+    }
     let last = at.last_active.map(|time| format!(", {}", ago(time))).unwrap_or_default();
     format!("message {}{last}", at.stream_seq)
 }
