@@ -110,6 +110,9 @@ fn fix(e: &client::Error) -> &'static str {
         E::Api { err_code: 10037, .. } => {
             "`neuroplex stream info STREAM` says which numbers and subjects it holds."
         }
+        E::Api { err_code: 10077, .. } => {
+            "The stream is full and refuses what is new: let consumers take messages, or raise its limits with `neuroplex stream edit`."
+        }
         E::Api { err_code: 10058, .. } => "`neuroplex stream edit` changes a stream that exists.",
         other => other.code().remedy(),
     }

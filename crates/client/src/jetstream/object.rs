@@ -7,10 +7,10 @@
 //!
 //! # async fn example(streams: &Context) -> Result<(), client::Error> {
 //! let photos = object::Store::create(streams, &object::StoreConfig::new("photos")).await?;
-//! let mut file = tokio::fs::File::open("tea.jpg").await?;
-//! photos.put(object::Meta::new("tea.jpg"), &mut file, |bytes| println!("{bytes} bytes")).await?;
-//! let mut copy = tokio::fs::File::create("copy.jpg").await?;
-//! photos.get("tea.jpg", &mut copy, |_| {}).await?;
+//! let mut source = &b"any tokio::io::AsyncRead, such as a file"[..];
+//! photos.put(object::Meta::new("tea.jpg"), &mut source, |bytes| println!("{bytes} bytes")).await?;
+//! let mut sink = Vec::new();
+//! photos.get("tea.jpg", &mut sink, |_| {}).await?;
 //! # Ok(())
 //! # }
 //! ```

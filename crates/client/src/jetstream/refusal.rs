@@ -26,6 +26,7 @@ const CODES: &[(u32, Code)] = &[
     (10028, Code::LimitExceeded),      // insufficient memory resources available
     (10047, Code::LimitExceeded),      // insufficient storage resources available
     (10120, Code::LimitExceeded),      // no JetStream default or applicable tiered limit present
+    (10074, Code::InvalidRequest),     // replicas > 1 not supported in non-clustered mode
     (10054, Code::PayloadTooLarge),    // message size exceeds maximum allowed
     (10097, Code::PayloadTooLarge),    // header size exceeds maximum allowed
     (10077, Code::Backpressure), // maximum messages or bytes exceeded: the stream is full and discards what is new
