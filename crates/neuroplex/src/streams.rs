@@ -11,17 +11,13 @@ use crate::link::Link;
 use crate::units::span;
 
 /// Connects as `name`, for a command that asks and ends.
-pub(crate) async fn context(global: &Global, name: &str) -> Result<(Link, Context), Failure> {
-    let link = Link::once(global, name).await?;
-    let context = Context::new(link.client.clone());
-    Ok((link, context))
+pub(crate) async fn connect(global: &Global, name: &str) -> Result<Context, Failure> {
+    Ok(Context::new(Link::once(global, name).await?.client))
 }
 
 /// Connects as `name`, for a command that goes on until it is stopped.
-pub(crate) async fn lasting(global: &Global, name: &str) -> Result<(Link, Context), Failure> {
-    let link = Link::stay(global, name).await?;
-    let context = Context::new(link.client.clone());
-    Ok((link, context))
+pub(crate) async fn stay(global: &Global, name: &str) -> Result<Context, Failure> {
+    Ok(Context::new(Link::stay(global, name).await?.client))
 }
 
 /// `2026-05-01 10:00:00 UTC`.

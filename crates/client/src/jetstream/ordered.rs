@@ -248,15 +248,16 @@ impl Ordered {
 
 /// Whether trying again would end likewise.
 fn is_final(e: &Error) -> bool {
-    match e {
-        Error::Closed | Error::NoRandomness | Error::Subject(_) | Error::Name { .. } => true,
-        Error::Api { err_code: err_code::STREAM_NOT_FOUND, .. } => true,
-        Error::Api {
-            code: Code::InvalidRequest | Code::PermissionDenied | Code::PayloadTooLarge, ..
-        } => true,
-        Error::Refused { .. } => true,
-        _ => false,
-    }
+    matches!(
+        e,
+        Error::Closed
+            | Error::NoRandomness
+            | Error::Subject(_)
+            | Error::Name { .. }
+            | Error::Refused { .. }
+            | Error::Api { err_code: err_code::STREAM_NOT_FOUND, .. }
+            | Error::Api { code: Code::InvalidRequest | Code::PermissionDenied | Code::PayloadTooLarge, .. }
+    )
 }
 
 /// Whether the consumer is gone, which another one can make good.

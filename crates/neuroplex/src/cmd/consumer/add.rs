@@ -6,7 +6,7 @@ use kernel::Code;
 
 use crate::failure::Failure;
 use crate::global::Global;
-use crate::streams::{api_limit, context};
+use crate::streams::{api_limit, connect};
 use crate::units::Span;
 
 const EXAMPLES: &str = "\
@@ -106,7 +106,7 @@ pub(super) struct Args {
 pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     let stream_name = args.stream.clone();
     let config = config(args)?;
-    let (_link, context) = context(global, "consumer").await?;
+    let context = connect(global, "consumer").await?;
     let info = context.stream(&stream_name)?.create_consumer(&config).await?;
     super::info::show(global, &info)
 }

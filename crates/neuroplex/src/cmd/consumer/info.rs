@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
-use crate::streams::{ago, context, limit, moment, nanos};
+use crate::streams::{ago, connect, limit, moment, nanos};
 use crate::table::Columns;
 use crate::text::plain;
 
@@ -29,7 +29,7 @@ pub(super) struct Args {
 
 /// Asks and shows.
 pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
-    let (_link, context) = context(global, "consumer").await?;
+    let context = connect(global, "consumer").await?;
     let info = context.stream(&args.stream)?.consumer(&args.name)?.info().await?;
     show(global, &info)
 }

@@ -6,7 +6,7 @@ use super::info::filter;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
-use crate::streams::{ago, context};
+use crate::streams::{ago, connect};
 use crate::table::Columns;
 
 const EXAMPLES: &str = "\
@@ -24,7 +24,7 @@ pub(super) struct Args {
 
 /// Lists them by name.
 pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
-    let (_link, context) = context(global, "consumer").await?;
+    let context = connect(global, "consumer").await?;
     let all = context.stream(&args.stream)?.consumers().await?;
     if global.json {
         return print(&json!(all).to_string());

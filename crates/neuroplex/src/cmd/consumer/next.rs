@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::global::Global;
 use crate::link::{self, Stop};
 use crate::output::Output;
-use crate::streams::{context, moment};
+use crate::streams::{connect, moment};
 use crate::text;
 use crate::units::Span;
 
@@ -68,7 +68,7 @@ enum Say {
 
 /// Prints up to `--count` messages. None at all is a failure; fewer than asked for are told on stderr.
 pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
-    let (_link, context) = context(global, "consumer").await?;
+    let context = connect(global, "consumer").await?;
     let consumer = context.stream(&args.stream)?.consumer(&args.name)?;
     let say = match consumer.info().await?.config.ack_policy {
         AckPolicy::None => Say::Nothing,
@@ -79,15 +79,16 @@ pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
     let mut taker =
         Taker { consumer, say, json: global.json, out: Output::new(), taken: 0, held: Vec::new() };
-    tokio::select! {
-        taken = taker.take(args.count, args.wait.0) => taken?,
-        () = stop.wanted() => {}
-    }
+    let stopped = tokio::select! {
+        taken = taker.take(args.count, args.wait.0) => taken.map(|()| false)?,
+        () = stop.wanted() => true,
+    };
     for delivery in &taker.held {
         delivery.nak(None).await?;
     }
     _ = context.client().close().await;
     match taker.taken {
+        _ if stopped => Ok(()),
         0 => Err(Failure::new(
             Code::Timeout,
             format!(

@@ -6,7 +6,7 @@ use crate::confirm::YesArg;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
-use crate::streams::context;
+use crate::streams::connect;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,7 +30,7 @@ pub(super) struct Args {
 /// Asks, then deletes.
 pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     args.yes.confirm(&format!("delete consumer `{}` of stream `{}`", args.name, args.stream))?;
-    let (_link, context) = context(global, "consumer").await?;
+    let context = connect(global, "consumer").await?;
     context.stream(&args.stream)?.delete_consumer(&args.name).await?;
     print(&match global.json {
         true => json!({ "stream": args.stream, "consumer": args.name, "deleted": true }).to_string(),

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
-use crate::streams::context;
+use crate::streams::connect;
 use crate::units::{Size, Span};
 
 const EXAMPLES: &str = "\
@@ -79,7 +79,7 @@ pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     if args.memory {
         config = config.storage(StorageType::Memory);
     }
-    let (_link, context) = context(global, "kv").await?;
+    let context = connect(global, "kv").await?;
     Bucket::create(&context, &config).await?;
     print(&match global.json {
         true => json!({ "bucket": args.bucket, "history": args.history }).to_string(),

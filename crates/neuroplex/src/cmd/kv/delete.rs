@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
-use crate::streams::context;
+use crate::streams::connect;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,7 +35,7 @@ pub(super) struct Args {
 
 /// Deletes; that it had no value is no failure.
 pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
-    let (_link, context) = context(global, "kv").await?;
+    let context = connect(global, "kv").await?;
     let bucket = Bucket::open(&context, &args.bucket).await?;
     match args.purge {
         true => bucket.purge(&args.key, args.revision).await?,

@@ -7,7 +7,7 @@ use super::entry::json;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::Output;
-use crate::streams::context;
+use crate::streams::connect;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,7 +33,7 @@ pub(super) struct Args {
 
 /// Prints the value as it is; a key without one is a failure.
 pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
-    let (_link, context) = context(global, "kv").await?;
+    let context = connect(global, "kv").await?;
     let bucket = Bucket::open(&context, &args.bucket).await?;
     let found = match args.revision {
         Some(revision) => bucket.entry_at(&args.key, revision).await?,

@@ -6,7 +6,7 @@ use super::entry::{human, json};
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::Output;
-use crate::streams::context;
+use crate::streams::connect;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,7 +26,7 @@ pub(super) struct Args {
 
 /// Prints one entry a line.
 pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
-    let (_link, context) = context(global, "kv").await?;
+    let context = connect(global, "kv").await?;
     let bucket = Bucket::open(&context, &args.bucket).await?;
     let mut out = Output::new();
     for entry in bucket.history(&args.key).await? {

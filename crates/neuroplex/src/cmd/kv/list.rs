@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::{Output, print};
-use crate::streams::{ago, context, nanos};
+use crate::streams::{ago, connect, nanos};
 use crate::table::Columns;
 use crate::text::plain;
 use crate::units::size;
@@ -31,7 +31,7 @@ pub(super) struct Args {
 
 /// Lists either.
 pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
-    let (_link, context) = context(global, "kv").await?;
+    let context = connect(global, "kv").await?;
     let Some(name) = &args.bucket else {
         let buckets = Bucket::list(&context).await?;
         if global.json {

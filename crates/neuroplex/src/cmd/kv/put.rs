@@ -7,7 +7,7 @@ use crate::body;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
-use crate::streams::context;
+use crate::streams::connect;
 use crate::units::Span;
 
 const EXAMPLES: &str = "\
@@ -47,7 +47,7 @@ pub(super) struct Args {
 /// Writes and says the revision.
 pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     let value = body::read(args.value.as_deref()).await?;
-    let (_link, context) = context(global, "kv").await?;
+    let context = connect(global, "kv").await?;
     let bucket = Bucket::open(&context, &args.bucket).await?;
     let revision = match args.revision {
         Some(revision) => bucket.update(&args.key, &value, revision).await?,

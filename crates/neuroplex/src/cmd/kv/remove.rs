@@ -7,7 +7,7 @@ use crate::confirm::YesArg;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
-use crate::streams::context;
+use crate::streams::connect;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,7 +30,7 @@ pub(super) struct Args {
 /// Asks, then deletes.
 pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     args.yes.confirm(&format!("delete bucket `{}` and every key in it", args.bucket))?;
-    let (_link, context) = context(global, "kv").await?;
+    let context = connect(global, "kv").await?;
     Bucket::remove(&context, &args.bucket).await?;
     print(&match global.json {
         true => json!({ "bucket": args.bucket, "deleted": true }).to_string(),

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::global::Global;
 use crate::link::{self, Stop};
 use crate::output::{Output, reader_gone};
-use crate::streams::lasting;
+use crate::streams::stay;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,7 +42,7 @@ pub(super) struct Args {
 /// Prints entries until `--max`, Ctrl-C or SIGTERM.
 pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
-    let (_link, context) = lasting(global, "kv").await?;
+    let context = stay(global, "kv").await?;
     let bucket = Bucket::open(&context, &args.bucket).await?;
     let mut options = WatchOptions::default();
     if args.new {

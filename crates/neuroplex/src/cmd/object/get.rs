@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
 use crate::progress::Progress;
-use crate::streams::context;
+use crate::streams::connect;
 use crate::units::size;
 
 const EXAMPLES: &str = "\
@@ -57,7 +57,7 @@ pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
         let text = format!("`{}` exists. Add --force to replace it, or --output FILE.", path.display());
         return Err(Failure::new(Code::InvalidRequest, text));
     }
-    let (_link, context) = context(global, "object").await?;
+    let context = connect(global, "object").await?;
     let store = Store::open(&context, &args.bucket).await?;
     let half = half_there(&path);
     let done = async {
@@ -88,7 +88,7 @@ async fn to_file(global: &Global, store: &Store, name: &str, path: &Path) -> Res
 }
 
 async fn to_stdout(global: &Global, args: &Args) -> Result<(), Failure> {
-    let (_link, context) = context(global, "object").await?;
+    let context = connect(global, "object").await?;
     let store = Store::open(&context, &args.bucket).await?;
     match store.get(&args.name, &mut tokio::io::stdout(), |_| {}).await {
         Err(client::Error::Io { kind: io::ErrorKind::BrokenPipe, .. }) => Err(Failure::PipeClosed),

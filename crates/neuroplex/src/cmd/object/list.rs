@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
-use crate::streams::{ago, context};
+use crate::streams::{ago, connect};
 use crate::table::Columns;
 use crate::units::size;
 
@@ -26,7 +26,7 @@ pub(super) struct Args {
 
 /// Lists either.
 pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
-    let (_link, context) = context(global, "object").await?;
+    let context = connect(global, "object").await?;
     let Some(name) = &args.bucket else {
         return buckets(global, &Store::buckets(&context).await?);
     };

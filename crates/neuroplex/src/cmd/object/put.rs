@@ -13,7 +13,7 @@ use crate::global::Global;
 use crate::link;
 use crate::output::print;
 use crate::progress::Progress;
-use crate::streams::context;
+use crate::streams::connect;
 use crate::units::size;
 
 const EXAMPLES: &str = "\
@@ -62,7 +62,7 @@ pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
             (Box::new(file), bytes)
         }
     };
-    let (_link, context) = context(global, "object").await?;
+    let context = connect(global, "object").await?;
     let store = bucket(&context, &args.bucket, global.json).await?;
     let meta = Meta { description: args.description, ..Meta::new(name) };
     let info = {

@@ -7,7 +7,7 @@ use crate::confirm::YesArg;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
-use crate::streams::context;
+use crate::streams::connect;
 use crate::text::plain;
 
 const EXAMPLES: &str = "\
@@ -36,7 +36,7 @@ pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
         None => format!("bucket `{}` and every object in it", args.bucket),
     };
     args.yes.confirm(&format!("delete {what}"))?;
-    let (_link, context) = context(global, "object").await?;
+    let context = connect(global, "object").await?;
     match &args.name {
         Some(name) => Store::open(&context, &args.bucket).await?.delete(name).await?,
         None => Store::remove(&context, &args.bucket).await?,

@@ -6,7 +6,7 @@ use client::jetstream::api::{Retention, StorageType};
 use super::limits::Limits;
 use crate::failure::Failure;
 use crate::global::Global;
-use crate::streams::context;
+use crate::streams::connect;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -83,7 +83,7 @@ pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
         ..StreamConfig::default()
     };
     args.limits.apply(&mut config);
-    let (_link, context) = context(global, "stream").await?;
+    let context = connect(global, "stream").await?;
     let info = context.create_stream(&config).await?;
     super::info::show(global, &info)
 }

@@ -3,7 +3,7 @@
 use super::limits::Limits;
 use crate::failure::Failure;
 use crate::global::Global;
-use crate::streams::context;
+use crate::streams::connect;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,7 +23,7 @@ pub(super) struct Args {
 
 /// Reads the configuration, puts in what was said, and writes all of it back.
 pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
-    let (_link, context) = context(global, "stream").await?;
+    let context = connect(global, "stream").await?;
     let mut config = context.stream(&args.name)?.info().await?.config;
     args.limits.apply(&mut config);
     let info = context.update_stream(&config).await?;

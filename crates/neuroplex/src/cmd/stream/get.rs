@@ -5,7 +5,7 @@ use client::jetstream::Stored;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::Output;
-use crate::streams::{context, moment};
+use crate::streams::{connect, moment};
 use crate::text;
 
 const EXAMPLES: &str = "\
@@ -36,7 +36,7 @@ pub(super) struct Args {
 
 /// Reads and shows.
 pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
-    let (_link, context) = context(global, "stream").await?;
+    let context = connect(global, "stream").await?;
     let stream = context.stream(&args.stream)?;
     let stored = match (&args.last_for, args.seq) {
         (Some(subject), _) => stream.last_message(subject).await?,

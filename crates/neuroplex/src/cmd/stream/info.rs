@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
-use crate::streams::{ago, context, limit, moment, nanos};
+use crate::streams::{ago, connect, limit, moment, nanos};
 use crate::table::Columns;
 use crate::text::{count, plain};
 use crate::units::size;
@@ -32,7 +32,7 @@ pub(super) struct Args {
 
 /// Asks and shows.
 pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
-    let (_link, context) = context(global, "stream").await?;
+    let context = connect(global, "stream").await?;
     let stream = context.stream(&args.name)?;
     let info = match &args.subjects {
         Some(pattern) => stream.info_with_subjects(pattern).await?,

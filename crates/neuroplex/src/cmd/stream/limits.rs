@@ -55,15 +55,15 @@ pub(super) struct Limits {
     duplicates: Option<Span>,
 
     /// Let a message replace all earlier ones of its subject (`Nats-Rollup`)
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     allow_rollup: Option<bool>,
 
     /// Let messages say how long they live (`Nats-TTL`)
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     allow_ttl: Option<bool>,
 
     /// Let single messages be read from any server that has them
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     allow_direct: Option<bool>,
 }
 

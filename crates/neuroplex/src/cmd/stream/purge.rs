@@ -7,7 +7,7 @@ use crate::confirm::YesArg;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
-use crate::streams::context;
+use crate::streams::connect;
 use crate::text::count;
 
 const EXAMPLES: &str = "\
@@ -47,7 +47,7 @@ pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
         _ => "messages",
     };
     args.yes.confirm(&format!("remove {which} of stream `{}`", args.name))?;
-    let (_link, context) = context(global, "stream").await?;
+    let context = connect(global, "stream").await?;
     let purge = Purge { filter: args.subject, seq: args.before, keep: args.keep };
     let purged = context.stream(&args.name)?.purge(&purge).await?;
     print(&match global.json {

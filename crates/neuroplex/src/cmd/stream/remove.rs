@@ -6,7 +6,7 @@ use crate::confirm::YesArg;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
-use crate::streams::context;
+use crate::streams::connect;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,7 +27,7 @@ pub(super) struct Args {
 /// Asks, then deletes.
 pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     args.yes.confirm(&format!("delete stream `{}` and everything in it", args.name))?;
-    let (_link, context) = context(global, "stream").await?;
+    let context = connect(global, "stream").await?;
     context.delete_stream(&args.name).await?;
     print(&match global.json {
         true => json!({ "stream": args.name, "deleted": true }).to_string(),
