@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::api::{
-    ConsumerConfig, ConsumerInfo, ConsumerPage, Done, NamePage, Purge, Purged, Raw, RawAnswer, StreamInfo,
-    Time,
+    ConsumerConfig, ConsumerInfo, ConsumerPage, DeliverPolicy, Done, NamePage, Purge, Purged, Raw, RawAnswer,
+    StreamInfo, Time,
 };
 use super::consumer::Consumer;
 use super::context::{Context, done};
@@ -199,6 +199,11 @@ impl Stream {
                 if config.durable_name.is_empty() { random::token()? } else { config.durable_name.clone() };
         }
         names::consumer(&config.name)?;
+        // Servers want to hear a filter with it, even one that lets everything through.
+        let each = config.deliver_policy == DeliverPolicy::LastPerSubject;
+        if each && config.filter_subject.is_empty() && config.filter_subjects.is_empty() {
+            config.filter_subject = ">".into();
+        }
         let verb = consumer_verb(&self.name, &config);
         self.context.api(&verb, &ConsumerQuestion { stream_name: &self.name, config: &config, action }).await
     }

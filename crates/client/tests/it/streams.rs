@@ -145,6 +145,27 @@ async fn an_ordered_reader_with_a_gap_begins_again_behind_what_it_has() {
 }
 
 #[tokio::test]
+async fn what_is_removed_while_it_is_waited_for_is_not_waited_for_without_end() {
+    let (context, mut peer) = connected().await;
+    let stream = context.stream("S").unwrap();
+    let server = async {
+        let create = asked(&mut peer, "CONSUMER.CREATE.S.").await;
+        answer(&mut peer, &create, r#"{"name":"one","num_pending":2}"#).await;
+        asked(&mut peer, "MSG.NEXT.S.one ").await;
+        deliver(&mut peer, 2, 5, 1, 1).await;
+        let state = asked(&mut peer, "CONSUMER.INFO.S.one ").await;
+        answer(&mut peer, &state, r#"{"name":"one","num_pending":0}"#).await;
+    };
+    let reader = async {
+        let mut ordered = stream.ordered(OrderedOptions::default()).await.unwrap();
+        let first = ordered.next_waiting().await.unwrap().unwrap();
+        assert_eq!((first.position().stream_seq, ordered.waiting()), (5, 1));
+        assert!(ordered.next_waiting().await.unwrap().is_none());
+    };
+    soon(async { tokio::join!(reader, server) }).await;
+}
+
+#[tokio::test]
 async fn a_pipeline_gives_acknowledgements_in_order_and_is_bounded() {
     let (context, mut peer) = connected().await;
     let mut pipeline = context.pipeline(2);
