@@ -19,8 +19,7 @@
 //!
 //! One task owns the connection. Publishers write into one shared buffer, and the task sends what has gathered in
 //! one go; when the connection breaks, it comes back by itself and takes its subscriptions along. Delivery is *at
-//! most once*: what was on its way when a connection broke may be lost. More than that is [`jetstream`]'s, which stands
-//! on the client's public methods and on nothing below them.
+//! most once*: what was on its way when a connection broke may be lost. For more than that there is [`jetstream`].
 
 mod actor;
 mod as_msg;

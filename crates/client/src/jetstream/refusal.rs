@@ -21,25 +21,24 @@ pub(crate) mod err_code {
 /// Rows: an error code and what it means to us, where the status alone would say something else.
 const CODES: &[(u32, Code)] = &[
     (10002, Code::LimitExceeded),      // resource limits exceeded for account
+    (10023, Code::Backpressure),       // insufficient resources
     (10026, Code::LimitExceeded),      // maximum consumers limit reached
     (10027, Code::LimitExceeded),      // maximum number of streams reached
     (10028, Code::LimitExceeded),      // insufficient memory resources available
+    (10039, Code::ServiceUnavailable), // JetStream not enabled for account
     (10047, Code::LimitExceeded),      // insufficient storage resources available
-    (10053, Code::LimitExceeded),      // stream limits
-    (10117, Code::LimitExceeded),      // subject details would exceed maximum allowed
-    (10199, Code::LimitExceeded),      // stream limits
-    (10120, Code::LimitExceeded),      // no JetStream default or applicable tiered limit present
-    (10074, Code::InvalidRequest),     // replicas > 1 not supported in non-clustered mode
+    (10053, Code::LimitExceeded),      // limits of a stream
     (10054, Code::PayloadTooLarge),    // message size exceeds maximum allowed
-    (10097, Code::PayloadTooLarge),    // header size exceeds maximum allowed
-    (10077, Code::Backpressure), // maximum messages or bytes exceeded: the stream is full and discards what is new
-    (10023, Code::Backpressure), // insufficient resources
+    (10074, Code::InvalidRequest),     // replicas > 1 not supported in non-clustered mode
+    (10076, Code::ServiceUnavailable), // JetStream not enabled
+    (10077, Code::Backpressure), // maximum messages or bytes exceeded: it is full and discards what is new
+    (10097, Code::PayloadTooLarge), // header size exceeds maximum allowed
+    (10117, Code::LimitExceeded), // subject details would exceed maximum allowed
     (10118, Code::ServiceUnavailable), // stream is offline
     (10119, Code::ServiceUnavailable), // consumer is offline
-    (10158, Code::ServiceUnavailable), // stream operation in progress
+    (10120, Code::LimitExceeded), // no JetStream default or applicable tiered limit present
+    (10158, Code::ServiceUnavailable), // duplicate message id is in process
     (10167, Code::Backpressure), // too many requests
-    (10039, Code::ServiceUnavailable), // JetStream not enabled for account
-    (10076, Code::ServiceUnavailable), // JetStream not enabled
 ];
 
 #[derive(Deserialize)]

@@ -70,5 +70,8 @@ fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Fa
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|e| Failure::new(Code::InternalError, format!("the runtime does not start: {e}")))?;
-    runtime.block_on(command)
+    let done = runtime.block_on(command);
+    // A read of stdin that nobody waits for any more must not keep the process.
+    runtime.shutdown_background();
+    done
 }

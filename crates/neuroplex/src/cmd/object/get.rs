@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::failure::Failure;
 use crate::global::Global;
+use crate::link::Stop;
 use crate::output::print;
 use crate::progress::Progress;
 use crate::streams::connect;
@@ -65,7 +66,14 @@ pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
         fs::rename(&half, &path).await.map_err(|e| unwritable(&path, &e))?;
         Ok(info)
     };
-    let info: Info = match done.await {
+    let mut stop = Stop::listen()?;
+    let done: Result<Info, Failure> = tokio::select! {
+        done = done => done,
+        () = stop.wanted() => {
+            Err(Failure::new(Code::InvalidRequest, "stopped before the end; no file was written."))
+        }
+    };
+    let info = match done {
         Ok(info) => info,
         Err(failure) => {
             _ = fs::remove_file(&half).await;

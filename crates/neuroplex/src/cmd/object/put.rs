@@ -1,16 +1,19 @@
 //! `neuroplex object put`: stores a file, or what comes on stdin.
 
+use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::{self, Poll};
 
 use client::jetstream::Context;
 use client::jetstream::object::{Meta, Store, StoreConfig};
 use kernel::Code;
 use tokio::fs::File;
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::failure::Failure;
 use crate::global::Global;
-use crate::link;
+use crate::link::{self, Stop};
 use crate::output::print;
 use crate::progress::Progress;
 use crate::streams::connect;
@@ -55,7 +58,7 @@ pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
             return Err(Failure::new(Code::InvalidRequest, what));
         }
     };
-    let (mut source, bytes): (Box<dyn AsyncRead + Unpin>, Option<u64>) = match from_stdin {
+    let (source, bytes): (Box<dyn AsyncRead + Unpin>, Option<u64>) = match from_stdin {
         true => (Box::new(tokio::io::stdin()), None),
         false => {
             let (file, bytes) = open(&args.file).await?;
@@ -65,6 +68,8 @@ pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     let context = connect(global, "object").await?;
     let store = bucket(&context, &args.bucket, global.json).await?;
     let meta = Meta { description: args.description, ..Meta::new(name) };
+    let mut stop = Stop::listen()?;
+    let mut source = UntilStopped { source, stopped: Box::pin(async move { stop.wanted().await }) };
     let info = {
         let progress = Progress::new(global.json, &meta.name, bytes);
         store.put(meta, &mut source, |bytes| progress.at(bytes)).await?
@@ -73,6 +78,27 @@ pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
         true => serde_json::json!(info).to_string(),
         false => format!("{}: {}, {}", crate::text::plain(&info.name), size(info.size), info.digest),
     })
+}
+
+/// A source that breaks off when the user wants to stop, so that what is half there is removed.
+struct UntilStopped<R> {
+    source: R,
+    stopped: Pin<Box<dyn Future<Output = ()>>>,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for UntilStopped<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.stopped.as_mut().poll(cx) {
+            Poll::Ready(()) => {
+                Poll::Ready(Err(io::Error::other("stopped before the end; nothing was stored")))
+            }
+            Poll::Pending => Pin::new(&mut self.source).poll_read(cx, buf),
+        }
+    }
 }
 
 async fn open(path: &PathBuf) -> Result<(File, Option<u64>), Failure> {
