@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use kernel::{Message, Msg, Subject, SubjectPattern};
 use tokio::sync::oneshot;
 use tokio::time::{timeout, timeout_at};
@@ -14,11 +15,14 @@ use crate::actor::Actor;
 use crate::gauge::Gauge;
 use crate::open::{Attempt, Opened, ms};
 use crate::pool::Pool;
-use crate::requests::Requests;
+use crate::requests::{Answer, Requests};
 use crate::shared::{self, Handle, Shared};
 use crate::slot::Slot;
 use crate::state::{Link, Pong, State};
 use crate::{AsMsg, Error, Headers, Options, Server, Subscription, random};
+
+/// What the stream API's subjects begin with.
+const API_PREFIX: &[u8] = b"$JS.";
 
 /// A connection to a server. Clones share it; when the last clone and the last [`Subscription`] are dropped, what was
 /// published is written out and the connection ends.
@@ -83,24 +87,30 @@ impl Client {
     /// [`Client::publish`]; [`Error::Refused`] when the server does not allow it.
     pub async fn request(&self, message: impl AsMsg, timeout: Duration) -> Result<Message, Error> {
         let asked = message.view();
-        let subject = || String::from_utf8_lossy(asked.subject).into_owned();
+        let exchange = async { self.ask(&asked).await?.answer().await };
+        match tokio::time::timeout(timeout, exchange).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Error::Timeout {
+                subject: String::from_utf8_lossy(asked.subject).into_owned(),
+                timeout_ms: ms(timeout),
+            }),
+        }
+    }
+
+    /// Sends a request whose answer is waited for later; requests are sent in the order of these calls.
+    pub(crate) async fn ask(&self, message: &Msg<'_>) -> Result<Asked, Error> {
         let opened = self.shared().with(|s| {
             s.open_inbox();
-            s.requests.open(asked.subject)
+            s.requests.open(message.subject)
         });
-        let _forget = Forget { shared: self.shared(), number: opened.number };
-        let exchange = async {
-            self.send(&Msg { reply: opened.reply.as_bytes(), ..asked }).await?;
-            opened.answer.await.map_err(|_| Error::Closed)?
+        let asked = Asked {
+            shared: self.shared().clone(),
+            number: opened.number,
+            subject: Bytes::copy_from_slice(message.subject),
+            answer: opened.answer,
         };
-        let answer = match tokio::time::timeout(timeout, exchange).await {
-            Ok(answer) => answer?,
-            Err(_) => return Err(Error::Timeout { subject: subject(), timeout_ms: ms(timeout) }),
-        };
-        match answer.payload.is_empty() && Headers::new(&answer.headers).status() == Some(503) {
-            true => Err(Error::NoResponders { subject: subject() }),
-            false => Ok(answer),
-        }
+        self.send(&Msg { reply: opened.reply.as_bytes(), ..*message }).await?;
+        Ok(asked)
     }
 
     /// Waits until the server has read everything that was published and subscribed before. While the connection is
@@ -198,8 +208,12 @@ impl Client {
 
     async fn send(&self, m: &Msg<'_>) -> Result<(), Error> {
         for subject in [m.subject, m.reply].into_iter().filter(|s| !s.is_empty() || *s == m.subject) {
-            let wrong = |_| Error::Subject(String::from_utf8_lossy(subject).into_owned());
-            Subject::parse(subject).map_err(wrong)?;
+            // Questions to the stream API name filters in their subjects, wildcards included.
+            let parsed = match subject.starts_with(API_PREFIX) {
+                true => SubjectPattern::parse(subject).map(drop),
+                false => Subject::parse(subject).map(drop),
+            };
+            parsed.map_err(|_| Error::Subject(String::from_utf8_lossy(subject).into_owned()))?;
         }
         if !m.headers.is_empty() {
             Headers::check(m.headers).map_err(|_| Error::Headers)?;
@@ -253,13 +267,31 @@ async fn first(
     }
 }
 
-/// Takes a request out of the table, however its waiting ended.
-struct Forget<'a> {
-    shared: &'a Shared,
+/// A request that was sent. Dropping it takes it out of the table; its answer is then nobody's.
+pub(crate) struct Asked {
+    shared: Arc<Shared>,
     number: u64,
+    subject: Bytes,
+    answer: oneshot::Receiver<Answer>,
 }
 
-impl Drop for Forget<'_> {
+impl Asked {
+    /// Waits for the answer, without an end of its own. A call that is dropped in the middle loses nothing.
+    pub(crate) async fn answer(&mut self) -> Result<Message, Error> {
+        let answer = (&mut self.answer).await.map_err(|_| Error::Closed)??;
+        match answer.payload.is_empty() && Headers::new(&answer.headers).status() == Some(503) {
+            true => Err(Error::NoResponders { subject: self.subject() }),
+            false => Ok(answer),
+        }
+    }
+
+    /// Where it went.
+    pub(crate) fn subject(&self) -> String {
+        String::from_utf8_lossy(&self.subject).into_owned()
+    }
+}
+
+impl Drop for Asked {
     fn drop(&mut self) {
         self.shared.with(|s| s.requests.forget(self.number));
     }

@@ -105,6 +105,69 @@ pub enum Error {
     /// The system gives no random numbers, so no inbox can be made.
     #[error("the system gives no random numbers")]
     NoRandomness,
+    /// The server's stream API refused; what happened to the state is what `code` says.
+    #[error("the server said: {description} ({})", number(*err_code, *status))]
+    Api {
+        /// What it means.
+        code: Code,
+        /// The family, as HTTP has it: 400, 404, 503.
+        status: u16,
+        /// Exactly what, such as 10059; 0: the server did not say.
+        err_code: u32,
+        /// In the server's words.
+        description: String,
+        /// How long the server asks to wait before the next attempt.
+        retry_after_ms: Option<u64>,
+    },
+    /// The server has no durable streams, or does not let this user reach them.
+    #[error("nobody answers on `{subject}`: the server has no durable streams, or not for this user")]
+    NoStreams {
+        /// Where the question went.
+        subject: String,
+    },
+    /// No stream stores messages of this subject. It was not stored.
+    #[error("no stream stores messages on `{subject}`")]
+    NoStream {
+        /// Where it went.
+        subject: String,
+    },
+    /// There is no such key, object, bucket or message.
+    #[error("there is no {0}")]
+    Absent(String),
+    /// A name that the protocol does not allow. Nothing was sent.
+    #[error("`{name}` is no valid name of a {what}: {rule}")]
+    Name {
+        /// Of what: `stream`, `consumer`, `bucket`, `key`, `object`.
+        what: &'static str,
+        /// What was given.
+        name: String,
+        /// What names look like.
+        rule: &'static str,
+    },
+    /// The key has another revision than the writer expected. Nothing was written.
+    #[error("key `{key}` of bucket `{bucket}` has another revision than expected")]
+    Revision {
+        /// The bucket.
+        bucket: String,
+        /// The key.
+        key: String,
+    },
+    /// What came of an object is not what was stored: its digest, its size or its number of chunks differ.
+    #[error("object `{0}` is damaged: what came is not what its entry says")]
+    Damaged(String),
+    /// The source of an object cannot be read, or its destination not written.
+    #[error("{reason}")]
+    Io {
+        /// What kind of trouble.
+        kind: std::io::ErrorKind,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+/// The more exact of the two numbers.
+fn number(err_code: u32, status: u16) -> u32 {
+    if err_code == 0 { status.into() } else { err_code }
 }
 
 impl Error {
@@ -125,9 +188,34 @@ impl Error {
             Error::PayloadTooLarge { .. } => Code::PayloadTooLarge,
             Error::BufferFull { .. } => Code::Backpressure,
             Error::Timeout { .. } => Code::Timeout,
-            Error::NoResponders { .. } => Code::NoResponders,
-            Error::NoRandomness => Code::InternalError,
+            Error::NoResponders { .. } | Error::NoStreams { .. } => Code::NoResponders,
+            Error::NoRandomness | Error::Damaged(_) => Code::InternalError,
+            Error::Api { code, .. } => *code,
+            Error::NoStream { .. } | Error::Absent(_) => Code::StreamNotFound,
+            Error::Name { .. } | Error::Revision { .. } | Error::Io { .. } => Code::InvalidRequest,
         }
+    }
+
+    /// How long the server asks to wait before the next attempt, in milliseconds.
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        match self {
+            Error::Api { retry_after_ms, .. } => *retry_after_ms,
+            _ => None,
+        }
+    }
+
+    /// The stream API's own number of the refusal, such as 10059.
+    pub fn err_code(&self) -> Option<u32> {
+        match self {
+            Error::Api { err_code, .. } => Some(*err_code),
+            _ => None,
+        }
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(e: std::io::Error) -> Error {
+        Error::Io { kind: e.kind(), reason: e.to_string() }
     }
 }
 

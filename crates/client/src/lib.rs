@@ -1,4 +1,5 @@
-//! The Rust client of neuroplex, and of any server of the NATS protocol: connect, publish, subscribe, request.
+//! The Rust client of neuroplex, and of any server of the NATS protocol: connect, publish, subscribe, request;
+//! durable streams, keys and objects in [`jetstream`].
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -18,7 +19,7 @@
 //!
 //! One task owns the connection. Publishers write into one shared buffer, and the task sends what has gathered in
 //! one go; when the connection breaks, it comes back by itself and takes its subscriptions along. Delivery is *at
-//! most once*: what was on its way when a connection broke may be lost. It knows nothing of streams.
+//! most once*: what was on its way when a connection broke may be lost. For more than that there is [`jetstream`].
 
 mod actor;
 mod as_msg;
@@ -28,6 +29,7 @@ mod error;
 mod event;
 mod gauge;
 mod inbound;
+pub mod jetstream;
 mod open;
 mod options;
 mod pool;

@@ -35,7 +35,7 @@ impl BodyArgs {
 }
 
 /// The text as it is, or all of stdin for `-`.
-async fn read(body: Option<&str>) -> Result<Vec<u8>, Failure> {
+pub(crate) async fn read(body: Option<&str>) -> Result<Vec<u8>, Failure> {
     let Some("-") = body else { return Ok(body.unwrap_or_default().as_bytes().to_vec()) };
     let mut bytes = Vec::new();
     let read = tokio::io::stdin().take(STDIN_BYTES_MAX + 1).read_to_end(&mut bytes).await;

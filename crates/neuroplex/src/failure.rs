@@ -46,7 +46,9 @@ impl Failure {
 
 impl From<client::Error> for Failure {
     fn from(e: client::Error) -> Failure {
-        Failure::new(e.code(), format!("{e}. {}", fix(&e)).trim_end())
+        let wait =
+            e.retry_after_ms().map(|ms| format!(" The server asks to wait {ms} ms.")).unwrap_or_default();
+        Failure::new(e.code(), format!("{e}. {}", fix(&e)).trim_end().to_owned() + &wait)
     }
 }
 
@@ -86,8 +88,32 @@ fn fix(e: &client::Error) -> &'static str {
         E::TlsUnavailable { .. } => {
             "Give the server a certificate, or use nats:// and leave the --tls options out."
         }
-        // Its own sentence names the file and the fix.
-        E::TlsFiles(_) => "",
+        // Their own sentences say what to do.
+        E::TlsFiles(_) | E::Name { .. } | E::Io { .. } => "",
+        E::NoStreams { .. } => {
+            "Use a server that keeps streams, and let this user publish to `$JS.API.>` and hear `_INBOX.>`."
+        }
+        E::NoStream { .. } => {
+            "`neuroplex stream ls` shows what is stored where; `neuroplex stream add NAME --subjects SUBJECT` adds a stream."
+        }
+        E::Absent(_) => "Check the name; the `ls` of the same command shows what there is.",
+        E::Revision { .. } => {
+            "Read it again with `neuroplex kv get BUCKET KEY --json` and write with the revision that it has."
+        }
+        E::Damaged(_) => "Read it again; if it stays so, put it again from its source.",
+        E::Api { err_code: 10059, .. } => {
+            "`neuroplex stream ls` lists the streams; `neuroplex stream add` makes one."
+        }
+        E::Api { err_code: 10014, .. } => {
+            "`neuroplex consumer ls STREAM` lists the consumers; `neuroplex consumer add` makes one."
+        }
+        E::Api { err_code: 10037, .. } => {
+            "`neuroplex stream info STREAM` says which numbers and subjects it holds."
+        }
+        E::Api { err_code: 10077, .. } => {
+            "The stream is full and refuses what is new: let consumers take messages, or raise its limits with `neuroplex stream edit`."
+        }
+        E::Api { err_code: 10058, .. } => "`neuroplex stream edit` changes a stream that exists.",
         other => other.code().remedy(),
     }
 }

@@ -2,12 +2,17 @@
 
 mod body;
 mod cmd;
+mod confirm;
 mod failure;
 mod global;
 mod link;
 mod output;
+mod progress;
 mod service;
+mod streams;
+mod table;
 mod text;
+mod units;
 
 use std::process::ExitCode;
 use std::time::Instant;

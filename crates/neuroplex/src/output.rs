@@ -32,6 +32,22 @@ impl Output {
         Ok(self.0.write_all(bytes)?)
     }
 
+    /// Content that others made: as people can read it on a terminal, elsewhere byte by byte. A text ends with a line
+    /// break; bytes that are no text stay as they are, and nothing stays nothing.
+    pub(crate) fn content(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        match bytes {
+            [] => Ok(()),
+            _ if self.is_terminal() => self.line(&crate::text::payload(bytes)),
+            _ => {
+                self.bytes(bytes)?;
+                match !bytes.ends_with(b"\n") && std::str::from_utf8(bytes).is_ok() {
+                    true => self.bytes(b"\n"),
+                    false => Ok(()),
+                }
+            }
+        }
+    }
+
     /// Shows what has gathered.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         Ok(self.0.flush()?)

@@ -36,7 +36,7 @@ pub(crate) fn count(n: u64, what: &str) -> String {
 }
 
 /// Text in which control characters are written out; tabs stay.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c.is_control() && c != '\t' {

@@ -9,4 +9,5 @@
 
 mod handshake;
 mod script;
+mod streams;
 mod trouble;

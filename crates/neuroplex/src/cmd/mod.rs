@@ -4,10 +4,14 @@ mod bench;
 mod check;
 mod completions;
 mod config;
+mod consumer;
 mod explain;
+mod kv;
+mod object;
 mod publish;
 mod reply;
 mod request;
+mod stream;
 mod subscribe;
 mod up;
 
@@ -28,6 +32,10 @@ pub(crate) enum Command {
     Subscribe(subscribe::Args),
     Request(request::Args),
     Reply(reply::Args),
+    Stream(stream::Args),
+    Consumer(consumer::Args),
+    Kv(kv::Args),
+    Object(object::Args),
     Bench(bench::Args),
     Check(check::Args),
     Explain(explain::Args),
@@ -44,6 +52,10 @@ impl Command {
             Command::Subscribe(args) => block_on(subscribe::run(global, args)),
             Command::Request(args) => block_on(request::run(global, args)),
             Command::Reply(args) => block_on(reply::run(global, args)),
+            Command::Stream(args) => block_on(stream::run(global, args)),
+            Command::Consumer(args) => block_on(consumer::run(global, args)),
+            Command::Kv(args) => block_on(kv::run(global, args)),
+            Command::Object(args) => block_on(object::run(global, args)),
             Command::Bench(args) => bench::run(global, &args),
             Command::Check(args) => block_on(check::run(global, args)),
             Command::Explain(args) => explain::run(global, &args),
@@ -58,5 +70,8 @@ fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Fa
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|e| Failure::new(Code::InternalError, format!("the runtime does not start: {e}")))?;
-    runtime.block_on(command)
+    let done = runtime.block_on(command);
+    // A read of stdin that nobody waits for any more must not keep the process.
+    runtime.shutdown_background();
+    done
 }

@@ -1,6 +1,7 @@
 //! `neuroplex pub`: publishes, and ends when the server has it.
 
 use client::Msg;
+use client::jetstream::{Context, PubAck, PublishOptions};
 use serde_json::json;
 
 use crate::body::BodyArgs;
@@ -15,7 +16,11 @@ Examples:
   neuroplex pub events.hello '{\"hi\":1}'
   neuroplex pub tasks.plan -H Np-Type:command -H 'Color: blue' 'make tea'
   cat photo.jpg | neuroplex pub photos.new -
-  neuroplex pub load.test x --count 100000";
+  neuroplex pub load.test x --count 100000
+  neuroplex pub orders.new '{\"tea\":2}' --ack -H Nats-Msg-Id:o1     stored once, however often it is sent";
+
+/// Messages that may wait for their acknowledgement at once.
+const IN_FLIGHT_MAX: usize = 256;
 
 /// Publish a message
 #[derive(clap::Args, Debug)]
@@ -34,6 +39,10 @@ pub(crate) struct Args {
     /// How many times
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     count: u64,
+
+    /// Wait until a stream has stored it
+    #[arg(long, conflicts_with = "reply")]
+    ack: bool,
 }
 
 /// Publishes and waits until the server has read it.
@@ -48,6 +57,9 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
         from: None,
     };
     let link = Link::once(global, "pub").await?;
+    if args.ack {
+        return stored(global, &link, &args, message).await;
+    }
     for _ in 0..args.count {
         link.client.publish(message).await?;
     }
@@ -62,5 +74,42 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
             count(message.size() as u64, "byte"),
             args.subject
         ),
+    })
+}
+
+/// Publishes and waits until a stream has stored every message; says the last one's number.
+async fn stored(global: &Global, link: &Link, args: &Args, message: Msg<'_>) -> Result<(), Failure> {
+    let mut pipeline = Context::new(link.client.clone()).pipeline(IN_FLIGHT_MAX);
+    let options = PublishOptions::default();
+    let mut duplicates = 0;
+    for _ in 0..args.count {
+        let oldest = pipeline.publish(message, &options).await?;
+        duplicates += u64::from(oldest.is_some_and(|ack| ack.duplicate));
+    }
+    let mut last = PubAck::default();
+    while let Some(ack) = pipeline.next_ack().await? {
+        duplicates += u64::from(ack.duplicate);
+        last = ack;
+    }
+    print(&match global.json {
+        true => json!({
+            "subject": args.subject, "messages": args.count, "bytes": message.size(),
+            "stream": last.stream, "seq": last.seq, "duplicates": duplicates,
+        })
+        .to_string(),
+        false => {
+            let doubled = match duplicates {
+                0 => String::new(),
+                n => format!(", {} stored before", count(n, "message")),
+            };
+            format!(
+                "{} of {} to {}, stored up to message {} of stream {}{doubled}",
+                count(args.count, "message"),
+                count(message.size() as u64, "byte"),
+                args.subject,
+                last.seq,
+                last.stream
+            )
+        }
     })
 }

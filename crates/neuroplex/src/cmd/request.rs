@@ -62,15 +62,7 @@ fn show(answer: &Message, json: bool) -> Result<(), Failure> {
     let mut out = Output::new();
     match json {
         true => out.line(&wire::json::write(answer))?,
-        false if answer.payload.is_empty() => {}
-        false if out.is_terminal() => out.line(&crate::text::payload(&answer.payload))?,
-        false => {
-            out.bytes(&answer.payload)?;
-            // A text ends with a line break; bytes that are no text stay as they are.
-            if !answer.payload.ends_with(b"\n") && std::str::from_utf8(&answer.payload).is_ok() {
-                out.bytes(b"\n")?;
-            }
-        }
+        false => out.content(&answer.payload)?,
     }
     out.flush()
 }
