@@ -198,6 +198,16 @@ codes! {
         "The message was not delivered; on the NATS door the connection was closed."
         "Split the content, store it as an object and send its name, or raise `nats.payload_bytes_max`."
     }
+    NotFound = 6008 "NOT_FOUND" No 404 {
+        "There is no consumer, message, key or object of that name."
+        "Nothing was done."
+        "Check the name: `neuroplex consumer ls STREAM`, `neuroplex kv ls BUCKET`, `neuroplex object ls BUCKET` list what is there."
+    }
+    Conflict = 6009 "CONFLICT" No 409 {
+        "What should be changed is not as the request expects it: another revision, another last sequence, or it is there already."
+        "Nothing was done."
+        "Read it again, decide anew, and send the change with the revision that was read."
+    }
 }
 
 impl Code {

@@ -17,3 +17,5 @@ mod secured;
 mod server;
 mod start;
 mod streams;
+mod streams_cli;
+mod streams_client;
