@@ -134,5 +134,18 @@ fn times() {
         let filter = kernel::SubjectPattern::parse(b"orders.7").unwrap();
         s.purge(Purge { filter: Some(&filter), ..Purge::default() }, &mut changes).unwrap();
     });
+    let names: Vec<bytes::Bytes> = (0..1000).map(|n| format!("orders.{n}").into()).collect();
+    let row = |n: u64| kernel::journal::Row {
+        index: n + 1,
+        time_ns: n * NS_PER_MS,
+        size: 20,
+        subject: (n % 1000) as u32,
+        flags: 0,
+    };
+    let image = kernel::journal::Image { subjects: names, rows: (0..N).map(row).collect() };
+    per("restored, a row", N, || {
+        let config = s.config().clone();
+        assert_eq!(Stream::restore(config, &image, &Default::default(), 1).state().messages, N);
+    });
     per("purge of all", 1, || drop(s.purge(Purge::default(), &mut changes)));
 }
