@@ -1,5 +1,5 @@
-//! What a stream costs: memory is asserted in every run; times are printed by
-//! `cargo test --release -p bus stream::costs -- --ignored --nocapture`, since they depend on the machine.
+//! What a stream costs: memory is asserted; times depend on the machine, so that they are only printed:
+//! `cargo test --release -p bus stream::costs -- --nocapture`.
 
 use std::time::Instant;
 
@@ -67,16 +67,18 @@ fn memory_follows_what_is_left() {
     assert!(stream.heap_bytes() < 10_000, "{} bytes", stream.heap_bytes());
 }
 
+/// Prints the time of each of so many, and fails when that is beyond all reason.
 fn per(label: &str, count: u64, work: impl FnOnce()) {
     let start = Instant::now();
     work();
-    println!("{label:<60} {:>8.1} ns", start.elapsed().as_nanos() as f64 / count as f64);
+    let each_ns = start.elapsed().as_nanos() as f64 / count as f64;
+    println!("{label:<60} {each_ns:>8.1} ns");
+    assert!(count == 1 || each_ns < 100_000.0, "{label}: {each_ns} ns");
 }
 
 #[test]
-#[ignore = "times depend on the machine"]
-fn times() {
-    const N: u64 = 1_000_000;
+fn what_a_stream_does_often_costs_no_walk() {
+    const N: u64 = if cfg!(debug_assertions) { 20_000 } else { 1_000_000 };
     let mut changes = Changes::default();
     for subjects in [1, 1000, 100_000] {
         let names: Vec<String> = (0..subjects).map(|n| format!("orders.{n}")).collect();
@@ -111,7 +113,7 @@ fn times() {
             (0..1000).for_each(|_| assert_eq!(std::hint::black_box(&s).state().messages, N))
         });
         per("count of all", 1000, || {
-            (1..=1000).for_each(|n| assert_eq!(s.count(n * 1000, None), N + 1 - n * 1000))
+            (1..=1000).for_each(|n| assert_eq!(s.count(n * 20, None), N + 1 - n * 20))
         });
         per("row", N, || (1..=N).for_each(|n| assert!(s.row(n).is_some())));
     }
