@@ -46,19 +46,19 @@ fn an_empty_stream_is_small() {
 #[test]
 fn a_message_takes_sixteen_bytes_beside_its_subject() {
     for (change, most) in [(1, 14.0), (2, 18.0)] {
-        let stream = filled(100_000, 100, |c| c.max_msgs_per_subject = if change == 1 { -1 } else { 1000 });
-        let each = stream.heap_bytes() as f64 / 100_000.0;
+        let stream = filled(50_000, 100, |c| c.max_msgs_per_subject = if change == 1 { -1 } else { 1000 });
+        let each = stream.heap_bytes() as f64 / 50_000.0;
         assert!(each < most, "{each} bytes");
     }
 }
 
 #[test]
 fn memory_follows_what_is_left() {
-    let mut stream = filled(200_000, 20_000, |c| c.max_msgs_per_subject = 1);
-    assert!(stream.heap_bytes() < 20_000 * 150, "{} bytes", stream.heap_bytes());
+    let mut stream = filled(50_000, 5_000, |c| c.max_msgs_per_subject = 1);
+    assert!(stream.heap_bytes() < 5_000 * 150, "{} bytes", stream.heap_bytes());
     let mut changes = Changes::default();
-    for seq in 1..=200_000 {
-        if seq % 1000 != 0 {
+    for seq in 1..=50_000 {
+        if seq % 250 != 0 {
             stream.acknowledged(seq, &mut changes);
         }
     }
@@ -78,7 +78,7 @@ fn per(label: &str, count: u64, work: impl FnOnce()) {
 
 #[test]
 fn what_a_stream_does_often_costs_no_walk() {
-    const N: u64 = if cfg!(debug_assertions) { 20_000 } else { 1_000_000 };
+    const N: u64 = if cfg!(debug_assertions) { 2_000 } else { 1_000_000 };
     let mut changes = Changes::default();
     for subjects in [1, 1000, 100_000] {
         let names: Vec<String> = (0..subjects).map(|n| format!("orders.{n}")).collect();
@@ -113,7 +113,7 @@ fn what_a_stream_does_often_costs_no_walk() {
             (0..1000).for_each(|_| assert_eq!(std::hint::black_box(&s).state().messages, N))
         });
         per("count of all", 1000, || {
-            (1..=1000).for_each(|n| assert_eq!(s.count(n * 20, None), N + 1 - n * 20))
+            (1..=1000).for_each(|n| assert_eq!(s.count(n, None), N + 1 - n))
         });
         per("row", N, || (1..=N).for_each(|n| assert!(s.row(n).is_some())));
     }
