@@ -41,6 +41,8 @@ fn an_empty_stream_is_small() {
     let own = size_of::<Stream>() - size_of::<StreamConfig>();
     assert_eq!(stream.heap_bytes(), 0);
     assert!(own < 400, "{own} bytes");
+    let one = filled(1, 1, |_| ());
+    assert!(one.heap_bytes() < 1000, "{} bytes", one.heap_bytes());
 }
 
 #[test]
