@@ -114,9 +114,7 @@ fn what_a_stream_does_often_costs_no_walk() {
         per("state", 1000, || {
             (0..1000).for_each(|_| assert_eq!(std::hint::black_box(&s).state().messages, N))
         });
-        per("count of all", 1000, || {
-            (1..=1000).for_each(|n| assert_eq!(s.count(n, None), N + 1 - n))
-        });
+        per("count of all", 1000, || (1..=1000).for_each(|n| assert_eq!(s.count(n, None), N + 1 - n)));
         per("row", N, || (1..=N).for_each(|n| assert!(s.row(n).is_some())));
     }
     let mut s = filled(N, 1000, |_| ());
