@@ -37,6 +37,8 @@ pub(crate) struct Kept {
     pub(crate) last: u64,
     /// Bytes in use.
     pub(crate) bytes: u64,
+    /// Bytes of entries in it that are not settled.
+    pub(crate) unsettled_bytes: u64,
 }
 
 /// Damage, and the bytes to set aside.
@@ -146,6 +148,8 @@ struct Walk {
     synced: u64,
     /// The position that should come next.
     next: u64,
+    /// Bytes of entries in this file that are not settled.
+    unsettled_bytes: u64,
     /// Whether damage just now makes a gap in the positions no news.
     excused: bool,
 }
@@ -153,7 +157,7 @@ struct Walk {
 impl Walk {
     fn new(scan: Scan, settled: u64, files: &[Read]) -> Walk {
         let synced = files.iter().map(Read::synced).max().unwrap_or_default().max(settled);
-        Walk { scan, settled, synced, next: settled + 1, excused: false }
+        Walk { scan, settled, synced, next: settled + 1, unsettled_bytes: 0, excused: false }
     }
 
     fn files(mut self, files: Vec<Read>) -> Result<Scan, Error> {
@@ -172,11 +176,9 @@ impl Walk {
             if let Some(end) = end {
                 self.scan.cut = Some((file.place.clone(), end as u64));
             }
-            self.scan.kept.push(Kept {
-                place: file.place,
-                last: self.next.saturating_sub(1),
-                bytes: used as u64,
-            });
+            let last = self.next.saturating_sub(1);
+            let unsettled_bytes = std::mem::take(&mut self.unsettled_bytes);
+            self.scan.kept.push(Kept { place: file.place, last, bytes: used as u64, unsettled_bytes });
         }
         if self.next <= self.synced {
             // The end is damaged, and a later frame says that it was synced.
@@ -290,6 +292,7 @@ impl Walk {
         for item in group.iter().filter(|item| item.intact && item.position > self.settled) {
             let body = file.bytes.slice(item.body_at()..item.body_at() + item.body_len);
             let entry = entry::decode(item.kind, body);
+            self.unsettled_bytes += (item.next() - item.start) as u64;
             self.scan.entries.extend(entry.map(|entry| (item.position, entry)));
         }
     }
