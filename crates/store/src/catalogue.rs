@@ -70,6 +70,9 @@ pub(crate) struct Catalogue {
     sequence: u64,
     /// The highest number of any file.
     highest: u64,
+    /// What may not have been synced: where it begins, and what it is. The operating system may show it although the
+    /// disk failed to take it.
+    unsure: Option<(u64, Bytes)>,
 }
 
 /// A file, read.
@@ -79,6 +82,7 @@ struct Read {
     is_sound: bool,
     end: u64,
     sequence: u64,
+    last_frame: (u64, Bytes),
 }
 
 impl Catalogue {
@@ -98,6 +102,7 @@ impl Catalogue {
             base: 0,
             sequence: 1,
             highest: numbers.last().copied().unwrap_or_default(),
+            unsure: None,
         };
         let mut contents = None;
         for number in numbers.iter().rev() {
@@ -109,6 +114,7 @@ impl Catalogue {
             };
             (catalogue.file, catalogue.number, catalogue.is_sound) = (Some(file), *number, read.is_sound);
             (catalogue.offset, catalogue.base, catalogue.sequence) = (read.end, read.end, read.sequence);
+            catalogue.unsure = Some(read.last_frame);
             contents = Some(read.contents);
         }
         Ok((catalogue, contents.unwrap_or_default()))
@@ -121,6 +127,9 @@ impl Catalogue {
             let name = What::Catalogue.name(self.number);
             if self.is_sound {
                 file.truncate(self.offset).doing(&name, "cut off")?;
+            }
+            if let Some((start, bytes)) = self.unsure.take() {
+                file.write_at(start, &bytes).doing(&name, "written")?;
             }
             file.sync_data().doing(&name, "synced")?;
             self.fs.sync_folder(folder).doing(folder, "synced")?;
@@ -213,6 +222,7 @@ fn read_file(
     }
     let last = frames.keys().next_back().copied();
     let (mut read_any, mut is_sound, mut end) = (false, head != Found::Damage, HEAD_BYTES);
+    let mut last_start = 0;
     for (sequence, copies) in frames {
         let Some(wanted) = copies.first().map(|copy| copy.frame.items as usize) else { continue };
         let twice = copies.len() == 2 && copies.iter().all(Copy::is_whole);
@@ -234,10 +244,12 @@ fn read_file(
             damaged(&mut contents, start, what);
         }
         items.into_values().for_each(|(kind, position, body)| contents.fold(kind, position, body));
-        (read_any, end) = (true, copies_end);
+        last_start = if read_any { start } else { 0 };
+        (read_any, end) = (true, copies_end.min(bytes.len()));
     }
     let sequence = last.unwrap_or_default() + 1;
-    Ok(read_any.then_some(Read { contents, is_sound, end: end as u64, sequence }))
+    let last_frame = (last_start as u64, bytes.slice(last_start.min(end)..end));
+    Ok(read_any.then_some(Read { contents, is_sound, end: end as u64, sequence, last_frame }))
 }
 
 /// A copy of a frame that was found.

@@ -18,9 +18,12 @@ use crate::table::Run;
 impl Store {
     /// Deletes what is dead and rewrites one lot of segments. False: there was nothing to do.
     pub(crate) fn compact(&self, settling: &mut Settling) -> bool {
+        if lock(&self.shared).failed.is_some() {
+            return false; // What seems dead may be spoken of by a catalogue that could not be synced.
+        }
         let deleted = self.delete_dead(settling);
         let victims = settling.victims(self.options.segment_bytes_max, self.options.segments_of_a_size_max);
-        if victims.is_empty() || lock(&self.shared).failed.is_some() {
+        if victims.is_empty() {
             return deleted;
         }
         let mut made = Vec::new();
@@ -29,6 +32,7 @@ impl Store {
             Err(_) => {
                 self.stats.settlings_failed.add(1);
                 self.unmake(settling, &made);
+                return deleted;
             }
         }
         self.delete_dead(settling);

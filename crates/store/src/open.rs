@@ -54,7 +54,9 @@ pub(crate) fn open(
     let mut table = Table::new(options.seed);
     table.restore(contents.logs);
     let entries = std::mem::take(&mut scan.entries);
-    entries.into_iter().for_each(|(position, entry)| drop(table.apply(position, entry)));
+    for (position, entry) in entries {
+        table.apply(position, entry);
+    }
     recovered.states = states(contents.states, &table);
     recovered.damage = contents.damage;
     recovered.damage.extend(scan.broken.iter().map(|broken| broken.damage.clone()));
@@ -183,6 +185,9 @@ fn continue_journal(
         if kept.last <= settled {
             fs.remove(&name).doing(&name, "removed")?;
             continue;
+        }
+        if let Some((start, bytes)) = &kept.unsure {
+            kept.place.file.write_at(*start, bytes).doing(&name, "written")?;
         }
         kept.place.file.sync_data().doing(&name, "synced")?;
         marks.push_back((kept.last, kept.unsettled_bytes));
