@@ -232,6 +232,8 @@ impl Shared {
             last,
             wanted: 0,
             synced: last,
+            framed: last,
+            framed_synced: last,
             marked: last,
             settled,
             unsynced_bytes: 0,
