@@ -9,7 +9,7 @@ use super::action::{Action, Advisory};
 use super::filter::{Filter, subjects};
 use super::pace::Pace;
 use super::settled::Settled;
-use super::{Consumer, NEVER, positive};
+use super::{Consumer, NEVER};
 use crate::messages::Messages;
 
 impl Consumer {
@@ -81,7 +81,7 @@ impl Consumer {
             }
         }
         if old.rate_limit_bps != self.config.rate_limit_bps {
-            let rate = positive(self.config.rate_limit_bps);
+            let rate = self.config.rate_limit_bps;
             match &mut self.pace {
                 Some(pace) => pace.set_rate(rate),
                 None => self.pace = Pace::new(rate, self.message_bytes_max, 0).map(Box::new),

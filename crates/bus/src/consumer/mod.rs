@@ -133,7 +133,7 @@ impl Consumer {
         now: Now,
     ) -> Result<Consumer, Code> {
         let replay_to = if config.replay_policy == ReplayPolicy::Original { messages.last() } else { 0 };
-        let pace = Pace::new(positive(config.rate_limit_bps), home.message_bytes_max, replay_to);
+        let pace = Pace::new(config.rate_limit_bps, home.message_bytes_max, replay_to);
         let push = (!config.deliver_subject.is_empty()).then(|| {
             let answers = format!("$JS.FC.{}.{}", home.stream, home.name);
             let flow = config.flow_control.then_some((answers, home.seed));
