@@ -2,6 +2,7 @@
 //! are a head with all numbers and rows of messages, whose state they give as it is: applying a delta twice is the
 //! same as once.
 
+use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -20,6 +21,19 @@ pub enum Unreadable {
     /// They are damaged, or something else.
     Damaged,
 }
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unreadable::Version(version) => {
+                write!(f, "its state has format version {version}; this program knows {VERSION}")
+            }
+            Unreadable::Damaged => f.write_str("its state is damaged"),
+        }
+    }
+}
+
+impl std::error::Error for Unreadable {}
 
 /// The numbers of a consumer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
