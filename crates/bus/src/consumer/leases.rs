@@ -37,7 +37,7 @@ pub(super) struct Pair {
 }
 
 /// See the module.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Leases {
     held: Ring,
     spent: BTreeMap<u64, Spent>,
@@ -51,6 +51,19 @@ pub(super) struct Leases {
 }
 
 impl Leases {
+    /// None, with hashes seeded by `seed`.
+    pub(super) fn new(seed: u64) -> Leases {
+        Leases {
+            held: Ring::new(seed),
+            spent: BTreeMap::new(),
+            due: Due::default(),
+            again: VecDeque::new(),
+            queued: 0,
+            redelivered: 0,
+            floor: Pair::default(),
+        }
+    }
+
     /// Messages that were delivered and neither acknowledged nor given up.
     pub(super) fn len(&self) -> usize {
         self.held.len()
@@ -184,7 +197,7 @@ impl Leases {
 
     /// When to ask [`Leases::ended`] again; may be too early, never too late.
     pub(super) fn wake(&self) -> Option<u64> {
-        self.due.peek().map(|(at, _)| at)
+        self.due.wake()
     }
 
     /// When the last lease ends.

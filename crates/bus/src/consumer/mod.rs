@@ -147,7 +147,7 @@ impl Consumer {
         let mut consumer = Consumer {
             filter: Filter::of(&config, home.seed)?,
             backlog: Backlog::default(),
-            leases: Leases::default(),
+            leases: Leases::new(home.seed),
             settled: Settled::default(),
             sequence: Sequence::new(home.is_kept && is_leasing),
             delivered: Pair::default(),

@@ -1,122 +1,103 @@
-//! A map from sequences to leases for sequences that mostly grow: a ring in their order, in which what was removed
-//! leaves a hole until it is the first, or until half of the ring is holes. In a stream of which everything is
-//! delivered, a lease is found by subtraction.
+//! A map from sequences to leases, found by hash and known in order: for sequences that mostly grow and go in any
+//! order. What was removed leaves a hole in the order until it is the first, or until there are too many holes.
 
 use std::collections::VecDeque;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 
 use super::leases::Lease;
 
 /// So many holes are not worth closing.
 const HOLES_MIN: usize = 64;
-/// Room that an empty ring keeps.
-const IDLE: usize = 4;
 
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    seq: u64,
-    lease: Lease,
-    is_hole: bool,
+/// See the module. An empty one that was shrunk is two words.
+#[derive(Clone, Debug)]
+pub(super) struct Ring {
+    seed: u64,
+    full: Option<Box<Full>>,
 }
 
-/// See the module.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Ring {
-    slots: VecDeque<Slot>,
-    len: usize,
+#[derive(Clone, Debug)]
+struct Full {
+    leases: HashMap<u64, Lease, FixedState>,
+    /// Every sequence in `leases`, ascending, and some that were; the first is one that is.
+    order: VecDeque<u64>,
 }
 
 impl Ring {
+    pub(super) fn new(seed: u64) -> Ring {
+        Ring { seed, full: None }
+    }
+
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.full.as_ref().map_or(0, |full| full.leases.len())
     }
 
     pub(super) fn get(&self, seq: u64) -> Option<&Lease> {
-        let at = self.find(seq).ok()?;
-        self.slots.get(at).filter(|slot| !slot.is_hole).map(|slot| &slot.lease)
+        self.full.as_ref()?.leases.get(&seq)
     }
 
     pub(super) fn get_mut(&mut self, seq: u64) -> Option<&mut Lease> {
-        let at = self.find(seq).ok()?;
-        self.slots.get_mut(at).filter(|slot| !slot.is_hole).map(|slot| &mut slot.lease)
+        self.full.as_mut()?.leases.get_mut(&seq)
     }
 
     /// The lowest.
     pub(super) fn first(&self) -> Option<(u64, &Lease)> {
-        self.slots.front().map(|slot| (slot.seq, &slot.lease))
+        let full = self.full.as_ref()?;
+        let seq = *full.order.front()?;
+        full.leases.get(&seq).map(|lease| (seq, lease))
     }
 
     /// Gives what was there before.
     pub(super) fn insert(&mut self, seq: u64, lease: Lease) -> Option<Lease> {
-        let slot = Slot { seq, lease, is_hole: false };
-        match self.find(seq) {
-            Ok(at) => {
-                let old = std::mem::replace(&mut self.slots[at], slot);
-                self.len += usize::from(old.is_hole);
-                (!old.is_hole).then_some(old.lease)
-            }
-            Err(at) => {
-                if at == self.slots.len() {
-                    self.slots.push_back(slot);
-                } else {
-                    self.slots.insert(at, slot);
-                }
-                self.len += 1;
-                None
-            }
+        let hasher = FixedState::with_seed(self.seed);
+        let empty = || Box::new(Full { leases: HashMap::with_hasher(hasher), order: VecDeque::new() });
+        let Full { leases, order } = &mut **self.full.get_or_insert_with(empty);
+        if order.back().is_none_or(|last| *last < seq) {
+            order.push_back(seq);
+        } else if let Err(at) = order.binary_search(&seq) {
+            order.insert(at, seq);
         }
+        leases.insert(seq, lease)
     }
 
     pub(super) fn remove(&mut self, seq: u64) -> Option<Lease> {
-        let at = self.find(seq).ok()?;
-        let slot = self.slots.get_mut(at).filter(|slot| !slot.is_hole)?;
-        slot.is_hole = true;
-        let lease = slot.lease;
-        self.len -= 1;
-        while self.slots.front().is_some_and(|slot| slot.is_hole) {
-            self.slots.pop_front();
-        }
-        if self.slots.len() > 2 * self.len + HOLES_MIN {
-            self.slots.retain(|slot| !slot.is_hole);
+        let Full { leases, order } = &mut **self.full.as_mut()?;
+        let lease = leases.remove(&seq)?;
+        if order.front() == Some(&seq) {
+            order.pop_front();
+            while order.front().is_some_and(|first| !leases.contains_key(first)) {
+                order.pop_front();
+            }
+        } else if order.len() > 4 * leases.len() + HOLES_MIN {
+            order.retain(|seq| leases.contains_key(seq));
         }
         Some(lease)
     }
 
     /// All, ascending.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, Lease)> {
-        self.slots.iter().filter(|slot| !slot.is_hole).map(|slot| (slot.seq, slot.lease))
+        self.from(0)
     }
 
     /// Those from a sequence on, ascending.
     pub(super) fn from(&self, seq: u64) -> impl Iterator<Item = (u64, Lease)> {
-        let at = self.find(seq).unwrap_or_else(|at| at);
-        self.slots.iter().skip(at).filter(|slot| !slot.is_hole).map(|slot| (slot.seq, slot.lease))
+        self.full.iter().flat_map(move |full| {
+            let at = full.order.binary_search(&seq).unwrap_or_else(|at| at);
+            full.order.iter().skip(at).filter_map(|seq| full.leases.get(seq).map(|lease| (*seq, *lease)))
+        })
     }
 
     /// Gives back room that is not used.
     pub(super) fn shrink(&mut self) {
-        self.slots.retain(|slot| !slot.is_hole);
-        self.slots.shrink_to(IDLE.min(self.len * IDLE));
-    }
-
-    /// Where a sequence is (in a hole, perhaps), or belongs.
-    fn find(&self, seq: u64) -> Result<usize, usize> {
-        let (Some(first), Some(last)) = (self.slots.front(), self.slots.back()) else { return Err(0) };
-        if seq > last.seq {
-            return Err(self.slots.len());
+        let Some(full) = &mut self.full else { return };
+        full.order.retain(|seq| full.leases.contains_key(seq));
+        full.order.shrink_to_fit();
+        full.leases.shrink_to_fit();
+        if full.leases.is_empty() {
+            self.full = None;
         }
-        if seq < first.seq {
-            return Err(0);
-        }
-        let is_here = |at: u64| self.slots.get(at as usize).is_some_and(|slot| slot.seq == seq);
-        let from_first = seq - first.seq;
-        if is_here(from_first) {
-            return Ok(from_first as usize);
-        }
-        let from_last = (self.slots.len() as u64).wrapping_sub(1 + last.seq - seq);
-        if is_here(from_last) {
-            return Ok(from_last as usize);
-        }
-        self.slots.binary_search_by_key(&seq, |slot| slot.seq)
     }
 }
 
@@ -131,7 +112,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_a_map(ops in prop::collection::vec((0..4u8, 0..300u64), 1..600)) {
-            let (mut ring, mut map, mut top) = (Ring::default(), BTreeMap::new(), 0);
+            let (mut ring, mut map, mut top) = (Ring::new(7), BTreeMap::new(), 0);
             for (kind, number) in ops {
                 let lease = Lease { first: number, latest: 1, due_ns: 0, deliveries: 1, queued: false };
                 match kind {

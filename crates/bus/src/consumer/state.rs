@@ -135,7 +135,7 @@ impl Consumer {
         }
         self.backlog.recount();
         let is_leasing = self.config.ack_policy != AckPolicy::None;
-        let earlier = head.forgotten.unwrap_or_else(|| std::mem::take(&mut self.sequence.earlier));
+        let earlier = head.forgotten.unwrap_or_else(|| self.sequence.take_earlier());
         let is_kept = self.is_kept && is_leasing;
         let (sequence, unknown_to) =
             Sequence::restored(head.delivered.consumer, head.reserved, is_kept, earlier);
