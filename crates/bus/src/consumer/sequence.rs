@@ -23,7 +23,7 @@ pub(super) struct Sequence {
     safe: u64,
     block: u64,
     /// What crashes may have made us forget: these may have been given out, and will not be again. Oldest first.
-    pub(super) forgotten: Vec<Range<u64>>,
+    forgotten: Vec<Range<u64>>,
     /// Whether the last of these is what this very restart may have forgotten.
     is_fresh: bool,
     /// Whether `forgotten` stands in what was written.
@@ -52,7 +52,6 @@ impl Sequence {
         let next = reserved.max(last + 1);
         let mut forgotten = earlier;
         let now = last + 1..next;
-        forgotten.retain(|range| range.start != now.start);
         let is_fresh = !now.is_empty();
         if is_fresh {
             forgotten.push(now);
@@ -66,6 +65,17 @@ impl Sequence {
             Sequence { next, reserved: next, safe: next, block, forgotten, is_fresh, is_told: false },
             unknown_to,
         )
+    }
+
+    /// What restarts may have forgotten, to be written down: two without a delivery between them count as one.
+    pub(super) fn all_forgotten(&self) -> Vec<Range<u64>> {
+        let mut all = self.forgotten.clone();
+        all.dedup_by(|later, earlier| {
+            let is_same = later.start == earlier.start;
+            earlier.end = if is_same { earlier.end.max(later.end) } else { earlier.end };
+            is_same
+        });
+        all
     }
 
     /// What restarts before this one may have forgotten. Leaves nothing.

@@ -155,7 +155,7 @@ impl Consumer {
             settled_unknown_to: self.settled.unknown_to,
             delivered_ms: self.delivered_ms,
             acked_ms: self.acked_ms,
-            forgotten: (!self.sequence.is_told).then(|| self.sequence.forgotten.clone()),
+            forgotten: (!self.sequence.is_told).then(|| self.sequence.all_forgotten()),
         }
     }
 
