@@ -5,6 +5,7 @@
 
 mod examples;
 mod fleet;
+mod jetstream;
 mod server;
 mod setup;
 mod suite;
@@ -36,6 +37,11 @@ const PARTS: &[Part] = &[
         name: "transcripts",
         about: "raw bytes to both servers; the answers must be equal",
         run: transcripts::run,
+    },
+    Part {
+        name: "jetstream",
+        about: "the JetStream API to both servers; the answers must be equal, field by field",
+        run: jetstream::run,
     },
 ];
 
