@@ -34,6 +34,26 @@ const PARTS: &[Part] = &[
         run: suite::javascript,
     },
     Part {
+        name: "python-streams",
+        about: "durable streams and consumers through nats-py",
+        run: suite::python_streams,
+    },
+    Part {
+        name: "python-stores",
+        about: "key-value buckets and object stores through nats-py",
+        run: suite::python_stores,
+    },
+    Part {
+        name: "javascript-streams",
+        about: "durable streams and consumers through @nats-io/jetstream",
+        run: suite::javascript_streams,
+    },
+    Part {
+        name: "javascript-stores",
+        about: "key-value buckets and object stores through @nats-io/kv and @nats-io/obj",
+        run: suite::javascript_stores,
+    },
+    Part {
         name: "transcripts",
         about: "raw bytes to both servers; the answers must be equal",
         run: transcripts::run,
@@ -136,7 +156,7 @@ fn print_help() {
         "cargo xtask peers [--only PART[/WORDS]] [--against neuroplex|nats-server] [--profile NAME] [--show]\n"
     );
     for Part { name, about, .. } in PARTS {
-        println!("  {name:<12} {about}");
+        println!("  {name:<18} {about}");
     }
     println!("\n  --only PART/WORDS  only that part, and in it only what has WORDS in its name");
     println!("  --against NAME     the server under test; neuroplex unless said otherwise");

@@ -36,8 +36,8 @@ pub(crate) struct May {
 pub(crate) struct Setup {
     pub(crate) name: &'static str,
     pub(crate) tls: Tls,
-    /// Streams, in both servers within their data folder.
-    streams: bool,
+    /// With durable streams, kept in the server's folder.
+    pub(crate) streams: bool,
     max_payload_bytes: Option<u32>,
     max_control_line_bytes: Option<u32>,
     max_connections: Option<u32>,
@@ -67,6 +67,7 @@ pub(crate) const SETUPS: &[Setup] = &[
     PLAIN,
     Setup { name: "retiring", ..PLAIN },
     Setup { name: "streams", streams: true, ..PLAIN },
+    Setup { name: "streams-killed", streams: true, ..PLAIN },
     Setup {
         name: "small",
         max_payload_bytes: Some(1024),

@@ -59,8 +59,11 @@ pub(crate) struct Difference<'a> {
 pub(crate) fn run(stage: &Stage, tally: &mut Tally) -> Result<(), String> {
     let folder = crate::fetch::root().join("xtask/transcripts");
     let allowance = Allowance::read(&folder.join("allowed.toml"))?;
-    let reference = Fleet::start("reference", Kind::NatsServer, &stage.nats_server, &stage.work, tally);
-    let tested = Fleet::start("tested", stage.tested, &stage.binary, &stage.work, tally);
+    let start = |name, kind, binary, tally: &mut Tally| {
+        Fleet::start(name, kind, binary, &stage.work, |setup| !setup.streams, tally)
+    };
+    let reference = start("reference", Kind::NatsServer, &stage.nats_server, tally);
+    let tested = start("tested", stage.tested, &stage.binary, tally);
     let names = names(&folder)?;
     for name in &names {
         if !tally.wants(name) {
