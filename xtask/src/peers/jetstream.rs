@@ -44,6 +44,9 @@ pub(crate) fn run(stage: &Stage, tally: &mut Tally) -> Result<(), String> {
             all.push(name);
         }
     }
+    for row in allowance.omits.iter().filter(|row| row.reason.is_empty()) {
+        tally.failed("allowed.toml", &format!("gives no reason for leaving out {:?}", row.fields));
+    }
     for name in allowance.scripts().filter(|name| !all.contains(name)) {
         tally.failed("allowed.toml", &format!("names `{name}`, which is no case"));
     }
@@ -77,6 +80,7 @@ fn judge(
         print!("{}", theirs.iter().map(shown).collect::<String>());
     }
     let allowed: Vec<&Allowed> = allowance.of(name).collect();
+    leave_out(&mut theirs, &ours, allowance);
     let mut result = compare(&theirs, &ours, &allowed, stage.tested);
     for _ in 1..PLAYED_MAX {
         if result.is_ok() {
@@ -86,9 +90,21 @@ fn judge(
         if stage.tested == Kind::NatsServer {
             ours = tested()?;
         }
+        leave_out(&mut theirs, &ours, allowance);
         result = compare(&theirs, &ours, &allowed, stage.tested);
     }
     result
+}
+
+/// Takes from their answers the fields that ours are allowed to be without, where ours are without them.
+fn leave_out(theirs: &mut [Entry], ours: &[Entry], allowance: &Allowance) {
+    let fields = || allowance.omits.iter().flat_map(|row| &row.fields);
+    for (theirs, ours) in theirs.iter_mut().zip(ours) {
+        theirs.answers.retain(|line| {
+            let path = line.split(" = ").next().unwrap_or_default();
+            ours.answers.contains(line) || !fields().any(|field| path.ends_with(&format!(".{field}")))
+        });
+    }
 }
 
 fn compare(theirs: &[Entry], ours: &[Entry], allowed: &[&Allowed], tested: Kind) -> Result<(), String> {
@@ -135,4 +151,22 @@ fn lines(answers: &[String]) -> String {
         return "\n    (nothing)".into();
     }
     answers.iter().map(|line| format!("\n    {line}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(lines: &[&str]) -> Entry {
+        Entry { step: String::new(), answers: lines.iter().map(|line| (*line).into()).collect() }
+    }
+
+    #[test]
+    fn only_what_may_be_left_out_and_is_goes() {
+        let allowance: Allowance =
+            toml::from_str("[[omits]]\nfields = [\"metadata._nats.ver\", \"ts\"]\nreason = \"r\"\n").unwrap();
+        let mut theirs = [entry(&["  config.metadata._nats.ver = 1", "  config.x = 1", "  a.ts = 2"])];
+        leave_out(&mut theirs, &[entry(&["  a.ts = 2"])], &allowance);
+        assert_eq!(theirs[0].answers, ["  config.x = 1", "  a.ts = 2"]);
+    }
 }

@@ -24,11 +24,20 @@ pub(crate) struct Allowed {
     pub(crate) reason: String,
 }
 
+/// Fields that answers of ours leave out wherever nats-server has them.
+#[derive(Deserialize)]
+pub(crate) struct Omitted {
+    pub(crate) fields: Vec<String>,
+    pub(crate) reason: String,
+}
+
 /// All differences that are meant.
 #[derive(Deserialize)]
 pub(crate) struct Allowance {
     #[serde(default)]
     differs: Vec<Allowed>,
+    #[serde(default)]
+    pub(crate) omits: Vec<Omitted>,
 }
 
 impl Allowance {
