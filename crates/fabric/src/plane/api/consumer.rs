@@ -239,7 +239,10 @@ impl Plane {
         let Body::Warm(stream) = body else { return Err(Stop::Load(log)) };
         let Some(seat) = consumers.get_mut(name) else { return Err(Fault::ConsumerNotFound.into()) };
         let SeatState::Live(consumer) = &mut seat.state else { return Err(Fault::ConsumerNotFound.into()) };
-        let info = consumer.info(&**stream);
+        let mut info = consumer.info(&**stream);
+        let config = consumer.config();
+        info.push_bound = !config.deliver_subject.is_empty()
+            && self.out.hears_in(ask.tenant, config.deliver_subject.as_bytes(), &config.deliver_group);
         Ok(document(ask, stream_name, name, seat.created, consumer.config(), &info))
     }
 }
