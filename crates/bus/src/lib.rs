@@ -7,6 +7,7 @@
 pub mod budget;
 pub mod consumer;
 pub mod interest;
+#[allow(clippy::type_complexity, reason = "asked by number and subject, and by nothing less")]
 pub mod messages;
 pub mod outbox;
 pub mod route;
