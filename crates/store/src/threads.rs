@@ -15,6 +15,9 @@ use crate::shared::Shared;
 use crate::store::{Store, Wake, lock};
 use crate::{Identity, Options, Stats};
 
+/// What a thread does until it is told to stop.
+type Loop = fn(&Store);
+
 /// A store that runs by itself. Dropping it ends the threads and leaves what is unsynced to the operating system;
 /// [`Threads::close`] is the orderly end.
 #[derive(Debug)]
@@ -34,15 +37,14 @@ impl Threads {
         let (store, recovered) = crate::open::open(fs, options, identity, wake)?;
         let store = Arc::new(store);
         let mut shell = Threads { store, threads: Vec::new() };
-        let loops: [(&str, fn(&Store)); 3] =
-            [("store-sync", sync), ("store-settle", settle), ("store-read", read)];
+        let loops: [(&str, Loop); 3] = [("store-sync", sync), ("store-settle", settle), ("store-read", read)];
         for (name, run) in loops {
             shell.threads.push(shell.start(name, run).doing(name, "started")?);
         }
         Ok((shell, recovered))
     }
 
-    fn start(&self, name: &str, run: fn(&Store)) -> io::Result<JoinHandle<()>> {
+    fn start(&self, name: &str, run: Loop) -> io::Result<JoinHandle<()>> {
         let store = self.store.clone();
         thread::Builder::new().name(name.to_owned()).spawn(move || run(&store))
     }
