@@ -57,7 +57,7 @@ pub(crate) struct Part {
 }
 
 impl Store {
-    /// Settles up to the checkpoint that was given, and rewrites a few segments if that is due. False: there was
+    /// Settles once a checkpoint was given, and rewrites a few segments if that is due. False: there was
     /// nothing to do.
     pub fn step_settle(&self) -> bool {
         let mut settling = lock(&self.settling);
@@ -66,8 +66,8 @@ impl Store {
             if shared.failed.is_some() {
                 return false;
             }
-            // Never beyond a change that no whole state stands behind, whatever the checkpoint says.
-            shared.checkpoint.take().map(|until| shared.table.free_until(until))
+            // As far as possible: up to the first change that no whole state stands behind, whatever the checkpoint says.
+            shared.checkpoint.take().map(|_| shared.table.free_until(shared.last))
         };
         let did = until.is_some_and(|until| self.round(&mut settling, until));
         let did = self.compact(&mut settling) || did;

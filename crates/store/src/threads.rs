@@ -15,6 +15,9 @@ use crate::shared::Shared;
 use crate::store::{Store, Wake, lock};
 use crate::{Identity, Options, Stats};
 
+/// The part of the threshold that must be unsettled for an idle journal to be settled.
+const IDLE_SETTLE_PART: u64 = 64;
+
 /// What a thread does until it is told to stop.
 type Loop = fn(&Store);
 
@@ -136,7 +139,8 @@ fn settle(store: &Store) {
             drop(shared);
             store.step_settle();
         } else {
-            let asks = shared.submissions == seen && shared.settled < shared.last;
+            let is_worth_it = shared.unsettled_bytes >= store.options.settle_bytes / IDLE_SETTLE_PART;
+            let asks = shared.submissions == seen && is_worth_it;
             seen = shared.submissions;
             if asks {
                 shared.ask();
