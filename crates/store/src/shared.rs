@@ -54,6 +54,10 @@ pub(crate) struct Shared {
     pub(crate) unsynced_bytes: u64,
     /// Bytes written and not settled.
     pub(crate) unsettled_bytes: u64,
+    /// Where these bytes are: the last position of a stretch of journal, and its length. Oldest first.
+    pub(crate) marks: VecDeque<(u64, u64)>,
+    /// Unsettled bytes from which on to ask for a checkpoint again after a settling failed.
+    pub(crate) ask_from_bytes: u64,
     /// The highest checkpoint given and not settled.
     pub(crate) checkpoint: Option<u64>,
     /// Whether a checkpoint was asked for and not given yet.
@@ -87,7 +91,7 @@ impl Shared {
     /// Asks for a checkpoint when there is too much to settle, and says when publishers should wait.
     pub(crate) fn weigh(&mut self, options: &Options, stats: &Stats) {
         stats.unsettled_bytes.set(self.unsettled_bytes);
-        if self.unsettled_bytes >= options.settle_bytes {
+        if self.unsettled_bytes >= options.settle_bytes.max(self.ask_from_bytes) {
             self.ask();
         }
         let pressed = self.unsettled_bytes > options.pressed_bytes;

@@ -119,9 +119,7 @@ impl Store {
         // What could not be made is made when it is needed, or missed then. A file that was made in a hurry meanwhile
         // has a higher number, so this one would be out of order.
         let Ok(place) = made else { return false };
-        if shared.files.back().is_none_or(|file| file.place.number < number) {
-            shared.spare.push_back(place);
-        } else {
+        if !shared.add_spare(place) {
             let _ = self.fs.remove(&What::Journal.name(number));
         }
         true
