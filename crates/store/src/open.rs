@@ -18,7 +18,7 @@ use crate::segments::Segments;
 use crate::settle::{Held, Settling};
 use crate::shared::{JournalFile, Shared};
 use crate::store::{Store, Wake};
-use crate::table::Table;
+use crate::table::{Table, Whole};
 use crate::writer::{self, Writer};
 use crate::{Identity, Options, Stats};
 
@@ -50,7 +50,7 @@ pub(crate) fn open(
     }
     let mut scan = scan::scan(&*fs, &identity, &journals, contents.settled)?;
     let mut recovered =
-        Recovered { last: Position(scan.last), deltas: scan.deltas(), ..Recovered::default() };
+        Recovered { last: Position(scan.last), deltas: scan.deltas(&contents.states), ..Recovered::default() };
     let mut table = Table::new(options.seed);
     table.restore(contents.logs);
     let entries = std::mem::take(&mut scan.entries);
@@ -107,16 +107,16 @@ pub(crate) fn open(
 }
 
 /// All state: what is settled, with what changed since.
-fn states(settled: BTreeMap<Bytes, Bytes>, table: &Table) -> Vec<(Bytes, Bytes)> {
+fn states(settled: BTreeMap<Bytes, Whole>, table: &Table) -> Vec<(Bytes, Bytes)> {
     let mut states = settled;
-    for (key, value) in &table.states {
-        match value {
+    for (key, whole) in &table.states {
+        if states.get(key).is_none_or(|settled| settled.position < whole.position) {
             // Copied, so that a small piece does not hold a whole file in memory.
-            Some(value) => drop(states.insert(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value))),
-            None => drop(states.remove(key)),
+            let value = whole.value.as_ref().map(|value| Bytes::copy_from_slice(value));
+            states.insert(Bytes::copy_from_slice(key), Whole { position: whole.position, value });
         }
     }
-    states.into_iter().collect()
+    states.into_iter().filter_map(|(key, whole)| Some((key, whole.value?))).collect()
 }
 
 /// The segments that the catalogue speaks of. What is missing of them is damage.
@@ -232,6 +232,8 @@ impl Shared {
             last,
             wanted: 0,
             synced: last,
+            framed: last,
+            framed_synced: last,
             marked: last,
             settled,
             unsynced_bytes: 0,

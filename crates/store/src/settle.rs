@@ -19,7 +19,7 @@ use crate::segment::{Footer, SegmentWriter};
 use crate::segments::Segments;
 use crate::shared::Shared;
 use crate::store::{Store, lock};
-use crate::table::{Log, Run};
+use crate::table::{Log, Run, Whole};
 use crate::writer::Place;
 
 /// Records that are taken under the lock at once.
@@ -150,7 +150,7 @@ impl Store {
         until: u64,
         changed: &BTreeSet<LogId>,
         forgotten: &BTreeMap<LogId, Vec<Run>>,
-        states: &[(Bytes, Option<Bytes>)],
+        states: &[(Bytes, Whole)],
         made: &mut Vec<u64>,
     ) -> Result<BTreeMap<LogId, Part>, Error> {
         let mut parts = self.write_segments(settling, until, changed, made)?;
@@ -191,11 +191,11 @@ impl Store {
 
     /// Makes a change hold everything: what it changes, and all else as it was settled.
     fn everything(&self, settling: &Settling, change: &mut Change) -> Result<(), Error> {
-        let Contents { mut logs, states, .. } = settling.catalogue.contents()?;
-        let mut states: BTreeMap<Bytes, Option<Bytes>> =
-            states.into_iter().map(|(key, value)| (key, Some(value))).collect();
+        let Contents { mut logs, mut states, .. } = settling.catalogue.contents()?;
         states.extend(std::mem::take(&mut change.states));
-        change.states = states.into_iter().filter(|(_, value)| value.is_some()).collect();
+        // That a piece is gone must be said as long as changes of it may still be in the journal.
+        states.retain(|_, whole| whole.value.is_some() || whole.position > change.settled);
+        change.states = states.into_iter().collect();
         logs.extend(std::mem::take(&mut change.logs));
         for id in std::mem::take(&mut change.forgotten) {
             logs.remove(&id);
@@ -340,7 +340,7 @@ impl Store {
         until: u64,
         parts: BTreeMap<LogId, Part>,
         forgotten: BTreeMap<LogId, Vec<Run>>,
-        states: &[(Bytes, Option<Bytes>)],
+        states: &[(Bytes, Whole)],
     ) {
         for run in forgotten.into_values().flatten() {
             settling.release(&run);

@@ -47,6 +47,11 @@ pub(crate) struct Shared {
     /// What somebody waits for to be synced.
     pub(crate) wanted: u64,
     pub(crate) synced: u64,
+    /// The last position that a frame stands for. Behind it are only entries of volatile logs.
+    pub(crate) framed: u64,
+    /// The last position whose frame is synced: what frames may say of themselves. It lies between frames, where
+    /// `synced` may lie within one that begins with entries of volatile logs.
+    pub(crate) framed_synced: u64,
     /// What the journal itself says on the disk to be synced.
     pub(crate) marked: u64,
     pub(crate) settled: u64,

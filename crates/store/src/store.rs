@@ -71,7 +71,7 @@ impl Store {
             if let Err(e) = self.make_room(&mut writer, &mut shared, &entries) {
                 return shared.fail(e.code, e.text);
             }
-            shared.synced
+            shared.framed_synced
         };
         if entries.is_empty() {
             return;
@@ -89,6 +89,7 @@ impl Store {
         let mut shared = lock(&self.shared);
         if wrote.bytes > 0 {
             shared.wrote(last, wrote.bytes);
+            shared.framed = last;
         } else if shared.synced == shared.last {
             shared.synced = last;
             shared.report(Event::Synced(Position(last)));

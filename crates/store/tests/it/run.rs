@@ -13,7 +13,7 @@ use crate::model::Model;
 
 pub fn options() -> Options {
     Options {
-        journal_file_bytes: 64 << 10,
+        journal_file_bytes: 16 << 10,
         settle_bytes: 8 << 10,
         pressed_bytes: 32 << 10,
         own_segment_bytes: 6 << 10,
@@ -102,9 +102,14 @@ impl Core {
         let mut events = Vec::new();
         self.journal.take_events(&mut events);
         for event in &events {
-            for byte in format!("{event:?}").bytes() {
-                self.trace = (self.trace ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-            }
+            let number = match event {
+                Event::Written(position) | Event::Synced(position) | Event::Checkpoint(position) => position.0,
+                Event::Read(_, records) => records.iter().flatten().map(|record| record.index).sum(),
+                Event::Loaded(_, image) => image.rows.len() as u64,
+                Event::Failed(code, _) => code.number().into(),
+                Event::Pressed(pressed) => (*pressed).into(),
+            };
+            self.trace = (self.trace ^ number).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
             match event {
                 Event::Synced(position) => {
                     assert!(!self.failed, "synced after a failure");
