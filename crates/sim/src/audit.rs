@@ -1,5 +1,7 @@
 //! Reading everything and comparing it with what must be there, as a client could. Nothing else goes on meanwhile.
 
+use std::collections::BTreeSet;
+
 use kernel::Headers;
 use wire::jetstream::api::{Answer, ConsumerNames, StreamInfoPage, StreamNames};
 use wire::jetstream::{Origin, Status};
@@ -88,6 +90,9 @@ impl World {
             if is_last {
                 existence::as_answered(&format!("stream {name}"), life, names.contains(&name))?;
             }
+            if let (Life::Ending, false, Some(book)) = (life, names.contains(&name), self.streams.get_mut(at)) {
+                book.life = Life::Gone;
+            }
             if life == Life::There {
                 self.audit_stream(at)?;
             }
@@ -125,11 +130,15 @@ impl World {
         counts::agree(book, &state, &seqs, unreadable as u64)?;
         let subject = format!("$JS.API.CONSUMER.NAMES.{name}");
         let Some(names) = self.question::<ConsumerNames>(&subject)? else { return Ok(None) };
-        let Some(book) = self.streams.get(at) else { return Ok(None) };
-        for (at, consumer) in book.consumers.iter().enumerate() {
-            if book.consumers.iter().skip(at + 1).all(|later| later.name != consumer.name) {
-                let what = format!("consumer {} of {name}", consumer.name);
-                existence::as_answered(&what, consumer.life, names.consumers.contains(&consumer.name))?;
+        let Some(book) = self.streams.get_mut(at) else { return Ok(None) };
+        // Of one name the last.
+        let mut seen = BTreeSet::new();
+        for consumer in book.consumers.iter_mut().rev().filter(|c| seen.insert(c.name.clone())) {
+            let (what, is_there) =
+                (format!("consumer {} of {name}", consumer.name), names.consumers.contains(&consumer.name));
+            existence::as_answered(&what, consumer.life, is_there)?;
+            if consumer.life == Life::Ending && !is_there {
+                consumer.life = Life::Gone;
             }
         }
         Ok(Some(seqs))

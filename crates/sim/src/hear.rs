@@ -89,10 +89,8 @@ impl World {
             }
             Ask::MakeStream { stream } => {
                 let error = error_of(&heard.payload)?;
-                let failed = self.failed;
-                let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
-                if error.is_none() {
-                    silence::holds(failed, &format!("stream {}", book.rules.name))?;
+                let book = self.streams.get_mut(stream).filter(|book| book.life == Life::Making);
+                if let (Some(book), None) = (book, error) {
                     book.life = Life::There;
                 }
                 Ok(())
@@ -101,7 +99,8 @@ impl World {
             Ask::EndStream { stream } => {
                 let error = error_of(&heard.payload)?;
                 let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
-                if error.is_none_or(|e| e.err_code == 10059) {
+                // That it is not found says nothing of what is there after a crash.
+                if error.is_none() {
                     book.life = Life::Gone;
                 }
                 Ok(())
@@ -118,7 +117,7 @@ impl World {
                 let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
                 match answer.error {
                     None => book.removed(&[seq]),
-                    Some(e) if e.err_code == 10043 => demand("kept", !was_there, || {
+                    Some(e) if e.err_code == 10043 => demand("kept", !was_there || book.life != Life::There, || {
                         format!("{} does not find message {seq}, to delete it", book.rules.name)
                     })?,
                     Some(_) => {}
@@ -128,13 +127,11 @@ impl World {
             Ask::Get { stream, seq, was_there } => self.got(stream, seq, was_there, &heard),
             Ask::MakeConsumer { stream, consumer } => {
                 let error = error_of(&heard.payload)?;
-                let failed = self.failed;
                 let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
                 let sends = book.sends;
                 let Some(consumer) = book.consumers.get_mut(consumer) else { return Ok(()) };
                 match error {
                     None if consumer.life == Life::Making => {
-                        silence::holds(failed, &format!("consumer {}", consumer.name))?;
                         (consumer.life, consumer.since) = (Life::There, sends);
                     }
                     Some(e) if consumer.life == Life::Making && e.description != "the journal has failed" => {
@@ -147,7 +144,7 @@ impl World {
             Ask::EndConsumer { stream, consumer } => {
                 let error = error_of(&heard.payload)?;
                 let consumer = self.streams.get_mut(stream).and_then(|s| s.consumers.get_mut(consumer));
-                if let (Some(consumer), true) = (consumer, error.is_none_or(|e| e.err_code == 10014)) {
+                if let (Some(consumer), None) = (consumer, error) {
                     consumer.life = Life::Gone;
                 }
                 Ok(())
@@ -182,7 +179,10 @@ impl World {
                 let (subject, headers, payload) = (message.subject, message.hdrs.0, message.data.0);
                 book.seen(&Shown { seq, subject, headers, payload })
             }
-            None if answer.error.is_some_and(|e| e.err_code == 10037) && was_there => kept::may_be_missing(book, seq),
+            // Whatever was asked for behind it may have been carried out before it was read.
+            None if answer.error.is_some_and(|e| e.err_code == 10037) && was_there && book.life == Life::There => {
+                kept::may_be_missing(book, seq)
+            }
             None => Ok(()),
         }
     }
@@ -198,6 +198,8 @@ impl World {
         let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
         let retention = book.rules.retention;
         let stream_life = book.life;
+        // Of a message that is gone nobody knows any more who had it last.
+        let is_stale = is_stale && book.must_hold(seq);
         let Some(consumer) = book.consumers.get_mut(consumer) else { return Ok(()) };
         let what = format!("delivery {cseq} of message {seq} of {}", consumer.name);
         fence::holds(is_stale, answer, &what)?;

@@ -256,15 +256,11 @@ impl Plane {
     pub(crate) fn warm(&mut self, log: LogId) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
         let Body::Cold(summary) = cell.body else { return };
+        cell.body = Body::Loading(summary);
         if summary.count == 0 {
-            let seed = self.hub.seed();
-            let mut stream = Stream::restore((*cell.config).clone(), &Image::default(), &summary, seed);
-            stream.raise_last(cell.raised_to);
-            cell.body = Body::Restoring(Box::new(stream));
-            // Its turn comes with the arrivals of the next round.
-            self.out.read(log, Vec::new(), Reading::Restore { log });
+            // What it restores of its producers is needed all the same.
+            self.loaded(log, &Image::default());
         } else {
-            cell.body = Body::Loading(summary);
             self.out.load(log);
         }
     }

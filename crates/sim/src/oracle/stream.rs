@@ -323,6 +323,7 @@ impl Stream {
             Retention::WorkQueue => self.consumers.iter().filter(hears).all(asks),
             Retention::Interest => {
                 let was_there = |c: &&Consumer| c.life == Life::There && c.since < sent.order;
+                let asks = |c: &Consumer| c.max_deliver == 0 && asks(c);
                 self.consumers.iter().filter(was_there).filter(hears).any(asks)
             }
         }
@@ -379,7 +380,9 @@ impl Stream {
         for seq in meant.iter().rev() {
             match kept < keep {
                 true => kept += u64::from(self.must_hold(*seq)),
-                false => taken.push(*seq),
+                // What a crash may have taken is not there to be purged, and its place may be given again.
+                false if self.places.get(seq).is_some_and(|p| !p.doubtful && !p.damaged) => taken.push(*seq),
+                false => {}
             }
         }
         for seq in meant {
