@@ -1,13 +1,15 @@
 //! What goes wrong, as every route of the door says it: a problem document (RFC 9457) with a row of the one table of
 //! codes. It does *not* decide what is wrong.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use kernel::{Code, Retry};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use wire::jetstream::{ApiError, Fault};
 
 /// The media type of a problem document.
@@ -16,10 +18,10 @@ pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 const FULL_WAIT_MS: u64 = 100;
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Problem(Box<Parts>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Parts {
     code: Code,
     status: u16,
@@ -27,7 +29,27 @@ struct Parts {
     /// JetStream's own number for it; 0: it has none.
     err_code: u16,
     retry_after_ms: Option<u64>,
-    more: Map<String, Value>,
+    more: More,
+}
+
+type More = BTreeMap<&'static str, Box<RawValue>>;
+
+/// A problem as it is written.
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: u16,
+    name: &'static str,
+    retry: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    err_code: Option<u16>,
+    #[serde(flatten)]
+    more: &'a More,
 }
 
 impl Problem {
@@ -41,7 +63,7 @@ impl Problem {
             detail: detail.into(),
             err_code: 0,
             retry_after_ms,
-            more: Map::new(),
+            more: More::new(),
         }))
     }
 
@@ -53,8 +75,9 @@ impl Problem {
     }
 
     /// The same problem with one more member in its document.
-    pub(super) fn with(mut self, member: &str, value: impl Into<Value>) -> Problem {
-        self.0.more.insert(member.to_owned(), value.into());
+    pub(super) fn with(mut self, member: &'static str, value: &impl Serialize) -> Problem {
+        // What cannot be written is left out.
+        self.0.more.extend(to_raw_value(value).ok().map(|raw| (member, raw)));
         self
     }
 
@@ -78,29 +101,24 @@ impl Problem {
     pub(super) fn is(&self, fault: Fault) -> bool {
         self.0.err_code == fault.number()
     }
+}
 
-    /// The document.
-    pub(super) fn document(&self) -> Value {
-        let Parts { code, status, detail, err_code, retry_after_ms, more } = &*self.0;
-        let mut document = json!({
-            "type": format!("urn:neuroplex:error:{}", code.number()),
-            "title": code.meaning(),
-            "status": status,
-            "detail": detail,
-            "code": code.number(),
-            "name": code.name(),
-            "retry": code.retry().as_str(),
-        });
-        if let Some(map) = document.as_object_mut() {
-            if let Some(ms) = retry_after_ms {
-                map.insert("retry_after_ms".into(), (*ms).into());
-            }
-            if *err_code > 0 {
-                map.insert("err_code".into(), (*err_code).into());
-            }
-            map.extend(more.clone());
-        }
-        document
+impl Serialize for Problem {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let Parts { code, status, ref detail, err_code, retry_after_ms, ref more } = *self.0;
+        let document = Document {
+            r#type: format!("urn:neuroplex:error:{}", code.number()),
+            title: code.meaning(),
+            status,
+            detail,
+            code: code.number(),
+            name: code.name(),
+            retry: code.retry().as_str(),
+            retry_after_ms,
+            err_code: (err_code > 0).then_some(err_code),
+            more,
+        };
+        document.serialize(out)
     }
 }
 
@@ -121,7 +139,7 @@ impl From<ApiError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = self.document().to_string();
+        let body = wire::jetstream::write(&self);
         let mut response = (status, [(CONTENT_TYPE, PROBLEM_JSON)], body).into_response();
         if let Some(ms) = self.0.retry_after_ms {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1000)));
@@ -136,12 +154,18 @@ impl IntoResponse for Problem {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    fn document(problem: &Problem) -> Value {
+        serde_json::to_value(problem).unwrap()
+    }
 
     #[test]
     fn a_problem_names_its_code_and_what_the_stream_said() {
-        let problem = Problem::from(Fault::WrongLastSequence.with(7)).with("line", 3);
-        let document = problem.document();
+        let problem = Problem::from(Fault::WrongLastSequence.with(7)).with("line", &3);
+        let document = document(&problem);
         assert_eq!(document["code"], Fault::WrongLastSequence.code().number());
         assert_eq!(
             (&document["err_code"], &document["line"], &document["retry"]),
@@ -157,7 +181,7 @@ mod tests {
     #[test]
     fn who_should_wait_is_told_how_long() {
         let full = Problem::new(Code::Backpressure, "full");
-        assert_eq!(full.document()["retry_after_ms"], FULL_WAIT_MS);
+        assert_eq!(document(&full)["retry_after_ms"], FULL_WAIT_MS);
         let response = full.into_response();
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers()[RETRY_AFTER], "1");

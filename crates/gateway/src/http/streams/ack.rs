@@ -1,14 +1,14 @@
 //! Acknowledgements: each is published on the subject that its token stands for, and counts when the consumer confirms
 //! it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use kernel::{Code, Message, Msg};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use wire::jetstream::api::{ConsumerInfo, Nothing};
 use wire::jetstream::{self as js, Ack, AckPolicy};
@@ -171,29 +171,41 @@ fn read(answer: &Message) -> Fate {
     Fate::Confirmed
 }
 
+/// What became of one, as it is answered.
+#[derive(Serialize)]
+struct Outcome<'a> {
+    token: &'a str,
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a Problem>,
+}
+
 /// The answer: what became of each, and as a whole 409 if any is stale, else as the first that failed.
 fn answer(all: &[Said], fates: Vec<Fate>) -> Result<Response, Problem> {
-    let (mut results, mut worst) = (Vec::with_capacity(fates.len()), None::<Problem>);
-    for (said, fate) in all.iter().zip(fates) {
-        let Fate::Failed(problem) = fate else {
-            results.push(json!({ "token": said.token, "ok": true }));
-            continue;
-        };
-        results.push(json!({ "token": said.token, "error": problem.document() }));
-        let is_worse =
-            |worst: &Problem| problem.code() == Code::StaleLease && worst.code() != Code::StaleLease;
-        if worst.as_ref().is_none_or(is_worse) {
-            worst = Some(problem);
-        }
+    let problem = |fate: &Fate| match fate {
+        Fate::Failed(problem) => Some(problem.clone()),
+        _ => None,
+    };
+    let mut failed: Vec<Problem> = fates.iter().filter_map(problem).collect();
+    let stale = failed.iter().position(|problem| problem.code() == Code::StaleLease);
+    let outcomes: Vec<Outcome<'_>> = all
+        .iter()
+        .zip(&fates)
+        .map(|(said, fate)| {
+            let error = if let Fate::Failed(problem) = fate { Some(problem) } else { None };
+            Outcome { token: &said.token, ok: error.is_none(), error }
+        })
+        .collect();
+    if failed.is_empty() {
+        return Ok(super::document(StatusCode::OK, &BTreeMap::from([("results", outcomes)])));
     }
-    match worst {
-        None => Ok(super::document(StatusCode::OK, &json!({ "results": results }))),
-        Some(problem) => Err(problem.with("results", Value::Array(results))),
-    }
+    Err(failed.swap_remove(stale.unwrap_or(0)).with("results", &outcomes))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn said(json: &str) -> Said {
@@ -225,7 +237,7 @@ mod tests {
         let failed = |code| Fate::Failed(Problem::new(code, ""));
         let fates = vec![Fate::Confirmed, failed(Code::NotFound), failed(Code::StaleLease)];
         let problem = answer(&all, fates).unwrap_err();
-        let document = problem.document();
+        let document = serde_json::to_value(&problem).unwrap();
         assert_eq!((&document["status"], &document["code"]), (&json!(409), &json!(6004)));
         assert_eq!(document["results"][0], json!({ "token": "a", "ok": true }));
         assert_eq!(document["results"][1]["error"]["code"], 6008);

@@ -1,14 +1,14 @@
 //! `POST /v1/streams/{stream}/messages`: messages into a stream, one JSON object a line. Many are on their way at once; what
 //! became of each is answered in the order of the lines.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use kernel::limits::UNACKNOWLEDGED_MAX;
 use kernel::{Code, Headers, Message, Msg, Subject, SubjectPattern};
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
 use tokio::time::{Duration, Instant};
 use wire::jetstream::api::{Nothing, PubAnswer, StreamInfoPage};
 use wire::jetstream::{self as js};
@@ -36,6 +36,22 @@ enum Fate {
     Waiting(usize),
     Stored { seq: u64, duplicate: bool },
     Refused(Problem),
+}
+
+impl Serialize for Fate {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Stored {
+            seq: u64,
+            duplicate: bool,
+        }
+        match self {
+            // All that waited is settled before it is written.
+            Fate::Waiting(_) => out.serialize_none(),
+            Fate::Stored { seq, duplicate } => Stored { seq: *seq, duplicate: *duplicate }.serialize(out),
+            Fate::Refused(problem) => BTreeMap::from([("error", problem)]).serialize(out),
+        }
+    }
 }
 
 /// `POST /v1/streams/{stream}/messages`
@@ -155,7 +171,7 @@ impl Publisher {
 
     fn too_long(&self, number: u64) -> Problem {
         let detail = format!("line {number} is longer than {} bytes", 2 * self.payload_bytes_max);
-        Problem::new(Code::PayloadTooLarge, detail).with("line", number)
+        Problem::new(Code::PayloadTooLarge, detail).with("line", &number)
     }
 
     /// Publishes one line; an empty one is passed over.
@@ -164,12 +180,13 @@ impl Publisher {
             return Ok(());
         }
         let malformed = |why: String| {
-            Problem::new(Code::InvalidRequest, format!("line {number} is no message: {why}"))
-                .with("line", number)
+            // The reader of the line knows of one line only.
+            let why = why.replace(" at line 1 column ", " at column ");
+            Problem::new(Code::InvalidRequest, format!("line {number}: {why}")).with("line", &number)
         };
         if self.fates.len() >= LINES_MAX {
             let detail = format!("line {number} is one too many: at most {LINES_MAX} messages at once");
-            return Err(Problem::new(Code::PayloadTooLarge, detail).with("line", number));
+            return Err(Problem::new(Code::PayloadTooLarge, detail).with("line", &number));
         }
         let text = std::str::from_utf8(line).map_err(|e| malformed(e.to_string()))?;
         let message =
@@ -260,30 +277,20 @@ impl Publisher {
     /// The answer: every line's fate; an error if reading ended early, or if nothing was stored.
     fn answer(self, ended: Result<(), Problem>) -> Result<Response, Problem> {
         let is_stored = |fate: &Fate| matches!(fate, Fate::Stored { .. });
-        let is_any = self.fates.iter().any(is_stored);
-        let (mut acks, mut first) = (Vec::with_capacity(self.fates.len()), None);
-        for fate in self.fates {
-            acks.push(match fate {
-                Fate::Stored { seq, duplicate } => json!({ "seq": seq, "duplicate": duplicate }),
-                Fate::Refused(problem) => {
-                    let item = json!({ "error": problem.document() });
-                    first.get_or_insert(problem);
-                    item
-                }
-                // All that waited was settled.
-                Fate::Waiting(_) => Value::Null,
-            });
-        }
+        let first = self.fates.iter().find_map(|fate| match fate {
+            Fate::Refused(problem) => Some(problem.clone()),
+            _ => None,
+        });
         match (ended, first) {
             (Err(problem), _) => {
-                let detail = format!(
-                    "{}; nothing after it was published, what was before is in `acks`",
-                    problem.text()
-                );
-                Err(problem.detail(detail).with("acks", Value::Array(acks)))
+                let why = problem.text();
+                let detail = format!("{why}; nothing after it was published, what was before is in `acks`");
+                Err(problem.detail(detail).with("acks", &self.fates))
             }
-            (Ok(()), Some(problem)) if !is_any => Err(problem.with("acks", Value::Array(acks))),
-            (Ok(()), _) => Ok(document(StatusCode::OK, &json!({ "acks": acks }))),
+            (Ok(()), Some(problem)) if !self.fates.iter().any(is_stored) => {
+                Err(problem.with("acks", &self.fates))
+            }
+            (Ok(()), _) => Ok(document(StatusCode::OK, &BTreeMap::from([("acks", self.fates)]))),
         }
     }
 }

@@ -123,7 +123,7 @@ impl Reader {
             Err(_) => ": alive\n\n".to_owned(),
             Ok(Ok(Some(first))) => self.events(&first),
             Ok(Ok(None)) => self.end("{}"),
-            Ok(Err(problem)) => self.end(&problem.document().to_string()),
+            Ok(Err(problem)) => self.end(&serde_json::to_string(&problem).unwrap_or_default()),
         };
         Some((piece.into(), self))
     }
