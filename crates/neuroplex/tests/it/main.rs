@@ -7,6 +7,8 @@ mod client;
 mod command;
 mod commands;
 mod hostile;
+mod http;
+mod http_streams;
 mod lines;
 mod messages;
 mod nats;
