@@ -241,7 +241,11 @@ async fn an_ordered_reader_begins_where_it_is_told() {
     let server = Server::start();
     let context = streams(&server).await;
     let stream = stream(&context).await;
-    fill(&context, 9).await;
+    for n in 0..9 {
+        context.publish((format!("s.{}", n % 3), n.to_string())).await.unwrap();
+        // Messages of one millisecond have one time.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
     let read = |options: OrderedOptions| {
         let stream = stream.clone();
         async move {
