@@ -31,6 +31,12 @@ impl Error {
     }
 }
 
+impl From<io::Error> for Error {
+    fn from(e: io::Error) -> Error {
+        Error::io("a segment", "read", &e)
+    }
+}
+
 /// Gives an IO result its file and what was done to it, in the past participle.
 pub(crate) trait Doing<T> {
     fn doing(self, file: &str, doing: &str) -> Result<T, Error>;

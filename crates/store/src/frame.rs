@@ -4,6 +4,9 @@
 use crate::bytes::Cut;
 use crate::item::{self, Item, Kind};
 
+/// Length of a frame's own item.
+pub(crate) const FRAME_BYTES: usize = item::whole(Frame::BODY_BYTES);
+
 /// What a frame's own item says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Frame {
@@ -25,14 +28,14 @@ impl Frame {
     /// Makes room for a frame's item; [`Frame::write`] fills it in when its items are behind it.
     pub(crate) fn reserve(out: &mut Vec<u8>) -> usize {
         let start = out.len();
-        out.resize(start + item::whole(Self::BODY_BYTES), 0);
+        out.resize(start + FRAME_BYTES, 0);
         start
     }
 
     /// Fills in the frame's item that was reserved at `start`; its items are all that is behind it.
     pub(crate) fn write(mut self, out: &mut [u8], start: usize, salt: u32) {
-        self.bytes = (out.len() - start - item::whole(Self::BODY_BYTES)) as u32;
-        let mut whole = Vec::with_capacity(item::whole(Self::BODY_BYTES));
+        self.bytes = (out.len() - start - FRAME_BYTES) as u32;
+        let mut whole = Vec::with_capacity(FRAME_BYTES);
         let begun = item::begin(&mut whole);
         for number in [self.count, self.items, self.bytes, 0] {
             whole.extend_from_slice(&number.to_le_bytes());

@@ -83,7 +83,7 @@ pub(crate) fn end(out: &mut Vec<u8>, start: usize, salt: u32, position: u64, kin
 }
 
 /// Bytes that an item with such a body takes in the file.
-pub(crate) fn whole(body_len: usize) -> usize {
+pub(crate) const fn whole(body_len: usize) -> usize {
     (ITEM_BYTES + body_len).next_multiple_of(ALIGN)
 }
 

@@ -5,6 +5,8 @@
 //! [`Store`] is driven by steps, from threads ([`Threads`]) or by whoever simulates ([`Stepped`]).
 
 mod bytes;
+mod catalogue;
+mod compact;
 mod entry;
 mod error;
 mod frame;
@@ -14,7 +16,10 @@ mod item;
 mod open;
 pub mod options;
 mod ranges;
+mod reader;
 mod scan;
+mod segment;
+mod segments;
 mod settle;
 mod shared;
 pub mod stats;

@@ -1,23 +1,29 @@
 //! Opening a folder: first everything is read and judged, then the folder is put in order. A folder that is somebody
 //! else's is refused before anything in it is changed. It does *not* lock the folder; the node does.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex};
 
+use bytes::Bytes;
 use kernel::Position;
-use kernel::journal::Recovered;
+use kernel::journal::{Damage, Recovered};
 
+use crate::catalogue::Catalogue;
 use crate::error::{Doing as _, Error};
 use crate::fs::FileSystem;
 use crate::head::{What, number_of};
 use crate::scan::{self, Broken, Scan};
+use crate::segment;
+use crate::segments::Segments;
+use crate::settle::{Held, Settling};
 use crate::shared::{JournalFile, Shared};
 use crate::store::{Store, Wake};
 use crate::table::Table;
 use crate::writer::{self, Writer};
 use crate::{Identity, Options, Stats};
 
-const QUARANTINE: &str = "quarantine";
+/// The folder for what was damaged.
+pub(crate) const QUARANTINE: &str = "quarantine";
 
 /// Opens the store of a node, or makes it. Errors: the options are out of bounds, the files are another version's or
 /// another node's (nothing was changed then), or the disk refuses.
@@ -34,31 +40,53 @@ pub(crate) fn open(
             identity.fabric
         )));
     }
-    let numbers = numbers(&*fs, What::Journal)?;
+    // Read and judge.
+    let [journals, segments, catalogues] =
+        [numbers(&*fs, What::Journal)?, numbers(&*fs, What::Segment)?, numbers(&*fs, What::Catalogue)?];
+    let (mut catalogue, contents) = Catalogue::read(fs.clone(), &identity, &catalogues)?;
+    let mut sizes = BTreeMap::new();
+    for number in &segments {
+        sizes.insert(*number, segment::check(&*fs, *number, &identity)?);
+    }
+    let mut scan = scan::scan(&*fs, &identity, &journals, contents.settled)?;
+    let mut recovered =
+        Recovered { last: Position(scan.last), deltas: scan.deltas(), ..Recovered::default() };
     let mut table = Table::new(options.seed);
-    let mut scan = scan::scan(&*fs, &identity, &numbers, 0)?;
-    let deltas = scan.deltas();
-    let mut recovered = Recovered { last: Position(scan.last), deltas, ..Recovered::default() };
-    for (position, entry) in std::mem::take(&mut scan.entries) {
+    table.restore(contents.logs);
+    let entries = std::mem::take(&mut scan.entries);
+    for (position, entry) in entries {
         table.apply(position, entry);
     }
-    for folder in [What::Journal.folder(), QUARANTINE] {
+    recovered.states = states(contents.states, &table);
+    recovered.damage = contents.damage;
+    recovered.damage.extend(scan.broken.iter().map(|broken| broken.damage.clone()));
+    let stats = Arc::new(Stats::default());
+    let of_records = Segments::new(fs.clone(), identity.clone(), stats.clone(), options.footer_cache_bytes);
+    table.logs.values_mut().for_each(|log| log.refresh(&of_records));
+    let held = held(&table, &sizes, &mut recovered.damage);
+
+    // Put in order.
+    for folder in [What::Journal.folder(), What::Segment.folder(), What::Catalogue.folder(), QUARANTINE] {
         fs.make_folder(folder).doing(folder, "made")?;
     }
-    recovered.damage = scan.broken.iter().map(|broken| broken.damage.clone()).collect();
-    let stats = Arc::new(Stats::default());
-    stats.damaged_records.add(recovered.damage.len() as u64);
     set_aside(&*fs, &scan.broken)?;
-    let next_file = numbers.last().map_or(1, |last| last + 1);
-    let (writer, files) = continue_journal(&*fs, &options, &identity, scan, next_file)?;
-    for (key, value) in &table.states {
-        recovered.states.extend(value.as_ref().map(|value| (copied(key), copied(value))));
+    catalogue.tidy(&catalogues)?;
+    for number in segments.iter().filter(|number| !held.contains_key(number)) {
+        let name = What::Segment.name(*number);
+        fs.remove(&name).doing(&name, "removed")?;
     }
-    recovered.states.sort_unstable();
+    let next_file = journals.last().map_or(1, |last| last + 1);
+    let settled = contents.settled;
+    let (writer, files, marks) = continue_journal(&*fs, &options, &identity, scan, next_file, settled)?;
+
+    stats.damaged_records.add(recovered.damage.len() as u64);
     recovered.logs = table.logs.iter().map(|(id, log)| (*id, log.summary())).collect();
     recovered.logs.sort_unstable_by_key(|(id, _)| *id);
-    let last = recovered.last.0;
-    let mut shared = Shared::new(table, files, next_file + 1, last);
+    let next_segment = contents.next_segment.max(segments.last().map_or(1, |last| last + 1));
+    let settling = Settling { catalogue, next_segment, held };
+    settling.count(&stats);
+    stats.journal_files.set(files.len() as u64);
+    let mut shared = Shared::new(table, files, marks, next_file + 1, recovered.last.0, settled);
     shared.weigh(&options, &stats);
     let store = Store {
         fs,
@@ -69,6 +97,8 @@ pub(crate) fn open(
         writer: Mutex::new(writer),
         shared: Mutex::new(shared),
         syncing: Mutex::new(()),
+        settling: Mutex::new(settling),
+        segments: of_records,
         to_sync: Condvar::new(),
         to_settle: Condvar::new(),
         to_read: Condvar::new(),
@@ -76,14 +106,47 @@ pub(crate) fn open(
     Ok((store, recovered))
 }
 
+/// All state: what is settled, with what changed since.
+fn states(settled: BTreeMap<Bytes, Bytes>, table: &Table) -> Vec<(Bytes, Bytes)> {
+    let mut states = settled;
+    for (key, value) in &table.states {
+        match value {
+            // Copied, so that a small piece does not hold a whole file in memory.
+            Some(value) => drop(states.insert(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value))),
+            None => drop(states.remove(key)),
+        }
+    }
+    states.into_iter().collect()
+}
+
+/// The segments that the catalogue speaks of. What is missing of them is damage.
+fn held(table: &Table, sizes: &BTreeMap<u64, u64>, damage: &mut Vec<Damage>) -> BTreeMap<u64, Held> {
+    let mut held: BTreeMap<u64, Held> = BTreeMap::new();
+    let mut missing: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+    let logs = table.logs.values().flat_map(|log| &log.runs);
+    for run in logs.chain(table.forgotten.values().flatten()) {
+        let bytes = sizes.get(&run.segment).copied().unwrap_or_default();
+        let held = held.entry(run.segment).or_insert(Held { bytes, ..Held::default() });
+        held.runs += 1;
+        held.live += run.live_bytes();
+        if run.footer + run.footer_bytes > bytes {
+            let (runs, records) = missing.entry(run.segment).or_default();
+            (*runs, *records) = (*runs + 1, *records + run.count);
+        }
+    }
+    for (number, (logs, records)) in missing {
+        let there = sizes.get(&number).copied().unwrap_or_default();
+        let what =
+            format!("the segment is missing or cut off: up to {records} records of {logs} logs are lost");
+        damage.push(Damage { file: What::Segment.name(number), offset: there, what });
+    }
+    held
+}
+
 /// The numbers of the files in a folder, in order. What has no number is not ours and is left alone.
 fn numbers(fs: &dyn FileSystem, what: What) -> Result<Vec<u64>, Error> {
     let names = fs.list(what.folder()).doing(what.folder(), "listed")?;
     Ok(names.iter().filter_map(|name| number_of(name)).collect())
-}
-
-fn copied(bytes: &bytes::Bytes) -> bytes::Bytes {
-    bytes::Bytes::copy_from_slice(bytes)
 }
 
 /// Keeps what is damaged for who wants to look at it. The same damage has the same name every time it is found.
@@ -109,15 +172,25 @@ fn continue_journal(
     identity: &Identity,
     scan: Scan,
     next_file: u64,
-) -> Result<(Writer, VecDeque<JournalFile>), Error> {
+    settled: u64,
+) -> Result<(Writer, VecDeque<JournalFile>, VecDeque<(u64, u64)>), Error> {
     let folder = What::Journal.folder();
     if let Some((place, end)) = &scan.cut {
         let name = What::Journal.name(place.number);
         place.file.truncate(*end).doing(&name, "cut off")?;
     }
-    let mut files = VecDeque::new();
+    let (mut files, mut marks) = (VecDeque::new(), VecDeque::new());
     for kept in scan.kept {
-        kept.place.file.sync_data().doing(&What::Journal.name(kept.place.number), "synced")?;
+        let name = What::Journal.name(kept.place.number);
+        if kept.last <= settled {
+            fs.remove(&name).doing(&name, "removed")?;
+            continue;
+        }
+        if let Some((start, bytes)) = &kept.unsure {
+            kept.place.file.write_at(*start, bytes).doing(&name, "written")?;
+        }
+        kept.place.file.sync_data().doing(&name, "synced")?;
+        marks.push_back((kept.last, kept.unsettled_bytes));
         files.push_back(JournalFile { place: kept.place, last: kept.last, bytes: kept.bytes, dirty: false });
     }
     for name in &scan.dropped {
@@ -133,14 +206,23 @@ fn continue_journal(
     place.file.sync_data().doing(&name, "synced")?;
     fs.sync_folder(folder).doing(folder, "synced")?;
     files.push_back(JournalFile { place, last: scan.last, bytes: writer.offset(), dirty: false });
-    Ok((writer, files))
+    Ok((writer, files, marks))
 }
 
 impl Shared {
-    fn new(table: Table, files: VecDeque<JournalFile>, next_file: u64, last: u64) -> Shared {
-        let unsettled_bytes = files.iter().map(|file| file.bytes).sum();
+    fn new(
+        table: Table,
+        files: VecDeque<JournalFile>,
+        marks: VecDeque<(u64, u64)>,
+        next_file: u64,
+        last: u64,
+        settled: u64,
+    ) -> Shared {
+        let unsettled_bytes = marks.iter().map(|(_, bytes)| bytes).sum();
         Shared {
             table,
+            marks,
+            ask_from_bytes: 0,
             events: Vec::new(),
             jobs: VecDeque::new(),
             files,
@@ -150,8 +232,10 @@ impl Shared {
             last,
             wanted: 0,
             synced: last,
+            framed: last,
+            framed_synced: last,
             marked: last,
-            settled: 0,
+            settled,
             unsynced_bytes: 0,
             unsettled_bytes,
             checkpoint: None,

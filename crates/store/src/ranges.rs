@@ -57,6 +57,24 @@ impl Ranges {
         }
     }
 
+    /// Whether any of a range is in it.
+    pub(crate) fn meets(&self, range: &RangeInclusive<u64>) -> bool {
+        self.0.range(..=range.end()).next_back().is_some_and(|(_, end)| end >= range.start())
+    }
+
+    /// Takes everything out that is in none of these ranges, which do not meet.
+    pub(crate) fn keep(&mut self, ranges: &[RangeInclusive<u64>]) {
+        let mut kept = Ranges::default();
+        for range in ranges.iter().filter(|range| !range.is_empty()) {
+            let (start, end) = (*range.start(), *range.end());
+            let before = self.0.range(..start).next_back().filter(|(_, last)| **last >= start);
+            for (from, last) in before.into_iter().chain(self.0.range(start..=end)) {
+                kept.insert(*from.max(&start)..=*last.min(&end));
+            }
+        }
+        *self = kept;
+    }
+
     /// The ranges, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = RangeInclusive<u64>> + '_ {
         self.0.iter().map(|(start, end)| *start..=*end)
@@ -96,7 +114,12 @@ mod tests {
                     prop_assert_eq!(ranges.contains(place), model.contains(&place));
                     let range = place..=place + 3;
                     prop_assert_eq!(ranges.covers(&range), range.clone().all(|p| model.contains(&p)));
+                    prop_assert_eq!(ranges.meets(&range), range.clone().any(|p| model.contains(&p)));
                 }
+                let mut kept = ranges.clone();
+                kept.keep(&[5..=9, 20..=19, 21..=33]);
+                let wanted = model.iter().copied().filter(|p| (5..=9).contains(p) || (21..=33).contains(p));
+                prop_assert_eq!(kept.iter().flatten().collect::<Vec<_>>(), wanted.collect::<Vec<_>>());
             }
         }
     }

@@ -12,7 +12,7 @@ use kernel::{Entry, Position};
 use crate::Error;
 use crate::entry;
 use crate::error::Doing as _;
-use crate::frame::Frame;
+use crate::frame::{FRAME_BYTES, Frame};
 use crate::fs::FileSystem;
 use crate::head::{Found, HEAD_BYTES, Head, Identity, What};
 use crate::item::{self, Item, Kind};
@@ -37,6 +37,11 @@ pub(crate) struct Kept {
     pub(crate) last: u64,
     /// Bytes in use.
     pub(crate) bytes: u64,
+    /// Bytes of entries in it that are not settled.
+    pub(crate) unsettled_bytes: u64,
+    /// What nothing says was synced: where it begins, and what it is. The operating system may show it although the
+    /// disk failed to take it, so it must be written again.
+    pub(crate) unsure: Option<(u64, Bytes)>,
 }
 
 /// Damage, and the bytes to set aside.
@@ -146,6 +151,10 @@ struct Walk {
     synced: u64,
     /// The position that should come next.
     next: u64,
+    /// Bytes of entries in this file that are not settled.
+    unsettled_bytes: u64,
+    /// Where in this file something begins that nothing says was synced.
+    unsure: Option<usize>,
     /// Whether damage just now makes a gap in the positions no news.
     excused: bool,
 }
@@ -153,7 +162,7 @@ struct Walk {
 impl Walk {
     fn new(scan: Scan, settled: u64, files: &[Read]) -> Walk {
         let synced = files.iter().map(Read::synced).max().unwrap_or_default().max(settled);
-        Walk { scan, settled, synced, next: settled + 1, excused: false }
+        Walk { scan, settled, synced, next: settled + 1, unsettled_bytes: 0, unsure: None, excused: false }
     }
 
     fn files(mut self, files: Vec<Read>) -> Result<Scan, Error> {
@@ -172,11 +181,11 @@ impl Walk {
             if let Some(end) = end {
                 self.scan.cut = Some((file.place.clone(), end as u64));
             }
-            self.scan.kept.push(Kept {
-                place: file.place,
-                last: self.next.saturating_sub(1),
-                bytes: used as u64,
-            });
+            let last = self.next.saturating_sub(1);
+            let unsettled_bytes = std::mem::take(&mut self.unsettled_bytes);
+            let unsure = self.unsure.take().filter(|start| *start < used);
+            let unsure = unsure.map(|start| (start as u64, file.bytes.slice(start..used.min(file.bytes.len()))));
+            self.scan.kept.push(Kept { place: file.place, last, bytes: used as u64, unsettled_bytes, unsure });
         }
         if self.next <= self.synced {
             // The end is damaged, and a later frame says that it was synced.
@@ -244,6 +253,10 @@ impl Walk {
             return false;
         }
         self.excused = false;
+        if frame.next() > self.synced + 1 {
+            let start = if start <= 2 * HEAD_BYTES { 0 } else { start - FRAME_BYTES };
+            self.unsure.get_or_insert(start);
+        }
         self.take(file, group);
         if !whole {
             let mut end = start;
@@ -290,6 +303,7 @@ impl Walk {
         for item in group.iter().filter(|item| item.intact && item.position > self.settled) {
             let body = file.bytes.slice(item.body_at()..item.body_at() + item.body_len);
             let entry = entry::decode(item.kind, body);
+            self.unsettled_bytes += (item.next() - item.start) as u64;
             self.scan.entries.extend(entry.map(|entry| (item.position, entry)));
         }
     }

@@ -47,6 +47,11 @@ pub(crate) struct Shared {
     /// What somebody waits for to be synced.
     pub(crate) wanted: u64,
     pub(crate) synced: u64,
+    /// The last position that a frame stands for. Behind it are only entries of volatile logs.
+    pub(crate) framed: u64,
+    /// The last position whose frame is synced: what frames may say of themselves. It lies between frames, where
+    /// `synced` may lie within one that begins with entries of volatile logs.
+    pub(crate) framed_synced: u64,
     /// What the journal itself says on the disk to be synced.
     pub(crate) marked: u64,
     pub(crate) settled: u64,
@@ -54,6 +59,10 @@ pub(crate) struct Shared {
     pub(crate) unsynced_bytes: u64,
     /// Bytes written and not settled.
     pub(crate) unsettled_bytes: u64,
+    /// Where these bytes are: the last position of a stretch of journal, and its length. Oldest first.
+    pub(crate) marks: VecDeque<(u64, u64)>,
+    /// Unsettled bytes from which on to ask for a checkpoint again after a settling failed.
+    pub(crate) ask_from_bytes: u64,
     /// The highest checkpoint given and not settled.
     pub(crate) checkpoint: Option<u64>,
     /// Whether a checkpoint was asked for and not given yet.
@@ -87,7 +96,7 @@ impl Shared {
     /// Asks for a checkpoint when there is too much to settle, and says when publishers should wait.
     pub(crate) fn weigh(&mut self, options: &Options, stats: &Stats) {
         stats.unsettled_bytes.set(self.unsettled_bytes);
-        if self.unsettled_bytes >= options.settle_bytes {
+        if self.unsettled_bytes >= options.settle_bytes.max(self.ask_from_bytes) {
             self.ask();
         }
         let pressed = self.unsettled_bytes > options.pressed_bytes;

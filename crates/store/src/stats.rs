@@ -46,6 +46,8 @@ stats! {
     compactions,
     /// Records and footers found damaged since the start, at opening or when read.
     damaged_records,
+    /// Damaged records that could not be kept for the operator.
+    quarantines_failed,
     /// Reads that needed the disk since the start.
     disk_reads,
 }

@@ -9,9 +9,14 @@ use kernel::{Code, Entry, LogId, Position};
 
 use crate::error::Error;
 use crate::fs::FileSystem;
+use crate::segments::Segments;
+use crate::settle::Settling;
 use crate::shared::{ImageOf, Job, JournalFile, Shared, fresh_rows};
 use crate::writer::{self, Writer};
 use crate::{Identity, Options, Stats};
+
+/// How exactly it is known where the unsettled bytes are.
+const STRETCH_BYTES: u64 = 64 << 10;
 
 /// Called when events have become ready in the background, from the thread that made them. It must not call the store.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -28,6 +33,9 @@ pub struct Store {
     pub(crate) shared: Mutex<Shared>,
     /// Held while the journal is synced. Taken before `writer`.
     pub(crate) syncing: Mutex<()>,
+    /// Held while something is settled. Taken before all others.
+    pub(crate) settling: Mutex<Settling>,
+    pub(crate) segments: Segments,
     /// Something is to be synced.
     pub(crate) to_sync: Condvar,
     /// Something is to be settled.
@@ -51,6 +59,11 @@ impl Store {
                 shared.events.push(Event::Failed(code, text));
                 return;
             }
+            if shared.stop {
+                let closed = Event::Failed(Code::ServiceUnavailable, "the store is closed".to_owned());
+                shared.events.push(closed);
+                return;
+            }
             if first.0 != shared.last + 1 {
                 let text = format!("position {} was submitted behind {}", first.0, shared.last);
                 return shared.fail(Code::InternalError, text);
@@ -58,7 +71,7 @@ impl Store {
             if let Err(e) = self.make_room(&mut writer, &mut shared, &entries) {
                 return shared.fail(e.code, e.text);
             }
-            shared.synced
+            shared.framed_synced
         };
         if entries.is_empty() {
             return;
@@ -76,6 +89,7 @@ impl Store {
         let mut shared = lock(&self.shared);
         if wrote.bytes > 0 {
             shared.wrote(last, wrote.bytes);
+            shared.framed = last;
         } else if shared.synced == shared.last {
             shared.synced = last;
             shared.report(Event::Synced(Position(last)));
@@ -105,7 +119,9 @@ impl Store {
         if !writer.is_full(Writer::estimate(entries), self.options.journal_file_bytes) {
             return Ok(());
         }
-        let place = match shared.spare.pop_front() {
+        let number = writer.number();
+        let spare = shared.spare.pop_front();
+        let place = match spare.filter(|place| place.number > number) {
             Some(place) => place,
             None => {
                 let number = shared.next_file;
@@ -179,6 +195,10 @@ impl Shared {
         }
         self.unsynced_bytes += bytes;
         self.unsettled_bytes += bytes;
+        match self.marks.back_mut().filter(|(_, length)| *length < STRETCH_BYTES) {
+            Some(stretch) => *stretch = (last, stretch.1 + bytes),
+            None => self.marks.push_back((last, bytes)),
+        }
     }
 }
 

@@ -38,7 +38,7 @@ impl Store {
     }
 
     fn sync_written(&self) -> bool {
-        let (last, files, folder) = {
+        let (last, framed, files, folder) = {
             let mut shared = lock(&self.shared);
             if shared.failed.is_some() || (shared.synced == shared.last && shared.unsynced_bytes == 0) {
                 return false;
@@ -49,7 +49,7 @@ impl Store {
                 files.push(file.place.file.clone());
             }
             shared.unsynced_bytes = 0;
-            (shared.last, files, std::mem::take(&mut shared.folder_dirty))
+            (shared.last, shared.framed, files, std::mem::take(&mut shared.folder_dirty))
         };
         let synced = files.iter().try_for_each(|file| file.sync_data());
         let synced =
@@ -58,6 +58,7 @@ impl Store {
         match synced {
             Ok(()) => {
                 self.stats.syncs.add(1);
+                shared.framed_synced = framed;
                 if last > shared.synced {
                     shared.synced = last;
                     shared.report(Event::Synced(Position(last)));
@@ -76,11 +77,11 @@ impl Store {
         let mut writer = lock(&self.writer);
         let synced = {
             let mut shared = lock(&self.shared);
-            if shared.failed.is_some() || shared.marked >= shared.synced || writer.offset() == 0 {
+            if shared.failed.is_some() || shared.marked >= shared.framed_synced || writer.offset() == 0 {
                 return false;
             }
-            shared.marked = shared.synced;
-            shared.synced
+            shared.marked = shared.framed_synced;
+            shared.framed_synced
         };
         let wrote = writer.write(synced + 1, &[], synced);
         let mut shared = lock(&self.shared);
@@ -119,9 +120,7 @@ impl Store {
         // What could not be made is made when it is needed, or missed then. A file that was made in a hurry meanwhile
         // has a higher number, so this one would be out of order.
         let Ok(place) = made else { return false };
-        if shared.files.back().is_none_or(|file| file.place.number < number) {
-            shared.spare.push_back(place);
-        } else {
+        if !shared.add_spare(place) {
             let _ = self.fs.remove(&What::Journal.name(number));
         }
         true

@@ -1,7 +1,7 @@
 //! What the journal says, in memory: every record that is not settled yet, where the settled ones are, what is removed
 //! of them, and state that has changed. It does *not* do IO.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 use kernel::journal::{Record, Summary};
 use kernel::{Entry, LogId, Position};
 
+use crate::catalogue::LogRow;
 use crate::ranges::Ranges;
 
 /// A log's records in one segment, back to back.
@@ -27,6 +28,8 @@ pub(crate) struct Run {
     pub(crate) first: u64,
     /// Place of the last one.
     pub(crate) last: u64,
+    /// Records that were written.
+    pub(crate) written: u64,
     /// Records still wanted when it was last looked at.
     pub(crate) count: u64,
     /// Bytes of their content.
@@ -46,6 +49,11 @@ impl Run {
     /// Bytes that it takes in its segment.
     pub(crate) fn whole_bytes(&self) -> u64 {
         self.footer + self.footer_bytes - self.start
+    }
+
+    /// The part of these that is still wanted, about.
+    pub(crate) fn live_bytes(&self) -> u64 {
+        self.whole_bytes().checked_mul(self.count).map_or(u64::MAX, |bytes| bytes / self.written.max(1))
     }
 }
 
@@ -169,8 +177,8 @@ pub(crate) struct Table {
     pub(crate) logs: HashMap<LogId, Log, FixedState>,
     /// Logs that changed since the last settling.
     pub(crate) changed: BTreeSet<LogId>,
-    /// Logs that were forgotten since.
-    pub(crate) forgotten: BTreeSet<LogId>,
+    /// Logs that were forgotten since, with where their records are.
+    pub(crate) forgotten: BTreeMap<LogId, Vec<Run>>,
     /// State that changed since; `None`: no longer wanted.
     pub(crate) states: HashMap<Bytes, Option<Bytes>, FixedState>,
     /// State with changes that no whole state stands behind, with the position of the first.
@@ -183,9 +191,19 @@ impl Table {
         Table {
             logs: HashMap::with_hasher(hash.clone()),
             changed: BTreeSet::new(),
-            forgotten: BTreeSet::new(),
+            forgotten: BTreeMap::new(),
             states: HashMap::with_hasher(hash.clone()),
             deltas: HashMap::with_hasher(hash),
+        }
+    }
+
+    /// Takes in what is settled.
+    pub(crate) fn restore(&mut self, rows: BTreeMap<LogId, LogRow>) {
+        self.logs.reserve(rows.len());
+        for (id, row) in rows {
+            let LogRow { last, last_time_ns, runs, removed } = row;
+            let passed = (last, last_time_ns);
+            self.logs.insert(id, Log { last, last_time_ns, runs, removed, passed, ..Log::default() });
         }
     }
 
@@ -204,10 +222,10 @@ impl Table {
                 }
             }
             Entry::Forget(id) => {
-                self.logs.remove(&id);
+                let log = self.logs.remove(&id);
                 self.changed.remove(&id);
-                if !id.is_volatile() {
-                    self.forgotten.insert(id);
+                if let Some(log) = log.filter(|_| !id.is_volatile()) {
+                    self.forgotten.insert(id, log.runs);
                 }
             }
             Entry::State(key, value) => {

@@ -81,8 +81,6 @@ impl Writer {
     /// Writes a frame of the entries that are written at all. `first`: position of the first of them. Without entries
     /// the frame only says what is synced.
     pub(crate) fn write(&mut self, first: u64, entries: &[Entry], synced: u64) -> io::Result<Wrote> {
-        // Positions that no frame stands for yet are not spoken of: they were never in need of a disk.
-        let synced = synced.min(self.next.saturating_sub(1));
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
         if self.offset == 0 {

@@ -72,7 +72,10 @@ impl Plane {
             cell.to_show = record.index;
             out.append(Entry::Record(cell.log, record));
         }
+        // What lives in memory only has no state either.
+        let is_kept = !cell.log.is_volatile();
         if producers
+            && is_kept
             && let Body::Warm(stream) = &mut cell.body
             && let Some(snapshot) = stream.producers_snapshot()
         {
@@ -83,7 +86,9 @@ impl Plane {
         }
         if let Some(last) = last {
             cell.raised_to = last;
-            out.append(Entry::State(cell.key.clone(), Some(cell.state())));
+            if is_kept {
+                out.append(Entry::State(cell.key.clone(), Some(cell.state())));
+            }
         }
     }
 

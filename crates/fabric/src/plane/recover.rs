@@ -27,6 +27,8 @@ use super::{Inbox, Plane, PlaneOptions, Tenant};
 use crate::hub::Hub;
 use crate::session::Session;
 
+/// Most records that are read together when a stream is loaded.
+const RESTORE_READ_MAX: usize = 4096;
 /// Subjects on which the plane itself listens, for each tenant.
 const OWN: &[(&str, Target)] =
     &[("$JS.API.>", Target::Call), ("$JS.ACK.>", Target::Ack), ("$JS.FC.>", Target::Flow)];
@@ -256,16 +258,10 @@ impl Plane {
     pub(crate) fn warm(&mut self, log: LogId) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
         let Body::Cold(summary) = cell.body else { return };
-        if summary.count == 0 {
-            let seed = self.hub.seed();
-            let mut stream = Stream::restore((*cell.config).clone(), &Image::default(), &summary, seed);
-            stream.raise_last(cell.raised_to);
-            cell.body = Body::Restoring(Box::new(stream));
-            // Its turn comes with the arrivals of the next round.
-            self.out.read(log, Vec::new(), Reading::Restore { log });
-        } else {
-            cell.body = Body::Loading(summary);
-            self.out.load(log);
+        cell.body = Body::Loading(summary);
+        match summary.count {
+            0 => self.loaded(log, &Image::default()),
+            _ => self.out.load(log),
         }
     }
 
@@ -281,17 +277,26 @@ impl Plane {
         }
         let wanted = stream.wanted_at_restore();
         cell.body = Body::Restoring(Box::new(stream));
-        self.out.read(log, wanted, Reading::Restore { log });
+        self.read_wanted(log, wanted);
+    }
+
+    /// Reads what a stream must remember, in portions and in order.
+    fn read_wanted(&mut self, log: LogId, mut wanted: Vec<u64>) {
+        let rest = wanted.split_off(wanted.len().min(RESTORE_READ_MAX));
+        self.out.read(log, wanted, Reading::Restore { log, rest });
     }
 
     /// A stream has all that it needs to work.
-    pub(crate) fn restored(&mut self, now: Now, log: LogId, records: &[Option<Record>]) {
+    pub(crate) fn restored(&mut self, now: Now, log: LogId, records: &[Option<Record>], rest: Vec<u64>) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
+        if let Body::Restoring(stream) = &mut cell.body {
+            records.iter().flatten().for_each(|record| stream.remember(record));
+        }
+        if !rest.is_empty() {
+            return self.read_wanted(log, rest);
+        }
         match std::mem::replace(&mut cell.body, Body::Cold(Summary::default())) {
-            Body::Restoring(mut stream) => {
-                records.iter().flatten().for_each(|record| stream.remember(record));
-                cell.body = Body::Warm(stream);
-            }
+            Body::Restoring(stream) => cell.body = Body::Warm(stream),
             other => cell.body = other,
         }
         let seed = self.hub.seed();

@@ -1,0 +1,1 @@
+//! Flipped bits: each costs its own record at most, and is reported.
