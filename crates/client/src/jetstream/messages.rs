@@ -164,7 +164,7 @@ impl Messages {
         let question = Msg {
             subject: subject.as_bytes(),
             reply: self.inbox.pattern().as_bytes(),
-            payload: body.as_bytes(),
+            payload: &body,
             ..Msg::default()
         };
         match self.consumer.context().client().publish(question).await {

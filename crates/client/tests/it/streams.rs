@@ -51,7 +51,7 @@ async fn a_fetch_ends_when_the_server_says_so_and_an_acknowledgement_goes_to_the
     let consumer = context.stream("S").unwrap().consumer("c").unwrap();
     let mut batch = consumer.fetch(Fetch::new(5).expires(Duration::from_secs(30))).await.unwrap();
     let pull = asked(&mut peer, "MSG.NEXT.S.c ").await;
-    assert_eq!(pull.body, r#"{"batch":5,"expires":30000000000}"#);
+    assert_eq!(pull.body, r#"{"expires":30000000000,"batch":5}"#);
     deliver(&mut peer, 2, 7, 1, 3).await;
     status(&mut peer, &pull.reply, 2, "100 Idle Heartbeat").await;
     status(&mut peer, &pull.reply, 2, "408 Request Timeout").await;
@@ -84,9 +84,9 @@ async fn a_pull_that_cannot_be_is_an_error_with_a_code() {
     let (context, mut peer) = connected().await;
     let consumer = context.stream("S").unwrap().consumer("c").unwrap();
     for (sid, text, code) in [
-        (2, "409 Consumer Deleted", Code::StreamNotFound),
+        (2, "409 Consumer Deleted", Code::NotFound),
         (3, "409 Exceeded MaxRequestBatch of 1", Code::InvalidRequest),
-        (4, "503", Code::StreamNotFound),
+        (4, "503", Code::NotFound),
     ] {
         let mut batch = consumer.fetch(Fetch::new(2)).await.unwrap();
         let pull = asked(&mut peer, "MSG.NEXT.S.c ").await;

@@ -391,6 +391,7 @@ mod tests {
                         headers: if headers { b"NATS/1.0\r\nA: b\r\n\r\n" } else { b"" },
                         payload: &payload,
                         shared: None,
+                        from: None,
                     };
                     encode::publish(&mut out, &m);
                     encode::deliver(&mut out, &m, b"7");
