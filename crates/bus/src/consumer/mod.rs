@@ -181,11 +181,6 @@ impl Consumer {
         &self.config
     }
 
-    /// Whether it sends on its own, and nobody heard it at its last turn.
-    pub fn is_unheard(&self) -> bool {
-        self.push.as_ref().is_some_and(|push| !push.is_heard)
-    }
-
     /// When [`Consumer::step`] is due though nothing came in, in monotonic nanoseconds. May be too early.
     pub fn next_wake(&self) -> Option<u64> {
         let all = [self.leases.wake(), self.waiting.wake(), Some(self.idle_at_ns), Some(self.wake_ns)];
