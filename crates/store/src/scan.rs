@@ -184,8 +184,15 @@ impl Walk {
             let last = self.next.saturating_sub(1);
             let unsettled_bytes = std::mem::take(&mut self.unsettled_bytes);
             let unsure = self.unsure.take().filter(|start| *start < used);
-            let unsure = unsure.map(|start| (start as u64, file.bytes.slice(start..used.min(file.bytes.len()))));
-            self.scan.kept.push(Kept { place: file.place, last, bytes: used as u64, unsettled_bytes, unsure });
+            let unsure =
+                unsure.map(|start| (start as u64, file.bytes.slice(start..used.min(file.bytes.len()))));
+            self.scan.kept.push(Kept {
+                place: file.place,
+                last,
+                bytes: used as u64,
+                unsettled_bytes,
+                unsure,
+            });
         }
         if self.next <= self.synced {
             // The end is damaged, and a later frame says that it was synced.

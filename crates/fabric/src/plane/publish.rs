@@ -17,7 +17,7 @@ impl Plane {
     pub(crate) fn captured(&mut self, now: Now, log: LogId, mut arrival: Arrival) {
         // The stream is deleted: as if nobody had listened.
         let Some(cell) = self.cells.get_mut(&log) else {
-            return api::unheard(&mut self.out, arrival.tenant, &arrival.reply());
+            return api::unheard(&mut self.out, arrival.tenant, &arrival.reply(), arrival.msg().subject);
         };
         let Body::Warm(stream) = &mut cell.body else { return self.park(log, arrival) };
         let mut changes = Changes::default();
@@ -37,7 +37,6 @@ impl Plane {
                 let stream = cell.name.clone();
                 let held = Held::Ack { tenant: cell.tenant, reply, stream, seq, duplicate, from };
                 self.out.hold(cell.level, held);
-                self.note_expiry(log);
             }
             Err(refusal) => {
                 if let Some(from) = from {
@@ -101,6 +100,7 @@ impl Plane {
         let to = stream.last();
         self.stored(now, log, before + 1, to);
         self.removed(now, log, changes);
+        self.note_expiry(log);
     }
 
     /// Tells a publisher that its message was not stored, and why.

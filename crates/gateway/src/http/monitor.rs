@@ -9,7 +9,7 @@ use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
 
 use super::HttpDoor;
-use crate::nats::PROTOCOL_RELEASE;
+use wire::nats::RELEASE;
 
 /// Most connections in one answer.
 const PAGE_MAX: usize = 1024;
@@ -51,7 +51,7 @@ pub(super) async fn varz(State(door): State<Arc<HttpDoor>>) -> Json<Varz> {
     Json(Varz {
         server_id: identity.server_id.clone(),
         server_name: identity.node_id.clone(),
-        version: PROTOCOL_RELEASE,
+        version: RELEASE,
         neuroplex_version: env!("CARGO_PKG_VERSION"),
         proto: 1,
         go: "rust",

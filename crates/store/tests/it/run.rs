@@ -167,7 +167,8 @@ impl Core {
             }
             17..21 => {
                 let (key, number) = (self.key(), self.random.below(1000));
-                let value = (number > 200).then(|| Bytes::from(format!("value {number}").repeat(1 + number as usize % 9)));
+                let value = (number > 200)
+                    .then(|| Bytes::from(format!("value {number}").repeat(1 + number as usize % 9)));
                 Entry::State(key, value)
             }
             _ => Entry::Delta(self.key(), format!("change {}", self.random.below(1000)).into_bytes().into()),
@@ -229,7 +230,8 @@ impl Core {
             Entry::Record(log, _) | Entry::Remove(log, _) | Entry::Forget(log) => !log.is_volatile(),
             _ => true,
         };
-        let promised = if end == End::PowerCut || self.failed { self.synced as usize } else { self.entries.len() };
+        let promised =
+            if end == End::PowerCut || self.failed { self.synced as usize } else { self.entries.len() };
         let lost = self.entries.iter().take(promised).skip(last).find(|entry| is_kept(entry));
         assert_eq!(lost, None, "{end:?}: recovered {last}, promised {promised}");
         self.entries.truncate(last);
