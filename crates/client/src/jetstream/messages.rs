@@ -169,7 +169,11 @@ impl Messages {
         };
         match self.consumer.context().client().publish(question).await {
             // Whoever is away comes back; the silence tells.
-            Ok(()) | Err(Error::BufferFull { .. }) => self.window = window,
+            Ok(()) | Err(Error::BufferFull { .. }) => {
+                self.window = window;
+                // Before, nothing was owed: whoever took long over a message must not ask twice for the next.
+                self.silent_at = Instant::now() + self.pull.heartbeat * 2;
+            }
             Err(e) => return Err(e),
         }
         Ok(())

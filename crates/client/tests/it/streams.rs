@@ -114,6 +114,27 @@ async fn a_continuous_pull_asks_again_when_the_server_falls_silent() {
 }
 
 #[tokio::test]
+async fn whoever_takes_long_over_a_message_asks_once_for_the_next() {
+    let (context, mut peer) = connected().await;
+    let consumer = context.stream("S").unwrap().consumer("c").unwrap();
+    let beat = Duration::from_millis(200);
+    let mut messages = consumer.messages(Pull::default().batch(1).heartbeat(beat)).unwrap();
+    for seq in 1..=2 {
+        let server = async {
+            asked(&mut peer, "MSG.NEXT.S.c ").await;
+            tokio::time::sleep(beat / 4).await;
+            deliver(&mut peer, 2, seq, seq, 0).await;
+        };
+        let (next, ()) = soon(async { tokio::join!(messages.next(), server) }).await;
+        assert_eq!(next.unwrap().unwrap().position().stream_seq, seq);
+        // At work for longer than a server may be silent.
+        tokio::time::sleep(beat * 3).await;
+    }
+    context.client().publish(("end", "")).await.unwrap();
+    assert!(!peer.until("PUB end ").await.contains("MSG.NEXT"), "nobody waits for a third");
+}
+
+#[tokio::test]
 async fn an_ordered_reader_with_a_gap_begins_again_behind_what_it_has() {
     let (context, mut peer) = connected().await;
     let stream = context.stream("S").unwrap();

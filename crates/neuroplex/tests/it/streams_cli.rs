@@ -264,10 +264,7 @@ fn objects_are_listed_and_deleted() {
     assert_eq!(names(), ["2026/c d.jpg", "a", "b"]);
     done(nats, &["object", "rm", "photos", "a", "--yes"]);
     assert_eq!(names(), ["2026/c d.jpg", "b"]);
-    assert_eq!(
-        run(nats, &["object", "get", "photos", "a", "--output", "-", "--json"]).error(),
-        "NOT_FOUND"
-    );
+    assert_eq!(run(nats, &["object", "get", "photos", "a", "--output", "-", "--json"]).error(), "NOT_FOUND");
     assert_eq!(done(nats, &["object", "ls", "--json"]).json()[0]["bucket"], "photos");
     done(nats, &["object", "rm", "photos", "--yes"]);
     assert_eq!(run(nats, &["object", "ls", "photos"]).code, Some(60));
