@@ -259,17 +259,10 @@ impl Plane {
         let Some(cell) = self.cells.get_mut(&log) else { return };
         let Body::Cold(summary) = cell.body else { return };
         cell.body = Body::Loading(summary);
-<<<<<<< HEAD
         match summary.count {
+            // What it knows of its producers is needed all the same.
             0 => self.loaded(log, &Image::default()),
             _ => self.out.load(log),
-=======
-        if summary.count == 0 {
-            // What it restores of its producers is needed all the same.
-            self.loaded(log, &Image::default());
-        } else {
-            self.out.load(log);
->>>>>>> sim
         }
     }
 
