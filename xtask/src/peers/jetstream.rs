@@ -174,7 +174,8 @@ mod tests {
     #[test]
     fn answers_differ_in_fields_that_one_of_them_has() {
         let lines = |text: &str| text.split('|').map(String::from).collect::<Vec<_>>();
-        let (theirs, ours) = (lines("<inbox>|  a = 1|  b = 2|  c = 3"), lines("<inbox>|  a = 0|  b = 2|  c = 4"));
+        let (theirs, ours) =
+            (lines("<inbox>|  a = 1|  b = 2|  c = 3"), lines("<inbox>|  a = 0|  b = 2|  c = 4"));
         assert_eq!(apart(&theirs, &ours), Some((lines("  a = 1|  c = 3"), lines("  a = 0|  c = 4"))));
         assert_eq!(apart(&theirs, &theirs), None);
     }
