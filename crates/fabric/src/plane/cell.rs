@@ -7,11 +7,12 @@ use std::sync::Arc;
 use bus::consumer::Consumer;
 use bus::stream::Stream;
 use bytes::Bytes;
-use kernel::journal::{Level, Summary};
+use kernel::journal::{Image, Level, Summary};
 use kernel::{LogId, SubId, SubjectPattern, TenantId};
 use serde::{Deserialize, Serialize};
 use wire::jetstream::{ConsumerConfig, StreamConfig, Time};
 
+use super::compact;
 use super::inbox::Arrival;
 
 /// How far a stream is in memory.
@@ -55,11 +56,12 @@ pub(crate) struct Cell {
     pub(crate) name: Arc<str>,
     pub(crate) tenant: TenantId,
     pub(crate) log: LogId,
-    /// Where its state is kept.
-    pub(crate) key: Bytes,
+    /// Name of its tenant.
+    pub(crate) tenant_name: Arc<str>,
     /// What its last sequence was raised to without a message.
     pub(crate) raised_to: u64,
     pub(crate) created: Time,
+    /// Its configuration without name and subjects, which all streams have in common that are made alike.
     pub(crate) config: Arc<StreamConfig>,
     pub(crate) level: Level,
     pub(crate) body: Body,
@@ -136,17 +138,40 @@ impl Seat {
 }
 
 impl Cell {
+    /// Its whole configuration.
+    pub(crate) fn full(&self) -> StreamConfig {
+        let subjects = self.captures.iter().map(|(pattern, _)| pattern.as_str().to_owned()).collect();
+        StreamConfig { name: self.name.to_string(), subjects, ..(*self.config).clone() }
+    }
+
+    /// The stream's core with the rows of its log.
+    pub(crate) fn begun(&self, image: &Image, summary: &Summary, seed: u64) -> Stream {
+        let mut stream = Stream::restore(self.full(), image, summary, seed);
+        stream.raise_last(self.raised_to);
+        stream
+    }
+
+    /// Whether all that clients are told of it is at hand: it is in memory, or empty.
+    pub(crate) fn is_known(&self) -> bool {
+        match &self.body {
+            Body::Warm(_) => true,
+            Body::Cold(summary) => summary.count == 0,
+            _ => false,
+        }
+    }
+
+    /// Where the stream's state is kept.
+    pub(crate) fn key(&self) -> Bytes {
+        ["stream", &self.tenant_name, &self.name].join("\0").into()
+    }
+
     /// What is kept of the stream beside its messages.
     pub(crate) fn state(&self) -> Bytes {
-        let Cell { log, created, raised_to, config, .. } = self;
-        let kept = KeptStream { log: log.0, created: *created, last: *raised_to, config: &**config };
+        let Cell { log, created, raised_to, .. } = self;
+        let config = compact::fold(&self.full());
+        let kept = KeptStream { log: log.0, created: *created, last: *raised_to, config };
         serde_json::to_vec(&kept).unwrap_or_default().into()
     }
-}
-
-/// Key of the state that says that a stream exists.
-pub(crate) fn stream_key(tenant: &str, stream: &str) -> Bytes {
-    ["stream", tenant, stream].join("\0").into()
 }
 
 /// Key of a consumer's state.

@@ -5,6 +5,7 @@
 mod api;
 mod cell;
 mod claims;
+mod compact;
 mod consume;
 mod figures;
 mod inbox;
@@ -22,6 +23,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use kernel::journal::{Event, Level};
 use kernel::{Code, Journal, LogId, Now, Position, TenantId};
+use wire::jetstream::StreamConfig;
 
 pub use figures::Figures;
 pub use inbox::Inbox;
@@ -70,6 +72,9 @@ pub struct Plane {
     /// A checkpoint that waits for streams to be loaded.
     checkpoint: Option<Position>,
     figures: Arc<Figures>,
+    /// Configurations without name and subjects, by their JSON, and how many were in use when that was last counted.
+    templates: HashMap<Vec<u8>, Arc<StreamConfig>, FixedState>,
+    templates_used: usize,
     /// Number of the last stream that lives in memory only.
     volatile: u64,
     /// State that could not be read, to be told.
@@ -80,7 +85,7 @@ pub struct Plane {
 
 /// A tenant as the plane knows it.
 struct Tenant {
-    name: String,
+    name: Arc<str>,
     streams: BTreeMap<Arc<str>, LogId>,
     claims: Claims,
 }

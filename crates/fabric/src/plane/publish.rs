@@ -89,7 +89,7 @@ impl Plane {
         if let Some(last) = last {
             cell.raised_to = last;
             if is_kept {
-                out.append(Entry::State(cell.key.clone(), Some(cell.state())));
+                out.append(Entry::State(cell.key(), Some(cell.state())));
             }
         }
     }

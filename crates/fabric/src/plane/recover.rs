@@ -14,10 +14,12 @@ use kernel::journal::{Image, Recovered, Summary};
 use kernel::{Entry, Journal, LogId, Now, Position, Record, SubId, SubjectPattern, TenantId};
 use wire::jetstream::{ConsumerConfig, StreamConfig};
 
+use super::api::stream::note_stream_level;
 use super::cell::{
-    Body, Cell, KeptStream, Seat, SeatState, consumer_key, consumer_state, read_consumer_state, stream_key,
+    Body, Cell, KeptStream, Seat, SeatState, consumer_key, consumer_state, read_consumer_state,
 };
 use super::claims::Claims;
+use super::compact;
 use super::consume::home;
 use super::inbox::{Arrival, Inlet, Target};
 use super::out::Out;
@@ -40,7 +42,11 @@ impl Plane {
         let names = hub.accounts.tenants();
         let tenants: Vec<Tenant> = names
             .iter()
-            .map(|name| Tenant { name: name.clone(), streams: BTreeMap::new(), claims: Claims::default() })
+            .map(|name| Tenant {
+                name: name.as_str().into(),
+                streams: BTreeMap::new(),
+                claims: Claims::default(),
+            })
             .collect();
         let session = |tenant: u32| {
             let who = Principal { name: "$JS".into(), tenant: TenantId(tenant), ..Principal::default() };
@@ -63,6 +69,8 @@ impl Plane {
             arrivals: Vec::new(),
             events: Vec::new(),
             figures: Arc::default(),
+            templates: HashMap::with_hasher(FixedState::with_seed(0)),
+            templates_used: 0,
             next_look: 0,
             checkpoint: None,
             volatile: 0,
@@ -119,7 +127,7 @@ impl Plane {
             let mut parts = key.splitn(3, |b| *b == 0);
             match (parts.next(), parts.next(), parts.next()) {
                 (Some(b"stream"), Some(tenant), Some(name)) => {
-                    let read: Result<KeptStream<StreamConfig>, _> = serde_json::from_slice(&value);
+                    let read = read_stream(&value);
                     let tenant = self.tenants.iter().position(|t| t.name.as_bytes() == tenant);
                     match (read, tenant) {
                         (Ok(kept), Some(tenant)) => {
@@ -191,14 +199,16 @@ impl Plane {
         let (log, name) = (LogId(log), Arc::<str>::from(config.name.as_str()));
         let captures = config.subjects.iter().filter_map(|s| self.capture(tenant, s, log)).collect();
         let level = bus::stream::level(&config).unwrap_or_default();
+        let config = self.template(&config);
+        let tenant_name = self.tenants.get(tenant.0 as usize).map(|t| t.name.clone()).unwrap_or_default();
         let cell = Cell {
             name: name.clone(),
-            key: stream_key(self.tenants.get(tenant.0 as usize).map_or("", |t| &t.name), &name),
+            tenant_name,
             raised_to: last,
             tenant,
             log,
             created,
-            config: Arc::new(config),
+            config,
             level,
             body,
             captures,
@@ -234,15 +244,15 @@ impl Plane {
         }
     }
 
-    /// Takes a stream that was just made, and holds nothing yet, into memory.
-    pub(crate) fn warm_empty(&mut self, log: LogId) {
-        let seed = self.hub.seed();
-        let Some(cell) = self.cells.get_mut(&log) else { return };
-        if let Body::Cold(summary) = cell.body {
-            let mut stream = Stream::restore((*cell.config).clone(), &Image::default(), &summary, seed);
-            stream.raise_last(cell.raised_to);
-            cell.body = Body::Warm(Box::new(stream));
+    /// A configuration without name and subjects, shared by all streams that are made alike.
+    pub(crate) fn template(&mut self, config: &StreamConfig) -> Arc<StreamConfig> {
+        let bare = StreamConfig { name: String::new(), subjects: Vec::new(), ..config.clone() };
+        let key = serde_json::to_vec(&bare).unwrap_or_default();
+        if self.templates.len() >= 2 * self.templates_used.max(64) {
+            self.templates.retain(|_, template| Arc::strong_count(template) > 1);
+            self.templates_used = self.templates.len();
         }
+        self.templates.entry(key).or_insert_with(|| Arc::new(bare)).clone()
     }
 
     /// Keeps what came for a stream until it is loaded.
@@ -269,8 +279,7 @@ impl Plane {
     pub(crate) fn loaded(&mut self, log: LogId, image: &Image) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
         let Body::Loading(summary) = cell.body else { return };
-        let mut stream = Stream::restore((*cell.config).clone(), image, &summary, self.hub.seed());
-        stream.raise_last(cell.raised_to);
+        let mut stream = cell.begun(image, &summary, self.hub.seed());
         let producers = std::mem::take(&mut cell.producers);
         if !producers.is_empty() && stream.restore_producers(&producers).is_err() {
             self.trouble.push(format!("stream {}: what it knew of producers cannot be read", cell.name));
@@ -387,4 +396,12 @@ fn restore_consumer(
         consumer.apply_delta(now, delta).map_err(|e| format!("{e:?}"))?;
     }
     Ok(consumer)
+}
+
+/// A stream's own piece of state, with what the server says of itself in its metadata.
+fn read_stream(state: &[u8]) -> Result<KeptStream<StreamConfig>, serde_json::Error> {
+    let KeptStream { log, last, created, config } = serde_json::from_slice(state)?;
+    let mut config = compact::unfold(config)?;
+    note_stream_level(&mut config);
+    Ok(KeptStream { log, last, created, config })
 }

@@ -96,7 +96,7 @@ pub(crate) fn audit(plane: &mut Plane, now: Now, tenant: TenantId, request: &Msg
         return;
     }
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let acc = plane.tenants.get(tenant.0 as usize).map(|t| t.name.clone()).unwrap_or_default();
+    let acc = plane.tenants.get(tenant.0 as usize).map(|t| t.name.to_string()).unwrap_or_default();
     let event = ApiAudit {
         server: plane.options.node.clone(),
         client: Client { acc },

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bus::stream::{Changes, Limits, Purge, State, check, check_pedantic, check_update};
-use kernel::journal::Summary;
+use kernel::journal::{Image, Summary};
 use kernel::{Entry, LogId, SubjectPattern, TenantId};
 use wire::jetstream::advisory::Action;
 use wire::jetstream::api::{
@@ -21,11 +21,10 @@ impl Plane {
     pub(super) fn stream_create(&mut self, ask: &Ask<'_>, name: &str) -> Done {
         let config = self.requested(ask, name)?;
         let mut config = check(config, &self.stream_limits())?;
-        let level = level_needed(&config);
-        note_level(&mut config.metadata, level);
+        note_stream_level(&mut config);
         if let Some(log) = self.find(ask.tenant, name) {
             let Some(cell) = self.cells.get_mut(&log) else { return Err(Fault::StreamNotFound.into()) };
-            if *cell.config != config {
+            if cell.full() != config {
                 return Err(Fault::StreamNameExists.into());
             }
             let info = self.info_of(ask, log)?;
@@ -44,7 +43,6 @@ impl Plane {
         let kept = KeptStream { log: log.0, created: time_of(ask), last: 0, config };
         self.seat_stream(ask.tenant, kept, Body::Cold(Summary::default()));
         self.write_stream(log);
-        self.warm_empty(log);
         advisory::stream(self, ask.now, log, Action::Create);
         let info = self.info_of(ask, log)?;
         Ok(Reply::Safe(answer(ask, StreamCreated { info: info.into(), did_create: true })))
@@ -56,16 +54,16 @@ impl Plane {
             return Err(Fault::StreamInvalidConfig.with(NAME_REQUIRED).into());
         }
         let config = self.requested(ask, name)?;
-        let old = self.warm_stream(ask.tenant, name)?.config.clone();
+        let old = self.warm_stream(ask.tenant, name)?.full();
         let mut config = check_update(&old, config, &limits)?;
-        let level = level_needed(&config);
-        note_level(&mut config.metadata, level);
+        note_stream_level(&mut config);
         self.check_overlap(ask.tenant, name, &config)?;
         let Some(log) = self.find(ask.tenant, name) else { return Err(Fault::StreamNotFound.into()) };
         self.listen_anew(log, &config);
+        let template = self.template(&config);
         let Some(cell) = self.cells.get_mut(&log) else { return Err(Fault::StreamNotFound.into()) };
         cell.level = bus::stream::level(&config).unwrap_or_default();
-        cell.config = Arc::new(config.clone());
+        cell.config = template;
         let mut changes = Changes::default();
         if let Body::Warm(stream) = &mut cell.body {
             stream.update(config, &mut changes);
@@ -124,7 +122,7 @@ impl Plane {
         let (total, offset) = (all.len() as u64, (request.offset.max(0) as u64).min(all.len() as u64));
         let some: Vec<LogId> =
             all.iter().skip(offset as usize).take(LIST_MAX as usize).map(|(_, log)| *log).collect();
-        let is_cold = |log: &&LogId| !matches!(self.cells.get(*log).map(|c| &c.body), Some(Body::Warm(_)));
+        let is_cold = |log: &&LogId| self.cells.get(*log).is_some_and(|cell| !cell.is_known());
         let cold: Vec<LogId> = some.iter().filter(is_cold).copied().collect();
         if let Some(first) = cold.first() {
             cold.iter().for_each(|log| self.warm(*log));
@@ -152,7 +150,7 @@ impl Plane {
         advisory::stream(self, ask.now, log, Action::Delete);
         let mut key = bytes::Bytes::new();
         if let Some(cell) = self.cells.remove(&log) {
-            key = cell.key.clone();
+            key = cell.key();
             cell.captures.iter().for_each(|capture| self.release_capture(ask.tenant, capture));
             self.timers.move_wall(super::super::timers::Timer::Stream(log), cell.wakes_at, None);
         }
@@ -233,14 +231,15 @@ impl Plane {
     /// Writes down that a stream exists, and as what.
     fn write_stream(&mut self, log: LogId) {
         if let Some(cell) = self.cells.get(&log).filter(|cell| !cell.log.is_volatile()) {
-            self.out.append(Entry::State(cell.key.clone(), Some(cell.state())));
+            self.out.append(Entry::State(cell.key(), Some(cell.state())));
         }
     }
 
     /// Hears other subjects from now on.
     fn listen_anew(&mut self, log: LogId, config: &StreamConfig) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
-        if cell.config.subjects == config.subjects {
+        let old = cell.captures.iter().map(|(pattern, _)| pattern.as_str());
+        if old.eq(config.subjects.iter().map(String::as_str)) {
             return;
         }
         let (tenant, old) = (cell.tenant, std::mem::take(&mut cell.captures));
@@ -253,6 +252,8 @@ impl Plane {
         go.iter().for_each(|capture| self.release_capture(tenant, capture));
         let mut captures = stay;
         captures.extend(fresh.iter().filter_map(|s| self.capture(tenant, s, log)));
+        // In the order of the configuration.
+        captures.sort_by_key(|(p, _)| config.subjects.iter().position(|s| s == p.as_str()));
         if let Some(cell) = self.cells.get_mut(&log) {
             cell.captures = captures;
         }
@@ -274,19 +275,20 @@ impl Plane {
 
     fn info_of(&mut self, ask: &Ask<'_>, log: LogId) -> Result<StreamInfo, Stop> {
         match self.cells.get(&log) {
-            Some(cell) if matches!(cell.body, Body::Warm(_)) => Ok(info(ask, cell)),
+            Some(cell) if cell.is_known() => Ok(info(ask, cell)),
             Some(_) => Err(Stop::Load(log)),
             None => Err(Fault::StreamNotFound.into()),
         }
     }
 }
 
-/// The level of the API that a configuration needs.
-fn level_needed(config: &StreamConfig) -> u64 {
-    match config.persist_mode {
+/// Puts into a stream's metadata what the server says of itself there, and the level of the API that it needs.
+pub(crate) fn note_stream_level(config: &mut StreamConfig) {
+    let needed = match config.persist_mode {
         PersistMode::Async => 2,
         PersistMode::Default => u64::from(config.allow_msg_ttl),
-    }
+    };
+    note_level(&mut config.metadata, needed);
 }
 
 const NAME_REQUIRED: &str = "stream name is required and can not contain '.', '*', '>', '\\', '/'";
@@ -301,10 +303,11 @@ pub(super) fn time_of(ask: &Ask<'_>) -> Time {
 pub(super) fn info(ask: &Ask<'_>, cell: &Cell) -> StreamInfo {
     let state = match &cell.body {
         Body::Warm(stream) => state(&stream.state()),
+        Body::Cold(summary) => state(&cell.begun(&Image::default(), summary, 0).state()),
         _ => StreamState::default(),
     };
     StreamInfo {
-        config: (*cell.config).clone(),
+        config: cell.full(),
         created: cell.created,
         state: StreamState { consumer_count: cell.consumers.len() as u64, ..state },
         ts: time_of(ask),
