@@ -329,7 +329,7 @@ fn everything_that_was_acknowledged_is_there_after_a_kill() {
         }
     };
     let acked = thread::scope(|scope| {
-        let publishing = scope.spawn(|| publish());
+        let publishing = scope.spawn(publish);
         server.until("some are stored", |_| stored.load(Ordering::Relaxed) >= 1000);
         server.signal(Signal::KILL);
         publishing.join().unwrap()
