@@ -6,6 +6,7 @@ mod bench;
 mod client;
 mod command;
 mod commands;
+mod demo;
 mod hostile;
 mod http;
 mod http_streams;
