@@ -19,7 +19,7 @@ use crate::fs::{File, FileSystem};
 use crate::head::{Found, HEAD_BYTES, Head, Identity, What};
 use crate::item::{self, Item, Kind};
 use crate::ranges::Ranges;
-use crate::table::Run;
+use crate::table::{Run, Whole};
 
 /// Growth that is allowed before the file is made anew, whatever its size.
 const SLACK_BYTES: u64 = 4 << 20;
@@ -38,7 +38,7 @@ pub(crate) struct LogRow {
 pub(crate) struct Change {
     pub(crate) logs: Vec<(LogId, LogRow)>,
     pub(crate) forgotten: Vec<LogId>,
-    pub(crate) states: Vec<(Bytes, Option<Bytes>)>,
+    pub(crate) states: Vec<(Bytes, Whole)>,
     pub(crate) settled: u64,
     pub(crate) next_segment: u64,
 }
@@ -47,7 +47,7 @@ pub(crate) struct Change {
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
     pub(crate) logs: BTreeMap<LogId, LogRow>,
-    pub(crate) states: BTreeMap<Bytes, Bytes>,
+    pub(crate) states: BTreeMap<Bytes, Whole>,
     pub(crate) settled: u64,
     pub(crate) next_segment: u64,
     pub(crate) damage: Vec<Damage>,
@@ -156,7 +156,7 @@ impl Catalogue {
 
     /// Appends a change and syncs it. After an error the catalogue must not be used any more.
     pub(crate) fn append(&mut self, change: &Change) -> Result<(), Error> {
-        let Some(file) = &self.file else { return self.replace(change) };
+        let Some(file) = &self.file else { return Ok(()) };
         let name = What::Catalogue.name(self.number);
         let mut bytes = Vec::new();
         encode_twice(change, self.sequence, What::Catalogue.salt(self.number, &self.identity), &mut bytes);
@@ -189,7 +189,8 @@ impl Catalogue {
         (self.file, self.number, self.highest, self.is_sound) = (Some(file), number, number, true);
         (self.offset, self.base) = (length, length);
         self.sequence += 1;
-        Ok(())
+        // A short frame behind the long one, which says that that was synced: opening need not write it again.
+        self.append(&Change { settled: all.settled, next_segment: all.next_segment, ..Change::default() })
     }
 }
 
@@ -309,10 +310,10 @@ impl Change {
             item::end(out, begun, salt, position, kind);
             items += 1;
         };
-        for (key, value) in &self.states {
+        for (key, Whole { position, value }) in &self.states {
             match value {
-                Some(value) => add(Kind::State, 0, out, &|out| encode_pair(key, value, out)),
-                None => add(Kind::StateGone, 0, out, &|out| out.extend_from_slice(key)),
+                Some(value) => add(Kind::State, *position, out, &|out| encode_pair(key, value, out)),
+                None => add(Kind::StateGone, *position, out, &|out| out.extend_from_slice(key)),
             }
         }
         for log in &self.forgotten {
@@ -332,11 +333,12 @@ impl Contents {
             Kind::State => {
                 if let Some((key, value)) = decode_pair(&body) {
                     // Copied, so that a small piece does not hold the whole file in memory.
-                    self.states.insert(Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value));
+                    let value = Some(Bytes::copy_from_slice(&value));
+                    self.states.insert(Bytes::copy_from_slice(&key), Whole { position, value });
                 }
             }
             Kind::StateGone => {
-                self.states.remove(&body);
+                self.states.insert(Bytes::copy_from_slice(&body), Whole { position, value: None });
             }
             Kind::Forget => {
                 self.logs.remove(&LogId(position));

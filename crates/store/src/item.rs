@@ -137,6 +137,12 @@ pub(crate) fn at(bytes: &[u8], start: usize, salt: u32) -> Option<Item> {
 pub(crate) fn find(bytes: &[u8], from: usize, salt: u32) -> Option<Item> {
     let mut start = from.next_multiple_of(ALIGN);
     while start + ITEM_BYTES <= bytes.len() {
+        // Most places are told apart by these bytes alone.
+        let Some([_, VERSION, 0, 0]) = bytes.get(start + 20..).and_then(|rest| rest.first_chunk::<4>())
+        else {
+            start += ALIGN;
+            continue;
+        };
         if let Some(item) = at(bytes, start, salt) {
             return Some(item);
         }

@@ -16,9 +16,9 @@ use crate::scan::{self, Broken, Scan};
 use crate::segment;
 use crate::segments::Segments;
 use crate::settle::{Held, Settling};
-use crate::shared::{JournalFile, Shared};
+use crate::shared::{JournalFile, Marks, Shared};
 use crate::store::{Store, Wake};
-use crate::table::Table;
+use crate::table::{Table, Whole};
 use crate::writer::{self, Writer};
 use crate::{Identity, Options, Stats};
 
@@ -49,8 +49,11 @@ pub(crate) fn open(
         sizes.insert(*number, segment::check(&*fs, *number, &identity)?);
     }
     let mut scan = scan::scan(&*fs, &identity, &journals, contents.settled)?;
-    let mut recovered =
-        Recovered { last: Position(scan.last), deltas: scan.deltas(), ..Recovered::default() };
+    let mut recovered = Recovered {
+        last: Position(scan.last),
+        deltas: scan.deltas(&contents.states),
+        ..Recovered::default()
+    };
     let mut table = Table::new(options.seed);
     table.restore(contents.logs);
     let entries = std::mem::take(&mut scan.entries);
@@ -87,6 +90,7 @@ pub(crate) fn open(
     settling.count(&stats);
     stats.journal_files.set(files.len() as u64);
     let mut shared = Shared::new(table, files, marks, next_file + 1, recovered.last.0, settled);
+    shared.stretch_bytes = options.settle_bytes / 64;
     shared.weigh(&options, &stats);
     let store = Store {
         fs,
@@ -107,16 +111,16 @@ pub(crate) fn open(
 }
 
 /// All state: what is settled, with what changed since.
-fn states(settled: BTreeMap<Bytes, Bytes>, table: &Table) -> Vec<(Bytes, Bytes)> {
+fn states(settled: BTreeMap<Bytes, Whole>, table: &Table) -> Vec<(Bytes, Bytes)> {
     let mut states = settled;
-    for (key, value) in &table.states {
-        match value {
+    for (key, whole) in &table.states {
+        if states.get(key).is_none_or(|settled| settled.position < whole.position) {
             // Copied, so that a small piece does not hold a whole file in memory.
-            Some(value) => drop(states.insert(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value))),
-            None => drop(states.remove(key)),
+            let value = whole.value.as_ref().map(|value| Bytes::copy_from_slice(value));
+            states.insert(Bytes::copy_from_slice(key), Whole { position: whole.position, value });
         }
     }
-    states.into_iter().collect()
+    states.into_iter().filter_map(|(key, whole)| Some((key, whole.value?))).collect()
 }
 
 /// The segments that the catalogue speaks of. What is missing of them is damage.
@@ -173,7 +177,7 @@ fn continue_journal(
     scan: Scan,
     next_file: u64,
     settled: u64,
-) -> Result<(Writer, VecDeque<JournalFile>, VecDeque<(u64, u64)>), Error> {
+) -> Result<(Writer, VecDeque<JournalFile>, Marks), Error> {
     let folder = What::Journal.folder();
     if let Some((place, end)) = &scan.cut {
         let name = What::Journal.name(place.number);
@@ -213,7 +217,7 @@ impl Shared {
     fn new(
         table: Table,
         files: VecDeque<JournalFile>,
-        marks: VecDeque<(u64, u64)>,
+        marks: Marks,
         next_file: u64,
         last: u64,
         settled: u64,
@@ -222,6 +226,7 @@ impl Shared {
         Shared {
             table,
             marks,
+            stretch_bytes: 0,
             ask_from_bytes: 0,
             events: Vec::new(),
             jobs: VecDeque::new(),

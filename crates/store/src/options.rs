@@ -8,7 +8,7 @@ const MIB: u64 = 1 << 20;
 /// Sizes and limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Size of a journal file; from 64 KiB to 1 GiB. Default 64 MiB.
+    /// Size of a journal file; from 16 KiB to 1 GiB. Default 64 MiB.
     pub journal_file_bytes: u64,
     /// Unsettled journal from which on the core is asked for a checkpoint; from 4 KiB. Default 64 MiB.
     pub settle_bytes: u64,
@@ -18,8 +18,8 @@ pub struct Options {
     pub sync_bytes: u64,
     /// How long unsynced bytes wait at most when nobody waits for them; 10 to 60 000. Default 1000.
     pub sync_interval_ms: u64,
-    /// How long nothing must have been appended before what is unsettled is settled anyway; 100 to 3 600 000.
-    /// Default 10 000.
+    /// How long nothing must have been appended before what is unsettled is settled anyway, if it is a
+    /// sixty-fourth of `settle_bytes`; 100 to 3 600 000. Default 10 000.
     pub idle_settle_ms: u64,
     /// What a log must bring to one settling to get a segment of its own; from 4 KiB. Default 4 MiB.
     pub own_segment_bytes: u64,
@@ -55,7 +55,7 @@ impl Options {
     /// Whether every value is within its bounds.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let bounds: [(&str, u64, u64, u64); 10] = [
-            ("journal_file_bytes", self.journal_file_bytes, 64 << 10, 1 << 30),
+            ("journal_file_bytes", self.journal_file_bytes, 16 << 10, 1 << 30),
             ("settle_bytes", self.settle_bytes, 4 << 10, u64::MAX),
             ("pressed_bytes", self.pressed_bytes, self.settle_bytes, u64::MAX),
             ("sync_bytes", self.sync_bytes, 4 << 10, u64::MAX),

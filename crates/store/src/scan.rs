@@ -5,9 +5,11 @@
 //! never safe: the journal is cut off there, in silence, whatever follows. What is broken at or below it was safe once,
 //! so it is damage: reported, and everything around it is kept.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
+use kernel::Entry;
 use kernel::journal::Damage;
-use kernel::{Entry, Position};
 
 use crate::Error;
 use crate::entry;
@@ -16,6 +18,7 @@ use crate::frame::{FRAME_BYTES, Frame};
 use crate::fs::FileSystem;
 use crate::head::{Found, HEAD_BYTES, Head, Identity, What};
 use crate::item::{self, Item, Kind};
+use crate::table::Whole;
 use crate::writer::Place;
 
 /// A journal file, read.
@@ -328,16 +331,20 @@ fn describe(item: &Item) -> String {
 }
 
 impl Scan {
-    /// The state changes in it that no whole state stands behind, in order, and the last position.
-    pub(crate) fn deltas(&self) -> Vec<(Bytes, Bytes)> {
-        let mut whole = hashbrown::HashMap::with_hasher(foldhash::fast::FixedState::default());
+    /// The state changes in it that no whole state stands behind, in order. `settled`: state that the catalogue holds.
+    pub(crate) fn deltas(&self, settled: &BTreeMap<Bytes, Whole>) -> Vec<(Bytes, Bytes)> {
+        let mut whole: BTreeMap<&Bytes, u64> = BTreeMap::new();
         for (position, entry) in &self.entries {
             if let Entry::State(key, _) = entry {
-                whole.insert(key, Position(*position));
+                let at = whole.entry(key).or_default();
+                *at = (*at).max(*position);
             }
         }
         let open = self.entries.iter().filter_map(|(position, entry)| match entry {
-            Entry::Delta(key, change) if whole.get(key).is_none_or(|at| at.0 < *position) => {
+            Entry::Delta(key, change)
+                if whole.get(key).is_none_or(|at| at < position)
+                    && settled.get(key).is_none_or(|whole| whole.position < *position) =>
+            {
                 Some((Bytes::copy_from_slice(key), Bytes::copy_from_slice(change)))
             }
             _ => None,

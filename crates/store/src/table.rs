@@ -88,6 +88,15 @@ pub(crate) struct Log {
     is_changed: bool,
 }
 
+/// A piece of state.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Whole {
+    /// Position of the entry that gave it its value: changes up to there are in it.
+    pub(crate) position: u64,
+    /// `None`: no longer wanted.
+    pub(crate) value: Option<Bytes>,
+}
+
 /// Where a record is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
@@ -179,8 +188,8 @@ pub(crate) struct Table {
     pub(crate) changed: BTreeSet<LogId>,
     /// Logs that were forgotten since, with where their records are.
     pub(crate) forgotten: BTreeMap<LogId, Vec<Run>>,
-    /// State that changed since; `None`: no longer wanted.
-    pub(crate) states: HashMap<Bytes, Option<Bytes>, FixedState>,
+    /// State that changed since.
+    pub(crate) states: HashMap<Bytes, Whole, FixedState>,
     /// State with changes that no whole state stands behind, with the position of the first.
     pub(crate) deltas: HashMap<Bytes, u64, FixedState>,
 }
@@ -230,7 +239,7 @@ impl Table {
             }
             Entry::State(key, value) => {
                 self.deltas.remove(&key);
-                self.states.insert(key, value);
+                self.states.insert(key, Whole { position, value });
             }
             Entry::Delta(key, _) => {
                 self.deltas.entry(key).or_insert(position);

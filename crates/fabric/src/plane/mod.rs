@@ -121,18 +121,25 @@ impl Plane {
             self.event(now, event);
         }
         self.events = events;
+        busy |= self.release_all(now);
+        busy
+    }
+
+    /// Lets go of everything that waits no longer. True: there was something.
+    fn release_all(&mut self, now: Now) -> bool {
+        let mut any = false;
         while let Some(held) = self.out.released() {
-            busy = true;
+            any = true;
             held.into_iter().for_each(|held| self.release(now, held));
         }
-        busy
+        any
     }
 
     fn event(&mut self, now: Now, event: Event) {
         match event {
             Event::Written(position) => self.out.reach(Level::Os, position),
             Event::Synced(position) => self.out.reach(Level::Disk, position),
-            Event::Failed(code, why) => self.fail(code, why),
+            Event::Failed(code, why) => self.fail(now, code, why),
             Event::Read(id, records) => {
                 if let Some(reading) = self.out.reads.remove(&id) {
                     self.read(now, reading, records);
@@ -195,10 +202,12 @@ impl Plane {
     }
 
     /// The journal failed: whoever waits for safety is told that it will not come.
-    fn fail(&mut self, code: Code, why: String) {
+    fn fail(&mut self, now: Now, code: Code, why: String) {
         if self.out.failed.is_some() {
             return;
         }
+        // What became safe just before is safe.
+        self.release_all(now);
         self.inbox.fail();
         for held in self.out.lost() {
             match held {

@@ -260,6 +260,7 @@ impl Plane {
         let Body::Cold(summary) = cell.body else { return };
         cell.body = Body::Loading(summary);
         match summary.count {
+            // What it knows of its producers is needed all the same.
             0 => self.loaded(log, &Image::default()),
             _ => self.out.load(log),
         }

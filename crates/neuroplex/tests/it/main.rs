@@ -8,6 +8,8 @@ mod command;
 mod commands;
 mod demo;
 mod hostile;
+mod http;
+mod http_streams;
 mod lines;
 mod messages;
 mod nats;

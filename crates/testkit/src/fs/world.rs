@@ -82,7 +82,7 @@ impl Inode {
                 _ => tear(&mut self.safe, &change, random),
             }
         }
-        self.now = self.safe.clone();
+        self.now.clone_from(&self.safe);
     }
 }
 
@@ -236,8 +236,13 @@ impl World {
             }
         }
         self.names = self.safe_names.clone();
-        for inode in &mut self.inodes {
-            inode.cut(&mut random);
+        let named: BTreeSet<usize> = self.names.values().copied().collect();
+        for (number, inode) in self.inodes.iter_mut().enumerate() {
+            if named.contains(&number) {
+                inode.cut(&mut random);
+            } else {
+                *inode = Inode::default(); // Nothing can ever see it again.
+            }
         }
         self.random = random;
         self.epoch += 1;

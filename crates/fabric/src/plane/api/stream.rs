@@ -29,7 +29,8 @@ impl Plane {
                 return Err(Fault::StreamNameExists.into());
             }
             let info = self.info_of(ask, log)?;
-            return Ok(Reply::Now(answer(ask, StreamCreated { info: info.into(), did_create: true })));
+            // It may have been made a moment ago, and not be safe yet.
+            return Ok(Reply::Safe(answer(ask, StreamCreated { info: info.into(), did_create: true })));
         }
         self.check_overlap(ask.tenant, name, &config)?;
         if self

@@ -1,0 +1,149 @@
+//! What goes wrong: processes and machines that end, disks that fill up, fail to sync or rot, clocks that are set, and
+//! time that passes.
+
+use crate::node::{End, Step};
+use crate::promise::Kept;
+use crate::promise::genuine::nonce_of;
+use crate::world::World;
+
+const NS_PER_MS: u64 = 1_000_000;
+
+impl World {
+    /// The process ends and another begins.
+    pub(crate) fn restart(&mut self, end: End) -> Kept {
+        self.stop(end);
+        self.start()
+    }
+
+    pub(crate) fn restart_somehow(&mut self) -> Kept {
+        let end = self.random.pick(&[End::Kill, End::PowerCut, End::Close]).unwrap_or(End::Kill);
+        self.restart(end)
+    }
+
+    /// The process ends. Whatever was on its way is never answered.
+    pub(crate) fn stop(&mut self, end: End) {
+        self.trace.note(format!("stop: {end:?}"));
+        match end {
+            End::Close => self.figures.closes += 1,
+            End::Kill => self.figures.kills += 1,
+            End::PowerCut => self.figures.power_cuts += 1,
+        }
+        self.figures.settlings += self.node.counter("settlings");
+        self.figures.compactions += self.node.counter("compactions");
+        self.figures.disk_reads += self.node.counter("disk_reads");
+        self.node.end(end, self.clock.now());
+        self.node.fs.fill_at(None);
+        self.node.fs.fail_sync_at(None);
+        self.node.fs.limit(None);
+        // What was said before the end was said.
+        self.asks.clear();
+        self.answers.clear();
+        self.pulls.clear();
+        self.streams.iter_mut().for_each(|stream| stream.crashed(end));
+        self.clock.new_process();
+        let down_ms = self.random.below(5_000);
+        self.pass(down_ms * NS_PER_MS);
+    }
+
+    /// Time passes.
+    pub(crate) fn pass(&mut self, ns: u64) {
+        self.clock.advance_ns(ns);
+        let now = self.clock.wall_ms();
+        self.streams.iter_mut().for_each(|stream| stream.wall(now));
+    }
+
+    pub(crate) fn wait(&mut self) -> Kept {
+        let ms = match self.random.below(10) {
+            0 => self.random.below(60_000),
+            1..=3 => self.random.below(5_000),
+            _ => self.random.below(200),
+        };
+        self.trace.note(format!("wait {ms} ms"));
+        self.pass(ms * NS_PER_MS);
+        Ok(())
+    }
+
+    /// Somebody sets the wall clock, forward or backward, by up to three hours.
+    pub(crate) fn set_clock(&mut self) -> Kept {
+        let by_ms = self.random.below(3 * 3_600_000);
+        let now = self.clock.wall_ms();
+        let wall_ms = if self.random.one_in(2) { now + by_ms } else { now.saturating_sub(by_ms) };
+        self.figures.clocks_set += 1;
+        self.trace.note(format!("set the wall clock by {} ms", wall_ms as i64 - now as i64));
+        self.clock.set_wall_ms(wall_ms);
+        self.pass(0);
+        Ok(())
+    }
+
+    /// A client is gone, with what it held, and another takes its place.
+    pub(crate) fn replace(&mut self) -> Kept {
+        let client = self.client();
+        self.trace.note(format!("client {client} is gone"));
+        self.hand.clear();
+        let _ = self.doors.replace(client);
+        Ok(())
+    }
+
+    pub(crate) fn fill(&mut self) -> Kept {
+        let at = self.random.below(12);
+        self.figures.disks_filled += 1;
+        self.trace.note(format!("the disk is full from the {at}th write on"));
+        self.node.fs.fill_at(Some(at));
+        Ok(())
+    }
+
+    pub(crate) fn fail_sync(&mut self) -> Kept {
+        let at = self.random.below(6);
+        self.figures.syncs_failed += 1;
+        self.trace.note(format!("the {at}th sync fails"));
+        self.node.fs.fail_sync_at(Some(at));
+        Ok(())
+    }
+
+    /// A bit of a stored message is flipped while the node is down, or, in a segment, under it. What was never synced is
+    /// as good as gone when it is damaged, so everything is synced before.
+    pub(crate) fn rot(&mut self) -> Kept {
+        if self.failed {
+            return Ok(());
+        }
+        for _ in 0..4 {
+            self.node.step(Step::Sync);
+            self.turn()?;
+        }
+        while self.node.step(Step::Sync) {}
+        self.turn()?;
+        let is_live = self.random.one_in(3);
+        if !is_live {
+            self.stop(End::Kill);
+        }
+        self.flip_a_message(if is_live { "segments/" } else { "" });
+        if is_live { Ok(()) } else { self.start() }
+    }
+
+    fn flip_a_message(&mut self, folder: &str) {
+        let mut found: Vec<(String, usize, u64)> = Vec::new();
+        for (name, content) in self.node.fs.files() {
+            let is_ours = name.starts_with("segments/") || name.starts_with("journal/");
+            if !is_ours || !name.starts_with(folder) {
+                continue;
+            }
+            let begins = |at: &usize| content.get(at + 17) == Some(&b'~') && content.get(*at) == Some(&b'~');
+            for at in (0..content.len()).filter(begins) {
+                let nonce = content.get(at..).and_then(nonce_of);
+                found.extend(nonce.map(|nonce| (name.clone(), at, nonce)));
+            }
+        }
+        let Some((name, at, nonce)) = self.random.pick(&found) else { return };
+        let Some(stream) = self.streams.iter().position(|stream| stream.sent.contains_key(&nonce)) else {
+            return;
+        };
+        let bit = at as u64 * 8 + self.random.below(18 * 8);
+        self.trace.note(format!("a bit of content {nonce:x} is flipped: {name} {bit}"));
+        self.node.fs.flip(&name, bit);
+        self.figures.bit_flips += 1;
+        self.flipped.push((stream, nonce));
+        if let Some(stream) = self.streams.get_mut(stream) {
+            stream.damaged(nonce);
+        }
+    }
+}

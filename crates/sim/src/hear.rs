@@ -1,0 +1,299 @@
+//! What is heard is taken in: answers to what was asked, deliveries, and statuses. Each is put to the promises that it
+//! may break. It does *not* ask anything itself.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use wire::jetstream::api::{Answer, Message, PubAnswer, Purged, Success};
+use wire::jetstream::{ApiError, Status, ack};
+
+use crate::door::Heard;
+use crate::oracle::{Given, Life};
+use crate::promise::genuine::{self, Shown};
+use crate::promise::{
+    Broken, Kept, acked, broken, consumer_sequence, deliveries, demand, existence, fence, gone, kept,
+    pending, silence,
+};
+use crate::world::{Ask, Lease, World};
+
+/// Deliveries that are kept for acknowledgements that come late.
+const OLD_MAX: usize = 64;
+
+/// An answer of which only the error counts.
+#[derive(Default, Deserialize)]
+struct Nothing {}
+
+fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Broken> {
+    serde_json::from_slice(payload).map_err(|e| {
+        let text = String::from_utf8_lossy(payload);
+        Broken { promise: "genuine", what: format!("an answer cannot be read: {e}: {text}") }
+    })
+}
+
+fn error_of(payload: &[u8]) -> Result<Option<ApiError>, Broken> {
+    read::<Answer<Nothing>>(payload).map(|answer| answer.error)
+}
+
+impl World {
+    /// Takes in everything that was said.
+    pub(crate) fn hear(&mut self) -> Kept {
+        for heard in self.doors.take() {
+            for part in [&heard.subject, &heard.reply, &heard.headers, &heard.payload] {
+                self.trace.add(part);
+            }
+            match heard.pull {
+                0 => self.answered(heard)?,
+                _ => self.brought(&heard)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self, heard: Heard) -> Kept {
+        let id = heard.subject.rsplit(|b| *b == b'.').next().unwrap_or_default();
+        let id = std::str::from_utf8(id).ok().and_then(|id| id.parse::<u64>().ok()).unwrap_or_default();
+        let payload = String::from_utf8_lossy(&heard.payload).into_owned();
+        self.trace.note(format!("  < {id}: {:.160} {:.60}", payload, status_line(&heard)));
+        if matches!(self.asks.get(&id), Some(Ask::Talk)) || self.answers.contains_key(&id) {
+            self.asks.remove(&id);
+            self.answers.entry(id).or_default().push(heard);
+            return Ok(());
+        }
+        let Some(ask) = self.asks.remove(&id) else {
+            return broken("genuine", format!("a second answer to {id}: {payload}"));
+        };
+        let unheard = heard.headers.starts_with(b"NATS/1.0 503");
+        match ask {
+            Ask::Ack { .. } => self.ack_answered(&heard, &ask),
+            _ if unheard => self.unheard(&ask),
+            Ask::Publish { stream, attempt } => {
+                let answer: PubAnswer = read(&heard.payload)?;
+                let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
+                match answer.into_result() {
+                    Ok(ack) if ack.duplicate => {
+                        self.figures.duplicates += 1;
+                        book.acknowledged(&attempt, ack.seq, true)
+                    }
+                    Ok(ack) => {
+                        self.figures.acknowledged += 1;
+                        silence::holds(self.failed, &format!("message {} of {}", ack.seq, ack.stream))?;
+                        book.acknowledged(&attempt, ack.seq, false)
+                    }
+                    // The journal failed: nobody knows what became of it.
+                    Err(e) if e.description == "the journal has failed" => Ok(()),
+                    Err(e) => {
+                        self.figures.mismatches += u64::from(e.err_code == 6005);
+                        self.figures.fenced += u64::from(e.err_code == 6004);
+                        book.refused(&attempt, e.err_code)
+                    }
+                }
+            }
+            Ask::MakeStream { stream } => {
+                let error = error_of(&heard.payload)?;
+                let book = self.streams.get_mut(stream).filter(|book| book.life == Life::Making);
+                if let (Some(book), None) = (book, error) {
+                    book.life = Life::There;
+                }
+                Ok(())
+            }
+            Ask::ChangeStream { .. } | Ask::ChangeConsumer { .. } => error_of(&heard.payload).map(drop),
+            Ask::EndStream { stream } => {
+                let error = error_of(&heard.payload)?;
+                let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
+                // That it is not found says nothing of what is there after a crash.
+                if error.is_none() {
+                    book.life = Life::Gone;
+                }
+                Ok(())
+            }
+            Ask::Purge { stream, takes } => {
+                let answer: Answer<Purged> = read(&heard.payload)?;
+                if let (None, Some(book)) = (answer.error, self.streams.get_mut(stream)) {
+                    book.removed(&takes);
+                }
+                Ok(())
+            }
+            Ask::Delete { stream, seq, was_there } => {
+                let answer: Answer<Success> = read(&heard.payload)?;
+                let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
+                match answer.error {
+                    None => book.removed(&[seq]),
+                    Some(e) if e.err_code == 10043 => {
+                        demand("kept", !was_there || book.life != Life::There, || {
+                            format!("{} does not find message {seq}, to delete it", book.rules.name)
+                        })?
+                    }
+                    Some(_) => {}
+                }
+                Ok(())
+            }
+            Ask::Get { stream, seq, was_there } => self.got(stream, seq, was_there, &heard),
+            Ask::MakeConsumer { stream, consumer } => {
+                let error = error_of(&heard.payload)?;
+                let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
+                let sends = book.sends;
+                let Some(consumer) = book.consumers.get_mut(consumer) else { return Ok(()) };
+                match error {
+                    None if consumer.life == Life::Making => {
+                        (consumer.life, consumer.since) = (Life::There, sends);
+                    }
+                    Some(e) if consumer.life == Life::Making && e.description != "the journal has failed" => {
+                        consumer.life = Life::Gone;
+                    }
+                    _ => {}
+                }
+                Ok(())
+            }
+            Ask::EndConsumer { stream, consumer } => {
+                let error = error_of(&heard.payload)?;
+                let consumer = self.streams.get_mut(stream).and_then(|s| s.consumers.get_mut(consumer));
+                if let (Some(consumer), None) = (consumer, error) {
+                    consumer.life = Life::Gone;
+                }
+                Ok(())
+            }
+            Ask::Talk => Ok(()),
+        }
+    }
+
+    /// Nobody listens, says the node.
+    fn unheard(&mut self, ask: &Ask) -> Kept {
+        let (Ask::Publish { stream, .. }
+        | Ask::Get { stream, .. }
+        | Ask::Delete { stream, .. }
+        | Ask::Purge { stream, .. }) = ask
+        else {
+            return Ok(());
+        };
+        let Some(book) = self.streams.get_mut(*stream) else { return Ok(()) };
+        existence::as_answered(&format!("stream {}", book.rules.name), book.life, false)?;
+        if let Ask::Publish { attempt, .. } = ask {
+            book.not_taken(attempt);
+        }
+        Ok(())
+    }
+
+    fn got(&mut self, stream: usize, seq: u64, was_there: bool, heard: &Heard) -> Kept {
+        let answer: Answer<Message> = read(&heard.payload)?;
+        let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
+        match answer.body.message {
+            Some(message) => {
+                genuine::is_the_one(seq, message.seq)?;
+                let (subject, headers, payload) = (message.subject, message.hdrs.0, message.data.0);
+                book.seen(&Shown { seq, subject, headers, payload })
+            }
+            // Whatever was asked for behind it may have been carried out before it was read.
+            None if answer.error.is_some_and(|e| e.err_code == 10037)
+                && was_there
+                && book.life == Life::There =>
+            {
+                kept::may_be_missing(book, seq)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn ack_answered(&mut self, heard: &Heard, ask: &Ask) -> Kept {
+        let Ask::Ack { stream, consumer, seq, cseq, is_stale, finishes } = *ask else { return Ok(()) };
+        let answer = match &heard.headers[..] {
+            b"" if heard.payload.is_empty() => fence::Answer::Confirmed,
+            headers if headers.starts_with(b"NATS/1.0 409") && contains(headers, b"Np-Code: 6004") => {
+                fence::Answer::Stale
+            }
+            headers if headers.starts_with(b"NATS/1.0 503") => fence::Answer::Unheard,
+            _ => fence::Answer::Other,
+        };
+        let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
+        let retention = book.rules.retention;
+        let stream_life = book.life;
+        // Of a message that is gone nobody knows any more who had it last.
+        let is_stale = is_stale && book.must_hold(seq);
+        let Some(consumer) = book.consumers.get_mut(consumer) else { return Ok(()) };
+        let what = format!("delivery {cseq} of message {seq} of {}", consumer.name);
+        fence::holds(is_stale, answer, &what)?;
+        match answer {
+            fence::Answer::Confirmed => {
+                self.figures.acks_confirmed += 1;
+                if finishes {
+                    consumer.done.insert(seq);
+                    if retention == wire::jetstream::Retention::WorkQueue {
+                        book.removed(&[seq]);
+                    }
+                }
+            }
+            fence::Answer::Stale => self.figures.acks_stale += 1,
+            fence::Answer::Unheard if stream_life == Life::There => {
+                existence::as_answered(&format!("consumer {}", consumer.name), consumer.life, false)?;
+            }
+            fence::Answer::Unheard | fence::Answer::Other => {}
+        }
+        Ok(())
+    }
+
+    /// A pull brought something: a message or a status.
+    fn brought(&mut self, heard: &Heard) -> Kept {
+        let Some(pull) = self.pulls.get_mut(&heard.pull) else { return Ok(()) };
+        let Some(given) = ack::Delivery::parse(&heard.reply) else {
+            let status = Status::read(&heard.headers).map_or(0, |status| status.code);
+            self.trace.note(format!("  < pull {}: {:.80}", heard.pull, status_line(heard)));
+            if status != 100 {
+                self.pulls.remove(&heard.pull);
+                self.doors.end_pull(heard.pull);
+            }
+            return Ok(());
+        };
+        pull.got += 1;
+        let (stream, consumer, got, batch) = (pull.stream, pull.consumer, pull.got, pull.batch);
+        if got == batch {
+            self.pulls.remove(&heard.pull);
+            self.doors.end_pull(heard.pull);
+        }
+        let (seq, cseq, times_said) = (given.stream_seq, given.consumer_seq, given.deliveries);
+        self.trace.note(format!(
+            "  < pull {}: {} {} message {seq} as {cseq}, for the {times_said}. time",
+            heard.pull, given.stream, given.consumer
+        ));
+        self.figures.deliveries += 1;
+        demand("deliveries", got <= batch, || format!("a pull of {batch} brought {got}"))?;
+        let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
+        let shown = Shown {
+            seq,
+            subject: String::from_utf8_lossy(&heard.subject).into_owned(),
+            headers: heard.headers.to_vec(),
+            payload: heard.payload.to_vec(),
+        };
+        let named = book.rules.name == given.stream
+            && book.consumers.get(consumer).is_some_and(|c| c.name == given.consumer);
+        demand("genuine", named, || format!("a pull of another consumer brought {:?}", given))?;
+        book.seen(&shown)?;
+        let Some(one) = book.consumers.get_mut(consumer) else { return Ok(()) };
+        existence::as_answered(&format!("consumer {}", one.name), one.life, true)?;
+        demand("genuine", one.hears(&shown.subject), || {
+            format!("{} was given message {seq} of {}, which it does not hear", one.name, shown.subject)
+        })?;
+        consumer_sequence::grows(one, cseq)?;
+        acked::not_again(one, seq)?;
+        let process = self.process;
+        let times = one.deliver(cseq, Given { seq, deliveries: times_said, process });
+        deliveries::within_limit(one, seq, times, times_said)?;
+        if let (1, Some(one)) = (times_said, book.consumers.get(consumer)) {
+            pending::within_limit(book, one)?;
+        }
+        gone::stays_gone(book, seq)?;
+        let lease = Lease { stream, consumer, seq, cseq, reply: heard.reply.to_vec() };
+        self.hand.push(lease.clone());
+        if self.old.len() == OLD_MAX {
+            self.old.pop_front();
+        }
+        self.old.push_back(lease);
+        Ok(())
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+fn status_line(heard: &Heard) -> String {
+    let line = heard.headers.split(|b| *b == b'\r').next().unwrap_or_default();
+    String::from_utf8_lossy(line).into_owned()
+}

@@ -1,0 +1,23 @@
+//! What clients sent and what they were answered, and what follows from that for what must be there. The oracle knows
+//! *nothing* of the node: not its files, not its memory, only what was said.
+
+mod consumer;
+mod sent;
+mod stream;
+
+pub use consumer::{Consumer, Given};
+pub use sent::{Number, Sent};
+pub use stream::{Attempt, Expect, Rules, Stream};
+
+/// How far a stream or consumer is in its life, as its clients know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// Its creation was asked for and not answered.
+    Making,
+    /// Its creation was answered.
+    There,
+    /// Its deletion was asked for and not answered.
+    Ending,
+    /// Its deletion was answered, or its creation refused.
+    Gone,
+}

@@ -1,0 +1,60 @@
+//! A content that was published, once or more often. It does *not* know where it is stored beyond what was answered.
+
+use std::collections::BTreeSet;
+
+/// A producer's number.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Number {
+    /// The producer.
+    pub producer: String,
+    /// Its life.
+    pub epoch: u64,
+    /// Number of the message.
+    pub sequence: u64,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// Subject.
+    pub subject: String,
+    /// Header block.
+    pub headers: Vec<u8>,
+    /// Payload; it begins with the content's nonce.
+    pub payload: Vec<u8>,
+    /// Its id.
+    pub id: Option<String>,
+    /// Its number.
+    pub number: Option<Number>,
+    /// How often it was sent.
+    pub sends: u64,
+    /// How many of these had no answer yet; after a crash they never have one.
+    pub unresolved: u64,
+    /// Where it is known to have been stored.
+    pub stored: BTreeSet<u64>,
+    /// The earliest wall time at which it may have been stored, in milliseconds.
+    pub wall_lo: u64,
+    /// The latest wall time there was since it was sent, in milliseconds.
+    pub wall_hi: u64,
+    /// How many publishes its stream had seen when it was first sent.
+    pub order: u64,
+    /// A purge may have taken it the moment it was stored.
+    pub may_go: bool,
+    /// Something happened to it that excuses a second storing: damage, or a power cut that its level does not survive.
+    pub is_excused: bool,
+}
+
+impl Sent {
+    /// The wall clock shows another time.
+    pub fn wall(&mut self, now_ms: u64) {
+        self.wall_hi = self.wall_hi.max(now_ms);
+        if self.unresolved > 0 {
+            self.wall_lo = self.wall_lo.min(now_ms);
+        }
+    }
+
+    /// How old it may be, in milliseconds.
+    pub fn age_ms(&self) -> u64 {
+        self.wall_hi - self.wall_lo
+    }
+}

@@ -1,0 +1,408 @@
+//! A stream as its publishers know it: what was sent, what was answered, and what may have been removed since. It does
+//! *not* judge; the promises do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kernel::journal::Level;
+use wire::jetstream::Retention;
+
+use super::{Consumer, Life, Number, Sent};
+use crate::node::End;
+use crate::promise::genuine::Shown;
+use crate::promise::{Kept, genuine, gone, kept, once, sequence};
+
+/// What a stream is to be.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Its name, which is also the first token of its subjects.
+    pub name: String,
+    /// How safe an acknowledgement is.
+    pub level: Level,
+    /// When messages go.
+    pub retention: Retention,
+    /// Most messages; 0: any number.
+    pub max_msgs: u64,
+    /// Most of one subject; 0: any number.
+    pub per_subject: u64,
+    /// Oldest, in milliseconds; 0: any age.
+    pub max_age_ms: u64,
+    /// The duplicate window, in milliseconds.
+    pub window_ms: u64,
+    /// New messages are refused when there are too many, instead of old ones going.
+    pub discard_new: bool,
+}
+
+/// A sequence of which it is known what stands there.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// The content.
+    pub nonce: u64,
+    /// Its removal was asked for, or seen: it may be gone, and may come back with a crash.
+    pub may_go: bool,
+    /// Its removal was confirmed.
+    pub must_go: bool,
+    /// A power cut may have taken it, which its level does not survive.
+    pub doubtful: bool,
+    /// A bit of it was flipped.
+    pub damaged: bool,
+    /// It would have to be there but for that, and is not.
+    pub is_missed: bool,
+}
+
+/// What must be answered to a publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// Anything that makes sense.
+    Any,
+    /// Its id is that of this message; it is a duplicate within the window.
+    Id(u64),
+    /// Its number is that of this message; it is a duplicate.
+    Number(u64),
+    /// 6005.
+    Mismatch,
+    /// 6004.
+    Fenced,
+}
+
+/// A publish on its way.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The content.
+    pub nonce: u64,
+    /// How many publishes the stream had seen with it.
+    index: u64,
+    /// The highest sequence that was known when it was sent.
+    pub above: u64,
+    /// What must be answered.
+    pub expect: Expect,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    /// What it is to be.
+    pub rules: Rules,
+    /// How far it is.
+    pub life: Life,
+    /// Every content that was sent, by nonce.
+    pub sent: BTreeMap<u64, Sent>,
+    /// Every sequence that is known.
+    pub places: BTreeMap<u64, Place>,
+    /// Ids that are surely remembered within their window, and where their messages are.
+    pub ids: BTreeMap<String, u64>,
+    /// Numbers that are surely stored.
+    pub numbers: BTreeMap<Number, (u64, u64)>,
+    /// Of each producer the highest epoch that surely, and that possibly, was stored.
+    epochs: BTreeMap<String, (u64, u64)>,
+    /// Its consumers, by name; those of one name one after the other.
+    pub consumers: Vec<Consumer>,
+    /// Publishes so far.
+    pub sends: u64,
+    /// No sequence beyond this was given out.
+    last_bound: u64,
+}
+
+impl Stream {
+    /// A stream whose creation is asked for.
+    pub fn new(rules: Rules) -> Stream {
+        Stream {
+            rules,
+            life: Life::Making,
+            sent: BTreeMap::new(),
+            places: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            epochs: BTreeMap::new(),
+            consumers: Vec::new(),
+            sends: 0,
+            last_bound: 0,
+        }
+    }
+
+    /// A content is sent, for the first time or again.
+    pub fn send(&mut self, nonce: u64, new: Option<Sent>, wall_ms: u64) -> Attempt {
+        self.sends += 1;
+        self.last_bound += 1;
+        if let Some(new) = new {
+            self.sent.insert(nonce, Sent { order: self.sends, ..new });
+        }
+        let expect = self.expect(nonce);
+        if let Some(sent) = self.sent.get_mut(&nonce) {
+            sent.sends += 1;
+            sent.unresolved += 1;
+            sent.wall(wall_ms);
+            if sent.stored.is_empty() {
+                sent.wall_lo = sent.wall_lo.min(wall_ms);
+            }
+            if let Some(number) = &sent.number {
+                let epochs = self.epochs.entry(number.producer.clone()).or_default();
+                epochs.1 = epochs.1.max(number.epoch);
+            }
+        }
+        let is_sure = |(_, place): &(&u64, &Place)| !place.doubtful && !place.damaged;
+        let above = self.places.iter().rev().find(is_sure).map_or(0, |(seq, _)| *seq);
+        Attempt { nonce, index: self.sends, above, expect }
+    }
+
+    fn expect(&self, nonce: u64) -> Expect {
+        let Some(sent) = self.sent.get(&nonce).filter(|sent| !sent.is_excused) else { return Expect::Any };
+        if let Some(number) = &sent.number {
+            let (surely, possibly) = self.epochs.get(&number.producer).copied().unwrap_or_default();
+            return match self.numbers.get(number) {
+                _ if surely > number.epoch => Expect::Fenced,
+                _ if possibly > number.epoch => Expect::Any,
+                Some((first, _)) if *first != nonce => Expect::Mismatch,
+                Some((_, seq)) => Expect::Number(*seq),
+                None => Expect::Any,
+            };
+        }
+        sent.id.as_ref().and_then(|id| self.ids.get(id)).map_or(Expect::Any, |seq| Expect::Id(*seq))
+    }
+
+    /// A publish was not taken by anybody.
+    pub fn not_taken(&mut self, attempt: &Attempt) {
+        if let Some(sent) = self.sent.get_mut(&attempt.nonce) {
+            sent.unresolved = sent.unresolved.saturating_sub(1);
+            sent.sends -= 1;
+        }
+    }
+
+    /// A publish was refused with an error.
+    pub fn refused(&mut self, attempt: &Attempt, error: u16) -> Kept {
+        once::is_refused_rightly(self, attempt, error)?;
+        self.not_taken(attempt);
+        Ok(())
+    }
+
+    /// A publish was acknowledged.
+    pub fn acknowledged(&mut self, attempt: &Attempt, seq: u64, duplicate: bool) -> Kept {
+        once::is_first_or_same(self, attempt, seq, duplicate)?;
+        if duplicate {
+            return self.known_before(attempt, seq);
+        }
+        sequence::grows(self, attempt, seq)?;
+        self.last_bound = self.last_bound.min(seq + (self.sends - attempt.index));
+        if let Some(sent) = self.sent.get_mut(&attempt.nonce) {
+            sent.unresolved = sent.unresolved.saturating_sub(1);
+        }
+        self.is_at(attempt.nonce, seq)
+    }
+
+    /// A publish was answered as a duplicate.
+    fn known_before(&mut self, attempt: &Attempt, seq: u64) -> Kept {
+        let Some(sent) = self.sent.get_mut(&attempt.nonce) else { return Ok(()) };
+        sent.unresolved = sent.unresolved.saturating_sub(1);
+        let is_numbered = sent.number.is_some();
+        match &sent.id {
+            // The same number and the same bytes: it is this content.
+            None if is_numbered && seq > 0 => self.is_at(attempt.nonce, seq),
+            Some(id) if self.places.contains_key(&seq) => {
+                self.ids.insert(id.clone(), seq);
+                Ok(())
+            }
+            // Some earlier one of that id, which nobody has seen yet.
+            _ => Ok(()),
+        }
+    }
+
+    /// A content is known to stand at a sequence.
+    fn is_at(&mut self, nonce: u64, seq: u64) -> Kept {
+        sequence::is_its_own(self, nonce, seq)?;
+        once::is_not_doubled(self, nonce, seq)?;
+        let is_other = self.places.get(&seq).is_some_and(|place| place.nonce != nonce);
+        if is_other {
+            self.forget_place(seq);
+        }
+        let Some(sent) = self.sent.get_mut(&nonce) else { return Ok(()) };
+        let may_go = sent.may_go;
+        let place = self.places.entry(seq).or_insert_with(|| Place { nonce, may_go, ..Place::default() });
+        // What is there after all was not lost.
+        place.doubtful = false;
+        sent.stored.insert(seq);
+        if let Some(id) = &sent.id {
+            self.ids.insert(id.clone(), seq);
+        }
+        if let Some(number) = sent.number.clone() {
+            let epochs = self.epochs.entry(number.producer.clone()).or_default();
+            epochs.0 = epochs.0.max(number.epoch);
+            self.numbers.insert(number, (nonce, seq));
+        }
+        Ok(())
+    }
+
+    /// What stood at a sequence was lost, and something else stands there now.
+    fn forget_place(&mut self, seq: u64) {
+        let Some(old) = self.places.remove(&seq) else { return };
+        if let Some(sent) = self.sent.get_mut(&old.nonce) {
+            sent.stored.remove(&seq);
+        }
+        for consumer in &mut self.consumers {
+            for set in [&mut consumer.done, &mut consumer.acking] {
+                set.remove(&seq);
+            }
+            consumer.latest.remove(&seq);
+            consumer.open.remove(&seq);
+            consumer.times.remove(&seq);
+            consumer.said.remove(&seq);
+        }
+    }
+
+    /// A message was read or delivered.
+    pub fn seen(&mut self, shown: &Shown) -> Kept {
+        let nonce = genuine::was_published(self, shown)?;
+        gone::stays_gone(self, shown.seq)?;
+        self.is_at(nonce, shown.seq)
+    }
+
+    /// It was read from end to end while nothing was on its way. `read`: what it holds, ascending; `last`: the last
+    /// sequence that it ever gave out, as it says.
+    pub fn audited(&mut self, read: &[Shown], last: u64) -> Kept {
+        read.iter().try_for_each(|shown| self.seen(shown))?;
+        let seqs: Vec<u64> = read.iter().map(|shown| shown.seq).collect();
+        kept::all_there(self, &seqs)?;
+        let missed: Vec<u64> =
+            self.places.keys().copied().filter(|seq| self.is_missed(*seq, &seqs)).collect();
+        for (seq, place) in &mut self.places {
+            place.is_missed |= missed.contains(seq);
+            // A removal that nobody confirmed may be undone by a crash.
+            place.may_go |= seqs.binary_search(seq).is_err();
+        }
+        self.sent.values_mut().for_each(|sent| sent.unresolved = 0);
+        self.last_bound = last;
+        Ok(())
+    }
+
+    /// Whether a message is surely within the duplicate window.
+    pub fn is_within_window(&self, seq: u64) -> bool {
+        let sent = self.places.get(&seq).and_then(|place| self.sent.get(&place.nonce));
+        sent.is_some_and(|sent| sent.age_ms() < self.rules.window_ms)
+    }
+
+    /// Whether a message is not there although nothing but a flipped bit excuses that.
+    fn is_missed(&self, seq: u64, read: &[u64]) -> bool {
+        let is_damaged = self.places.get(&seq).is_some_and(|place| place.damaged);
+        is_damaged && read.binary_search(&seq).is_err() && self.would_hold(seq)
+    }
+
+    /// Whether a message must be there.
+    pub fn must_hold(&self, seq: u64) -> bool {
+        self.places.get(&seq).is_some_and(|place| !place.damaged) && self.would_hold(seq)
+    }
+
+    /// Whether a message must be there unless a bit of it was flipped.
+    fn would_hold(&self, seq: u64) -> bool {
+        let Some(place) = self.places.get(&seq) else { return false };
+        let Some(sent) = self.sent.get(&place.nonce) else { return false };
+        let is_excused = place.may_go || place.must_go || place.doubtful;
+        let age = self.rules.max_age_ms;
+        !is_excused
+            && (age == 0 || sent.age_ms() < age)
+            && !self.is_beyond_limits(seq, &sent.subject)
+            && self.is_wanted(seq, sent)
+    }
+
+    fn is_beyond_limits(&self, seq: u64, subject: &str) -> bool {
+        let Rules { max_msgs, per_subject, discard_new, .. } = self.rules;
+        if max_msgs > 0 && !discard_new && self.last_bound.saturating_sub(seq) >= max_msgs {
+            return true;
+        }
+        if per_subject == 0 {
+            return false;
+        }
+        let of_subject = |nonce: &u64| self.sent.get(nonce).is_some_and(|sent| sent.subject == subject);
+        let behind =
+            self.places.range(seq + 1..).filter(|(_, place)| of_subject(&place.nonce)).count() as u64;
+        let open: u64 = self.sent.values().filter(|s| s.subject == subject).map(|s| s.unresolved).sum();
+        behind + open >= per_subject
+    }
+
+    /// Whether the retention keeps it for sure.
+    fn is_wanted(&self, seq: u64, sent: &Sent) -> bool {
+        let asks = |c: &Consumer| !c.acking.contains(&seq) && !c.is_spent(seq);
+        let hears = |c: &&Consumer| c.hears(&sent.subject);
+        match self.rules.retention {
+            Retention::Limits => true,
+            Retention::WorkQueue => self.consumers.iter().filter(hears).all(asks),
+            Retention::Interest => {
+                let was_there = |c: &&Consumer| c.life == Life::There && c.since < sent.order;
+                let asks = |c: &Consumer| c.max_deliver == 0 && asks(c);
+                self.consumers.iter().filter(was_there).filter(hears).any(asks)
+            }
+        }
+    }
+
+    /// The wall clock shows another time.
+    pub fn wall(&mut self, now_ms: u64) {
+        self.sent.values_mut().for_each(|sent| sent.wall(now_ms));
+    }
+
+    /// The process ended.
+    pub fn crashed(&mut self, end: End) {
+        let is_doubtful = end == End::PowerCut && self.rules.level != Level::Disk;
+        let kept: BTreeSet<u64> = self.places.keys().copied().filter(|seq| self.must_hold(*seq)).collect();
+        // The duplicate window is filled again from the messages that are there.
+        self.ids.retain(|_, seq| kept.contains(seq) && !is_doubtful);
+        self.consumers.iter_mut().for_each(|consumer| consumer.crashed(is_doubtful));
+        if is_doubtful {
+            self.numbers.clear();
+            self.epochs.values_mut().for_each(|epochs| epochs.0 = 0);
+            self.sent.values_mut().for_each(|sent| sent.is_excused = true);
+            for place in self.places.values_mut() {
+                (place.doubtful, place.must_go) = (true, false);
+            }
+        }
+    }
+
+    /// A bit of a content was flipped: what is known of it may be lost with it.
+    pub fn damaged(&mut self, nonce: u64) {
+        if let Some(sent) = self.sent.get_mut(&nonce) {
+            sent.is_excused = true;
+            if let Some(id) = &sent.id {
+                self.ids.remove(id);
+            }
+            if let Some(number) = &sent.number {
+                self.numbers.remove(number);
+                if let Some(epochs) = self.epochs.get_mut(&number.producer) {
+                    epochs.0 = 0;
+                }
+            }
+        }
+        self.places.values_mut().filter(|place| place.nonce == nonce).for_each(|place| place.damaged = true);
+    }
+
+    /// A purge is asked for: of a subject (empty: all) the messages before a sequence (0: all), but for the last few.
+    /// Gives those that it takes for sure.
+    pub fn purge(&mut self, subject: &str, before: u64, keep: u64) -> Vec<u64> {
+        let hears = |sent: &Sent| subject.is_empty() || sent.subject == subject;
+        let is_meant = |(seq, place): &(&u64, &Place)| {
+            (before == 0 || **seq < before) && self.sent.get(&place.nonce).is_some_and(hears)
+        };
+        let meant: Vec<u64> = self.places.iter().filter(is_meant).map(|(seq, _)| *seq).collect();
+        let (mut kept, mut taken) = (0, Vec::new());
+        for seq in meant.iter().rev() {
+            match kept < keep {
+                true => kept += u64::from(self.must_hold(*seq)),
+                // What a crash may have taken is not there to be purged, and its place may be given again.
+                false if self.places.get(seq).is_some_and(|p| !p.doubtful && !p.damaged) => taken.push(*seq),
+                false => {}
+            }
+        }
+        for seq in meant {
+            if let Some(place) = self.places.get_mut(&seq) {
+                place.may_go = true;
+            }
+        }
+        // What is on its way may be stored before the purge is carried out.
+        self.sent.values_mut().filter(|s| s.unresolved > 0 && hears(s)).for_each(|s| s.may_go = true);
+        taken
+    }
+
+    /// Messages are gone, says an answer.
+    pub fn removed(&mut self, seqs: &[u64]) {
+        for seq in seqs {
+            if let Some(place) = self.places.get_mut(seq) {
+                place.must_go = true;
+            }
+        }
+    }
+}
