@@ -148,7 +148,8 @@ impl Node {
                 payload_bytes_max: config.nats.payload_bytes_max,
                 started_wall_ms: clock.now().wall_ms,
             };
-            let door = HttpDoor::new(self.hub.clone(), identity, &config.http, address);
+            let door =
+                HttpDoor::new(self.hub.clone(), identity, &config.http, address, Some(self.plane.figures()));
             self.http = Some(door.clone());
             self.tasks.push(tokio::spawn(async move {
                 if let Err(error) = door.serve(listener).await {

@@ -16,7 +16,7 @@ use super::inbox::Arrival;
 use super::out::{Held, Said};
 use super::reading::Reading;
 use super::timers::Timer;
-use super::{Plane, api};
+use super::{Plane, api, count};
 
 /// Most deliveries of one consumer in one step: what is read and said together.
 const DELIVERIES_MAX: usize = 512;
@@ -170,6 +170,7 @@ impl Plane {
                     write_reply(&mut reply, &stream_name, name, &delivery, &record);
                     let m = message(&delivery, &record, &reply, &mut block);
                     self.out.send_in(tenant, &delivery.to, &group, &m);
+                    count(&self.figures.delivered_total);
                 }
                 Action::Status { to, status } => {
                     let (headers, reply) = (status.block(), status.reply());
@@ -309,7 +310,7 @@ impl Plane {
         match outcome {
             Acked::Accepted | Acked::Already if !is_next => self.confirm(tenant, level, reply),
             Acked::Stale => {
-                self.stale_acks += 1;
+                count(&self.figures.stale_acks_total);
                 api::advisory::stale(self, now, log, &name, token);
                 self.refuse_ack(tenant, &reply);
             }

@@ -10,7 +10,7 @@ use super::cell::{Body, Cell, producers_key};
 use super::inbox::Arrival;
 use super::out::{Held, Out};
 use super::timers::Timer;
-use super::{Plane, api};
+use super::{Plane, api, count};
 
 impl Plane {
     /// A stream captured a message.
@@ -31,7 +31,10 @@ impl Plane {
                 let content = arrival.content();
                 Self::keep(cell, &mut self.out, &mut self.to_show, changes, Some(content));
                 let (seq, duplicate) = match published {
-                    Published::Stored { seq } => (seq, false),
+                    Published::Stored { seq } => {
+                        count(&self.figures.stored_total);
+                        (seq, false)
+                    }
                     Published::Duplicate { seq } => (seq, true),
                 };
                 let stream = cell.name.clone();
@@ -39,6 +42,7 @@ impl Plane {
                 self.out.hold(cell.level, held);
             }
             Err(refusal) => {
+                count(&self.figures.refused_total);
                 if let Some(from) = from {
                     from.end();
                 }

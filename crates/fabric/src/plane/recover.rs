@@ -23,7 +23,7 @@ use super::inbox::{Arrival, Inlet, Target};
 use super::out::Out;
 use super::reading::Reading;
 use super::timers::{Timer, Timers};
-use super::{Inbox, Plane, PlaneOptions, Tenant};
+use super::{Inbox, Plane, PlaneOptions, Tenant, count};
 use crate::hub::Hub;
 use crate::session::Session;
 
@@ -62,8 +62,7 @@ impl Plane {
             to_show: Vec::new(),
             arrivals: Vec::new(),
             events: Vec::new(),
-            stale_acks: 0,
-            api_calls: (0, 0),
+            figures: Arc::default(),
             next_look: 0,
             checkpoint: None,
             volatile: 0,
@@ -297,7 +296,10 @@ impl Plane {
             return self.read_wanted(log, rest);
         }
         match std::mem::replace(&mut cell.body, Body::Cold(Summary::default())) {
-            Body::Restoring(stream) => cell.body = Body::Warm(stream),
+            Body::Restoring(stream) => {
+                count(&self.figures.streams_loaded_total);
+                cell.body = Body::Warm(stream);
+            }
             other => cell.body = other,
         }
         let seed = self.hub.seed();

@@ -31,6 +31,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+pub use metrics::{Figure, Figures};
+
 use crate::is_passing;
 use crate::options::HttpOptions;
 
@@ -74,21 +76,24 @@ pub struct HttpDoor {
     /// One for each connection that there may be.
     places: Arc<Semaphore>,
     wall_ms: AtomicU64,
+    /// More numbers for operators, kept elsewhere.
+    figures: Option<Figures>,
 }
 
 impl HttpDoor {
-    /// A door that listens on `address`.
+    /// A door that listens on `address`. `figures`: more numbers for its metrics.
     pub fn new(
         hub: Arc<Hub>,
         identity: Identity,
         options: &HttpOptions,
         address: SocketAddr,
+        figures: Option<Figures>,
     ) -> Arc<HttpDoor> {
         let guard = guard::Guard::new(address, &options.hosts);
         let wall_ms = AtomicU64::new(identity.started_wall_ms);
         let (phase, places) =
             (watch::Sender::new(Phase::Starting), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
-        Arc::new(HttpDoor { hub, identity, guard, phase, places, wall_ms })
+        Arc::new(HttpDoor { hub, identity, guard, phase, places, wall_ms, figures })
     }
 
     /// Says whether the node takes work. From the first "no" after a "yes" on, nobody is kept waiting for what may come.

@@ -24,10 +24,10 @@ use wire::jetstream::pub_headers::header;
 use wire::jetstream::{ApiError, Call, Fault};
 use wire::nats::RELEASE;
 
-use super::Plane;
 use super::cell::{Body, Cell};
 use super::inbox::Arrival;
 use super::out::{Held, Out, Said};
+use super::{Plane, count};
 use consumer::Named;
 
 /// A request, taken apart.
@@ -84,7 +84,7 @@ impl Plane {
             Some(level) if level > API_LEVEL => Err(Fault::RequiredApiLevel.into()),
             _ => self.carry_out(&ask, &call),
         };
-        self.api_calls.0 += 1;
+        count(&self.figures.api_requests_total);
         match done {
             Ok(Reply::Now(answer)) => self.out.answer(tenant, &reply, &answer),
             Ok(Reply::Safe(payload)) => {
@@ -93,11 +93,10 @@ impl Plane {
             }
             Ok(Reply::Later) => {}
             Err(Stop::Load(log)) => {
-                self.api_calls.0 -= 1;
                 self.park(log, arrival);
             }
             Err(Stop::Fault(error)) => {
-                self.api_calls.1 += 1;
+                count(&self.figures.api_errors_total);
                 let answer = refused(&call, kind, error);
                 self.out.answer(tenant, &reply, &answer);
             }
