@@ -111,8 +111,8 @@ fn compare(theirs: &[Entry], ours: &[Entry], allowed: &[&Allowed], tested: Kind)
     let mut met = vec![false; allowed.len()];
     let mut told = String::new();
     for (theirs, ours) in theirs.iter().zip(ours) {
-        let Some(found) = difference(&theirs.answers, &ours.answers) else { continue };
-        match allowed.iter().position(|row| row.theirs == found.theirs && row.ours == found.ours) {
+        let Some((they_alone, we_alone)) = apart(&theirs.answers, &ours.answers) else { continue };
+        match allowed.iter().position(|row| row.covers(&they_alone, &we_alone)) {
             Some(row) => met[row] = true,
             None => {
                 told += &format!(
@@ -120,8 +120,8 @@ fn compare(theirs: &[Entry], ours: &[Entry], allowed: &[&Allowed], tested: Kind)
                     theirs.step,
                     lines(&theirs.answers),
                     lines(&ours.answers),
-                    found.theirs,
-                    found.ours
+                    they_alone,
+                    we_alone
                 );
             }
         }
@@ -136,6 +136,16 @@ fn compare(theirs: &[Entry], ours: &[Entry], allowed: &[&Allowed], tested: Kind)
         Some((_, true)) => Err("its row in allowed.toml gives no reason".into()),
         _ => Ok(()),
     }
+}
+
+/// The lines in which two answers differ, without fields that both have.
+fn apart(theirs: &[String], ours: &[String]) -> Option<(Vec<String>, Vec<String>)> {
+    let found = difference(theirs, ours)?;
+    let alone = |mine: &[String], other: &[String]| -> Vec<String> {
+        let is_shared = |line: &&String| line.contains(" = ") && other.contains(line);
+        mine.iter().filter(|line| !is_shared(line)).cloned().collect()
+    };
+    Some((alone(found.theirs, found.ours), alone(found.ours, found.theirs)))
 }
 
 fn shown(entry: &Entry) -> String {
@@ -159,6 +169,15 @@ mod tests {
 
     fn entry(lines: &[&str]) -> Entry {
         Entry { step: String::new(), answers: lines.iter().map(|line| (*line).into()).collect() }
+    }
+
+    #[test]
+    fn answers_differ_in_fields_that_one_of_them_has() {
+        let lines = |text: &str| text.split('|').map(String::from).collect::<Vec<_>>();
+        let (theirs, ours) =
+            (lines("<inbox>|  a = 1|  b = 2|  c = 3"), lines("<inbox>|  a = 0|  b = 2|  c = 4"));
+        assert_eq!(apart(&theirs, &ours), Some((lines("  a = 1|  c = 3"), lines("  a = 0|  c = 4"))));
+        assert_eq!(apart(&theirs, &theirs), None);
     }
 
     #[test]

@@ -103,6 +103,8 @@ impl Pair {
                 Ask::RollSubject => Some(false),
                 _ => None,
             },
+            is_marker: false,
+            is_aged: false,
         };
         let ask =
             if let Ask::LastOfSubject(off) = ask { Ask::LastOfSubject(last_of + off) } else { ask.clone() };
@@ -173,9 +175,10 @@ impl Pair {
         self.note(changes);
         let Model { list, ids, .. } = &mut self.model;
         ids.retain(|(_, seq, _)| list.iter().any(|m| m.seq == *seq));
-        for m in list.iter_mut().filter(|m| m.due_ms.is_some()) {
+        for m in list.iter_mut() {
             // What waited because it could not be seen is due from its own time on again.
             m.due_ms = m.lives_ms.map(|lives| m.ms + lives);
+            m.is_aged = false;
         }
         self.model.show(self.limits, u64::MAX);
         self.model.expire(self.limits, self.ms);
@@ -254,14 +257,16 @@ impl Pair {
 fn limited() -> impl Strategy<Value = Limited> {
     let limit = |range: std::ops::Range<i64>| prop_oneof![Just(-1), range];
     let age = prop_oneof![3 => Just(0i64), 1 => 1000..3000i64];
-    (limit(1..12), limit(40..500), limit(1..4), age, any::<bool>(), any::<bool>()).prop_map(
-        |(msgs, bytes, per_subject, age_ms, new, new_per_subject)| Limited {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    (limit(1..12), limit(40..500), limit(1..4), age, flags).prop_map(
+        |(msgs, bytes, per_subject, age_ms, (new, new_per_subject, marks))| Limited {
             msgs,
             bytes,
             per_subject,
             age_ms,
             new,
             new_per_subject,
+            marks,
         },
     )
 }

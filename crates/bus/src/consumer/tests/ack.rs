@@ -183,3 +183,34 @@ fn the_floor_is_below_the_first_message_that_is_not_acknowledged() {
     b.ack(6, 3, 1, DONE);
     assert_eq!(floor(&mut b), (3, 7), "all that is there");
 }
+
+#[test]
+fn of_some_acknowledgements_it_is_told_how_long_they_took() {
+    let sampled = |freq: &str| {
+        let mut b = Bench::on(ConsumerConfig { sample_freq: freq.into(), ..explicit() }, &["a"; 100]);
+        b.pull("r", 100);
+        b.step();
+        b.pass(3 * S);
+        (1..=100).filter(|seq| !matches!(&*b.advised(*seq, DONE), [])).count()
+    };
+    assert_eq!((sampled(""), sampled("0"), sampled("100%")), (0, 0, 100));
+    assert!((5..=15).contains(&sampled("10")), "{}", sampled("10"));
+    let mut b = Bench::on(ConsumerConfig { sample_freq: "100".into(), ..explicit() }, &["a", "a"]);
+    b.pull("r", 2);
+    b.step();
+    b.pass(3 * S);
+    let told = Advisory::Sampled { seq: 1, consumer_seq: 1, deliveries: 1, took_ns: 3 * S };
+    assert_eq!(b.advised(1, DONE), [told]);
+    let given_up = b.advised(2, Ack::Terminate { reason: Default::default() });
+    assert!(matches!(&*given_up, [Advisory::Terminated { .. }]), "only what was done is sampled");
+}
+
+#[test]
+fn a_message_that_goes_moves_the_floor_and_its_time() {
+    let mut b = Bench::on(explicit(), &["a", "a"]);
+    b.pull("r", 1);
+    b.step();
+    b.remove(1);
+    let floor = b.info().ack_floor;
+    assert_eq!((floor.stream_seq, floor.at_ms), (1, Some(WALL)));
+}

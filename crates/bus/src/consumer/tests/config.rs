@@ -2,7 +2,7 @@
 
 use wire::jetstream::{ConsumerLimits, DeliverPolicy, ReplayPolicy, StreamConfig, Time};
 
-use super::super::config::{check, check_new, check_update};
+use super::super::config::{check, check_new, check_pedantic, check_update, kept_threshold};
 use super::*;
 
 fn stream(retention: Retention) -> StreamConfig {
@@ -110,6 +110,7 @@ fn each_contradiction_is_refused_as_clients_know_it() {
         (10094, by(DeliverPolicy::ByStartTime)),
         (10095, ConsumerConfig { sample_freq: "x".into(), ..plain() }),
         (10095, ConsumerConfig { sample_freq: "-1".into(), ..plain() }),
+        (10218, ConsumerConfig { ack_policy: AckPolicy::FlowControl, ..plain() }),
         (10108, ConsumerConfig { flow_control: true, ..pushing() }),
         (10135, ConsumerConfig { metadata: [("a".into(), "x".repeat(129 * 1_024))].into(), ..plain() }),
         (10196, ConsumerConfig { priority_groups: strings(&["a"]), ..plain() }),
@@ -207,4 +208,29 @@ fn only_some_things_can_be_changed() {
     assert_eq!(change(&push, old, false), Err(Refusal::PushToPull));
     assert_eq!(Refusal::Fixed("ack policy").text(), "ack policy can not be updated");
     assert_eq!((Refusal::Fixed("").number(), Refusal::Fixed("").http()), (10012, 500));
+}
+
+#[test]
+fn a_pedantic_client_is_told_what_would_be_put_right() {
+    assert_eq!(check_pedantic(&durable()), Ok(()));
+    for (config, why) in [
+        (ConsumerConfig { max_deliver: -2, ..durable() }, "max_deliver must be set to -1"),
+        (ConsumerConfig { max_batch: -1, ..durable() }, "max_batch must not be negative"),
+        (
+            ConsumerConfig { backoff: vec![S as i64], ack_wait: 9, ..durable() },
+            "first backoff value has to equal batch AckWait",
+        ),
+    ] {
+        let refusal = check_pedantic(&config).unwrap_err();
+        assert_eq!((refusal.number(), &*refusal.text()), (10157, &*format!("pedantic mode: {why}")));
+    }
+}
+
+#[test]
+fn what_a_change_does_not_say_about_disuse_is_as_before() {
+    let stream = stream(Retention::Limits);
+    assert_eq!(kept_threshold(&plain(), &stream), 5 * S as i64, "it may become durable, and keeps it");
+    assert_eq!(kept_threshold(&durable(), &stream), 0, "it may become ephemeral, and stays for ever");
+    let consumer_limits = ConsumerLimits { inactive_threshold: 7, max_ack_pending: 0 };
+    assert_eq!(kept_threshold(&durable(), &StreamConfig { consumer_limits, ..stream }), 7);
 }

@@ -192,6 +192,13 @@ impl Bench {
         self.consumer.ack(self.now, Token { seq, consumer_seq, deliveries }, ack, &mut self.out)
     }
 
+    /// Acknowledges a first delivery, and gives what was told of it.
+    pub(super) fn advised(&mut self, seq: u64, ack: Ack) -> Vec<Advisory> {
+        self.ack(seq, seq, 1, ack);
+        let advisory = |action| if let Action::Advisory(told) = action { Some(told) } else { None };
+        std::mem::take(&mut self.out).into_iter().filter_map(advisory).collect()
+    }
+
     pub(super) fn info(&mut self) -> Info {
         self.consumer.info(&self.list)
     }

@@ -7,6 +7,8 @@ use super::super::*;
 
 pub(super) const SUBJECTS: [&str; 6] = ["a", "a.1", "a.2", "b.1", "b.2", "c.d.e"];
 
+const MARKER: &str = "NATS/1.0\r\nNats-Marker-Reason: MaxAge\r\nNats-TTL: 1s\r\nNats-Rollup: sub\r\n\r\n";
+
 #[derive(Clone, Debug)]
 pub(super) enum Ask {
     Nothing,
@@ -26,6 +28,7 @@ pub(super) struct Limited {
     pub(super) age_ms: i64,
     pub(super) new: bool,
     pub(super) new_per_subject: bool,
+    pub(super) marks: bool,
 }
 
 impl Limited {
@@ -40,6 +43,8 @@ impl Limited {
             discard: if self.new { Discard::New } else { Discard::Old },
             discard_new_per_subject: self.new && self.new_per_subject && self.per_subject > 0,
             allow_msg_ttl: true,
+            // As short as the shortest life, so that none is raised.
+            subject_delete_marker_ttl: if self.marks { 1_000_000_000 } else { 0 },
             allow_rollup_hdrs: true,
             ..StreamConfig::default()
         };
@@ -59,6 +64,9 @@ pub(super) struct Message {
     pub(super) due_ms: Option<u64>,
     pub(super) stays: bool,
     pub(super) rolls: Option<bool>,
+    pub(super) is_marker: bool,
+    /// Its age was looked at.
+    pub(super) is_aged: bool,
 }
 
 /// The rules, as a list.
@@ -153,11 +161,47 @@ impl Model {
 
     pub(super) fn expire(&mut self, limits: Limited, now_ms: u64) {
         let (shown, age) = (self.shown, u64::try_from(limits.age_ms).ok().filter(|a| *a > 0));
-        self.list.retain(|m| m.seq > shown || m.stays || age.is_none_or(|age| now_ms - m.ms < age));
-        self.list.retain(|m| m.seq > shown || m.due_ms.is_none_or(|due| due > now_ms));
-        for m in self.list.iter_mut().filter(|m| m.due_ms.is_some_and(|due| due <= now_ms)) {
-            m.due_ms = Some(now_ms + 100);
+        let is_old = |m: &Message| age.is_some_and(|age| now_ms - m.ms >= age);
+        for m in self.list.clone().iter().filter(|m| m.seq <= shown && !m.is_aged && is_old(m)) {
+            self.list.iter_mut().filter(|o| o.seq == m.seq).for_each(|o| o.is_aged = true);
+            if !m.stays {
+                self.end(limits, now_ms, m);
+            }
         }
+        let mut due: Vec<Message> =
+            self.list.iter().filter(|m| m.due_ms.is_some_and(|due| due <= now_ms)).cloned().collect();
+        due.sort_by_key(|m| (m.due_ms, m.seq));
+        for m in due {
+            let later = (m.seq > shown).then_some(now_ms + 100);
+            self.list.iter_mut().filter(|o| o.seq == m.seq).for_each(|o| o.due_ms = later);
+            if m.seq <= shown {
+                self.end(limits, now_ms, &m);
+            }
+        }
+    }
+
+    /// A message goes, or a marker is stored that it will go for.
+    fn end(&mut self, limits: Limited, now_ms: u64, m: &Message) {
+        if !limits.marks || m.is_marker || self.of(m.subject).count() > 1 {
+            return self.list.retain(|o| o.seq != m.seq);
+        }
+        let ms = now_ms.max(self.last_ms);
+        let size = (SUBJECTS[m.subject].len() + MARKER.len()) as u64;
+        (self.last, self.last_ms) = (self.last + 1, ms);
+        self.list.push(Message {
+            seq: self.last,
+            ms,
+            subject: m.subject,
+            size,
+            weight: size + 34,
+            id: None,
+            lives_ms: Some(1000),
+            due_ms: Some(ms + 1000),
+            stays: false,
+            rolls: Some(false),
+            is_marker: true,
+            is_aged: false,
+        });
     }
 
     pub(super) fn purge(

@@ -144,12 +144,12 @@ impl Plane {
         let offset = (request.offset.max(0) as u64).min(total);
         let some = cell.consumers.keys().skip(offset as usize).take(LIST_MAX as usize);
         let names: Vec<Box<str>> = some.cloned().collect();
-        let listed = |name: &Box<str>| {
+        let mut listed = |name: &str| {
             let mut info = self.consumer_told(ask, log, name).ok()?;
             list_level(&mut info.config.metadata);
             Some(info)
         };
-        let consumers = names.iter().filter_map(listed).collect();
+        let consumers = names.iter().filter_map(|name| listed(name)).collect();
         let list = ConsumerList { total, offset, limit: LIST_MAX, consumers, ..ConsumerList::default() };
         Ok(Reply::Now(answer(ask, list)))
     }
