@@ -23,7 +23,7 @@ use clap::Parser as _;
 #[derive(clap::Parser, Debug)]
 #[command(name = "neuroplex", version, propagate_version = true)]
 #[command(
-    after_help = "Start a node with `neuroplex up`, then try `neuroplex sub 'events.>'` and `neuroplex pub events.hello hi`.
+    after_help = "See what it does with `neuroplex demo`. Start a node with `neuroplex up`, then try `neuroplex sub 'events.>'` and `neuroplex pub events.hello hi`.
 Exit codes: 0 done, 2 wrong usage, 10 to 60 for the families of error codes (`neuroplex explain 1001`)."
 )]
 pub(crate) struct Cli {

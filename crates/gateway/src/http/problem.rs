@@ -2,7 +2,6 @@
 //! codes. It does *not* decide what is wrong.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -119,12 +118,6 @@ impl Serialize for Problem {
             more,
         };
         document.serialize(out)
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.0.code, self.0.detail)
     }
 }
 

@@ -31,20 +31,14 @@ impl Demo {
         Demo { child, out, err, folder }
     }
 
-    /// The next event.
-    fn next(&self) -> Value {
-        serde_json::from_str(&self.out.next()).unwrap()
-    }
-
     /// Events up to and with the first of this name.
     fn until(&self, name: &str) -> Vec<Value> {
-        let mut events = Vec::new();
-        loop {
-            events.push(self.next());
-            if events.last().is_some_and(|event| event["event"] == name) {
-                return events;
-            }
+        let mut events = Vec::<Value>::new();
+        while events.last().is_none_or(|event| event["event"] != name) {
+            let Some(line) = self.out.try_next() else { panic!("{:?} after {events:#?}", self.err.rest()) };
+            events.push(serde_json::from_str(&line).unwrap());
         }
+        events
     }
 
     fn ended(mut self) -> (Option<i32>, Vec<String>, TempDir) {

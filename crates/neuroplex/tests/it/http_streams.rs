@@ -128,6 +128,8 @@ fn a_malformed_line_ends_the_request_and_the_answer_says_what_was_stored() {
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.starts_with("line 3: ") && detail.contains("nothing after it was published"), "{detail}");
     assert_eq!(web.ask("GET", S, "").ok(200)["state"]["messages"], 2);
+    web.ask("PUT", "/v1/streams/MUTE", r#"{"subjects":["m"],"no_ack":true}"#).ok(201);
+    web.ask("POST", "/v1/streams/MUTE/messages", r#"{"payload":"x"}"#).problem(400, 4001);
     let refused = web.ask("POST", &format!("{S}/messages"), r#"{"subject":"t"}"#).problem(400, 4003);
     assert_eq!(refused["acks"][0]["error"]["code"], 4003);
 }
@@ -327,7 +329,7 @@ fn everything_that_was_acknowledged_is_there_after_a_kill() {
         }
     };
     let acked = thread::scope(|scope| {
-        let publishing = scope.spawn(|| publish());
+        let publishing = scope.spawn(publish);
         server.until("some are stored", |_| stored.load(Ordering::Relaxed) >= 1000);
         server.signal(Signal::KILL);
         publishing.join().unwrap()
@@ -376,6 +378,41 @@ fn events_follow_and_are_taken_up_again_without_loss_or_repetition() {
     let mut rest = Vec::new();
     read_numbers(&mut events, &mut rest, LAST, 100);
     assert_eq!(rest, (2991..=LAST).collect::<Vec<_>>());
+}
+
+#[test]
+fn events_go_on_when_what_they_are_read_with_is_taken_away() {
+    let (server, web) = with_stream(r#"{"subjects":["s.>"]}"#);
+    let mut events = web.events(&format!("{S}/messages"), &[]);
+    for n in 1..=3 {
+        web.put_numbers(n, 1);
+        assert_eq!(events.next().unwrap().id, Some(n));
+        let list = web.ask("GET", &format!("{S}/consumers"), "").ok(200);
+        let name = list["consumers"][0]["name"].as_str().unwrap().to_owned();
+        web.ask("DELETE", &format!("{S}/consumers/{name}"), "").ok(200);
+        server.until("another one is there", |_| web.consumers() == 1);
+    }
+}
+
+#[test]
+fn a_message_larger_than_what_is_asked_for_at_once_comes_too() {
+    let server = Server::with("[nats]\npayload_bytes_max = 16000000\n", &[]);
+    let web = server.web();
+    web.ask("PUT", S, r#"{"subjects":["s.>"]}"#).ok(201);
+    let payload = "x".repeat(6_000_000);
+    let (small, large) = (json!({"subject": "s.x"}), json!({"subject": "s.x", "payload": payload}));
+    assert_eq!(web.put(&[small.clone(), large.clone(), large, small]), [1, 2, 3, 4]);
+    let mut events = web.events(&format!("{S}/messages?follow=false"), &[]);
+    let sizes: Vec<usize> =
+        (0..4).map(|_| events.next().unwrap().data["payload"].as_str().unwrap().len()).collect();
+    assert_eq!(sizes, [0, 6_000_000, 6_000_000, 0]);
+    assert_eq!(events.next().unwrap().kind, "end");
+    web.ask("PUT", C, "").ok(201);
+    let mut taken = Vec::new();
+    while taken.len() < 4 {
+        taken.extend(web.pull("batch=10").iter().map(|m| m["seq"].as_u64().unwrap()));
+    }
+    assert_eq!(taken, [1, 2, 3, 4]);
 }
 
 #[test]

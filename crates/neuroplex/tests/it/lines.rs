@@ -30,6 +30,11 @@ impl Lines {
         self.0.recv_timeout(PATIENCE).expect("no further line")
     }
 
+    /// The next line; `None` when none comes.
+    pub(crate) fn try_next(&self) -> Option<String> {
+        self.0.recv_timeout(PATIENCE).ok()
+    }
+
     /// Reads on until a line has `word`, and gives that line.
     pub(crate) fn until(&self, word: &str) -> String {
         loop {

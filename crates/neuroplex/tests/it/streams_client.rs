@@ -9,7 +9,7 @@ use client::jetstream::{
     Consumer, ConsumerConfig, Context, Fetch, OrderedOptions, PublishOptions, Pull, Purge, Stream,
     StreamConfig, Time,
 };
-use client::{Client, Code, Error};
+use client::{Client, Code, Error, Msg, headers};
 
 use crate::server::Server;
 
@@ -78,6 +78,31 @@ async fn what_a_publisher_expects_of_the_stream_is_checked() {
     }
     let nobody = context.publish(("t.a", "x")).await;
     assert_eq!(nobody, Err(Error::NoStream { subject: "t.a".into() }));
+}
+
+#[tokio::test]
+async fn a_producer_that_numbers_its_messages_is_known_without_a_window() {
+    let server = Server::start();
+    let context = streams(&server).await;
+    stream(&context).await;
+    let publish = |epoch: u64, sequence: u64, content: &'static str| {
+        let context = context.clone();
+        async move {
+            let numbers = [("Np-Producer", "p".to_owned()), ("Np-Epoch", epoch.to_string())];
+            let pairs = numbers.into_iter().chain([("Np-Sequence", sequence.to_string())]);
+            let pairs: Vec<_> = pairs.collect();
+            let block = headers::block(pairs.iter().map(|(name, value)| (*name, value.as_str()))).unwrap();
+            let message =
+                Msg { subject: b"s.a", headers: &block, payload: content.as_bytes(), ..Msg::default() };
+            context.publish(message).await
+        }
+    };
+    assert_eq!(publish(1, 1, "one").await.unwrap().seq, 1);
+    let again = publish(1, 1, "one").await.unwrap();
+    assert_eq!((again.seq, again.duplicate), (1, true));
+    assert_eq!(publish(1, 1, "another").await.unwrap_err().code(), Code::DuplicateMismatch);
+    assert_eq!(publish(2, 1, "after a restart").await.unwrap().seq, 2);
+    assert_eq!(publish(1, 2, "from before it").await.unwrap_err().code(), Code::StaleLease);
 }
 
 #[tokio::test]

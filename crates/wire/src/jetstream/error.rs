@@ -27,8 +27,12 @@ impl ApiError {
         Fault::from_number(self.err_code)
     }
 
-    /// Our own code for it: that of its row, else what the HTTP-like code says.
+    /// Our own code for it: that of its row; its number, which is our own where no row fits; else what the HTTP-like
+    /// code says.
     pub fn kernel_code(&self) -> Code {
+        if let Some(code) = Code::from_number(self.err_code) {
+            return code;
+        }
         match (self.fault(), self.code) {
             (Some(fault), _) => fault.code(),
             (None, 401) => Code::AuthFailed,
@@ -341,5 +345,7 @@ mod tests {
         assert_eq!(Fault::StreamNotFound.with("x").description, "stream not found");
         let later = ApiError { code: 503, err_code: 19999, ..ApiError::default() };
         assert_eq!((later.fault(), later.kernel_code()), (None, Code::ServiceUnavailable));
+        let ours = ApiError { code: 409, err_code: 6005, ..ApiError::default() };
+        assert_eq!((ours.fault(), ours.kernel_code()), (None, Code::DuplicateMismatch));
     }
 }

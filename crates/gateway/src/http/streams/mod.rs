@@ -4,6 +4,7 @@
 mod ack;
 mod consumer;
 mod delivery;
+mod goal;
 mod lines;
 mod ordered;
 mod publish;
@@ -48,7 +49,7 @@ pub(super) fn routes() -> Router<Arc<HttpDoor>> {
         .route("/v1/streams/{stream}/consumers/{consumer}/ack", post(ack::ack))
 }
 
-/// The largest page of a list, as `?limit=` and `?offset=` ask for it.
+/// The part of a list that is wanted.
 #[derive(serde::Deserialize)]
 struct Page {
     #[serde(default)]

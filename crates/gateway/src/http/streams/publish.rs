@@ -7,15 +7,15 @@ use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use kernel::limits::UNACKNOWLEDGED_MAX;
-use kernel::{Code, Headers, Message, Msg, Subject, SubjectPattern};
+use kernel::{Code, Headers, Message, Msg};
 use serde::{Serialize, Serializer};
 use tokio::time::{Duration, Instant};
-use wire::jetstream::api::{Nothing, PubAnswer, StreamInfoPage};
-use wire::jetstream::{self as js};
+use wire::jetstream::api::PubAnswer;
 
 use super::delivery::headers_for;
+use super::goal::Goal;
 use super::lines::Lines;
-use super::{ANSWER_BYTES_MAX, ask, document, stream_name};
+use super::{ANSWER_BYTES_MAX, document, stream_name};
 use crate::http::call::{ANSWER_TIMEOUT, Call, refused};
 use crate::http::caller::{Caller, Names};
 use crate::http::flow;
@@ -81,58 +81,6 @@ pub(super) async fn publish(
     }
     publisher.settle().await;
     publisher.answer(ended)
-}
-
-/// Where messages go.
-struct Goal {
-    stream: String,
-    /// The subjects that the stream hears; `None`: this user may not know them.
-    subjects: Option<Vec<SubjectPattern>>,
-}
-
-impl Goal {
-    async fn of(caller: &Caller, stream: &str) -> Result<Goal, Problem> {
-        let mut call = caller.call(ANSWER_BYTES_MAX)?;
-        let what = js::Call::StreamInfo { stream };
-        let config = match ask::<StreamInfoPage>(&mut call, what, &Nothing {}).await {
-            Ok(page) => page.info.into_inner().config,
-            Err(problem) if problem.code() == Code::PermissionDenied => {
-                return Ok(Goal { stream: stream.to_owned(), subjects: None });
-            }
-            Err(problem) => return Err(problem),
-        };
-        if config.no_ack {
-            let detail = "this stream acknowledges nothing (`no_ack`), so nobody would know what is stored";
-            return Err(Problem::new(Code::InvalidRequest, detail));
-        }
-        let patterns = config.subjects.iter().filter_map(|s| SubjectPattern::parse(s.as_bytes()).ok());
-        Ok(Goal { stream: stream.to_owned(), subjects: Some(patterns.collect()) })
-    }
-
-    /// Where a message goes that does not say it.
-    fn only_subject(&self) -> Option<&str> {
-        match self.subjects.as_deref() {
-            Some([only]) => Subject::parse(only.as_str().as_bytes()).is_ok().then_some(only.as_str()),
-            _ => None,
-        }
-    }
-
-    /// Refuses a subject that is none or is not the stream's, so that nothing else can be said through this door.
-    fn check(&self, subject: &[u8]) -> Result<(), Problem> {
-        let shown = String::from_utf8_lossy(subject);
-        let wrong = |detail: String| Err(Problem::new(Code::SubjectInvalid, detail));
-        if Subject::parse(subject).is_err() {
-            return wrong(format!("`{shown}` is no subject"));
-        }
-        let is_heard = match &self.subjects {
-            Some(patterns) => patterns.iter().any(|pattern| pattern.matches(subject)),
-            None => !subject.starts_with(b"$"),
-        };
-        match is_heard {
-            true => Ok(()),
-            false => wrong(format!("stream `{}` does not hear `{shown}`", self.stream)),
-        }
-    }
 }
 
 struct Publisher {
@@ -310,25 +258,6 @@ fn read(answer: &Message) -> Fate {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn goal(subjects: Option<&[&str]>) -> Goal {
-        let parse = |s: &&str| SubjectPattern::parse(s.as_bytes()).unwrap();
-        Goal { stream: "S".into(), subjects: subjects.map(|all| all.iter().map(parse).collect()) }
-    }
-
-    #[test]
-    fn a_message_goes_to_the_stream_and_nowhere_else() {
-        let known = goal(Some(&["a.>", "b"]));
-        assert!(known.check(b"a.x").is_ok() && known.check(b"b").is_ok());
-        for bad in [&b"c"[..], b"a", b"a.*", b"$JS.API.STREAM.DELETE.S", b"", b"a. b"] {
-            assert_eq!(known.check(bad).unwrap_err().code(), Code::SubjectInvalid);
-        }
-        let unknown = goal(None);
-        assert!(unknown.check(b"c").is_ok() && unknown.check(b"$JS.API.STREAM.DELETE.S").is_err());
-        assert_eq!(known.only_subject(), None);
-        assert_eq!(goal(Some(&["b"])).only_subject(), Some("b"));
-        assert_eq!(goal(Some(&["a.>"])).only_subject(), None);
-    }
 
     #[test]
     fn a_streams_answer_becomes_a_fate() {

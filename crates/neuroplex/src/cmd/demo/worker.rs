@@ -8,7 +8,7 @@ use client::{Client, Options};
 use kernel::Code;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::stage::{CONSUMER, QUEUE};
 use crate::failure::Failure;
@@ -16,6 +16,8 @@ use crate::output::print;
 
 /// Between attempts to hand in a result.
 const AGAIN: Duration = Duration::from_millis(100);
+/// How long the node may take to have heard of a step.
+const HEARD: Duration = Duration::from_secs(1);
 
 /// A job, as it stands in the queue.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -95,6 +97,7 @@ async fn perform(streams: &Context, name: &str, step: Duration, delivery: &Deliv
         sleep(step).await;
         // +WPI: the lease begins anew. Should it not arrive, the lease ends, and that is all.
         _ = delivery.progress().await;
+        _ = timeout(HEARD, streams.client().flush()).await;
         say(&Said::Step { job, step: n })?;
     }
     // Whoever comes to this point with the same job hands in the same id: one result is stored.

@@ -42,7 +42,7 @@ pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     let Some(entry) = found.filter(|entry| entry.operation == Operation::Put) else {
         let at = args.revision.map(|n| format!(" at revision {n}")).unwrap_or_default();
         return Err(Failure::new(
-            Code::StreamNotFound,
+            Code::NotFound,
             format!(
                 "key `{}` of bucket `{}` has no value{at}. `neuroplex kv ls {}` lists the keys, `neuroplex kv history {} {}` what is kept of this one.",
                 args.key, args.bucket, args.bucket, args.bucket, args.key
