@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use auth::Principal;
 use bus::consumer::{Consumer, Home};
@@ -113,6 +114,7 @@ impl Plane {
         let pattern = SubjectPattern::parse(pattern.as_bytes()).ok()?;
         let inlet = Arc::new(Inlet { inbox: self.inbox.clone(), tenant, target });
         let id = self.hub.interest(tenant).subscribe(&pattern, None, inlet);
+        self.hub.own_subscriptions.fetch_add(1, Relaxed);
         Some((pattern, id))
     }
 
@@ -238,7 +240,9 @@ impl Plane {
 
     /// Ends what [`Plane::capture`] began.
     pub(crate) fn release_capture(&mut self, tenant: TenantId, (pattern, id): &(SubjectPattern, SubId)) {
-        self.hub.interest(tenant).unsubscribe(pattern, None, *id);
+        if self.hub.interest(tenant).unsubscribe(pattern, None, *id) {
+            self.hub.own_subscriptions.fetch_sub(1, Relaxed);
+        }
         if let Some(tenant) = self.tenant(tenant) {
             tenant.claims.remove(pattern);
         }
