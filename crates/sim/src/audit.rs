@@ -126,7 +126,12 @@ impl World {
         self.figures.audited += shown.len() as u64;
         let Some(book) = self.streams.get_mut(at) else { return Ok(None) };
         book.audited(&shown, state.last_seq)?;
-        let unreadable = book.places.iter().filter(|(seq, p)| p.damaged && !seqs.contains(seq)).count();
+        // Of what was damaged before anybody saw it nobody knows whether it was stored.
+        let unseen = self.flipped.iter().filter(|(stream, nonce)| {
+            *stream == at && book.sent.get(nonce).is_some_and(|sent| sent.stored.is_empty())
+        });
+        let unseen = unseen.count();
+        let unreadable = book.places.iter().filter(|(seq, p)| p.damaged && !seqs.contains(seq)).count() + unseen;
         counts::agree(book, &state, &seqs, unreadable as u64)?;
         let subject = format!("$JS.API.CONSUMER.NAMES.{name}");
         let Some(names) = self.question::<ConsumerNames>(&subject)? else { return Ok(None) };

@@ -314,6 +314,15 @@ impl Plane {
                 }
             }
         }
+        // A message that is damaged may have been the last. Its sequence is not given again: a consumer that had it
+        // would never be given the other.
+        let delivered = cell.consumers.values_mut().filter_map(|seat| match (&mut seat.state, &cell.body) {
+            (SeatState::Live(consumer), Body::Warm(stream)) => Some(consumer.info(&**stream).delivered.stream_seq),
+            _ => None,
+        });
+        if let (Some(delivered), Body::Warm(stream)) = (delivered.max(), &mut cell.body) {
+            stream.raise_last(delivered);
+        }
         Self::make_all_due(cell, &mut self.due);
         let parked = std::mem::take(&mut cell.parked);
         self.expire_warm(now, log);
