@@ -5,6 +5,7 @@
 
 mod examples;
 mod fleet;
+mod jetstream;
 mod server;
 mod setup;
 mod suite;
@@ -33,9 +34,34 @@ const PARTS: &[Part] = &[
         run: suite::javascript,
     },
     Part {
+        name: "python-streams",
+        about: "durable streams and consumers through nats-py",
+        run: suite::python_streams,
+    },
+    Part {
+        name: "python-stores",
+        about: "key-value buckets and object stores through nats-py",
+        run: suite::python_stores,
+    },
+    Part {
+        name: "javascript-streams",
+        about: "durable streams and consumers through @nats-io/jetstream",
+        run: suite::javascript_streams,
+    },
+    Part {
+        name: "javascript-stores",
+        about: "key-value buckets and object stores through @nats-io/kv and @nats-io/obj",
+        run: suite::javascript_stores,
+    },
+    Part {
         name: "transcripts",
         about: "raw bytes to both servers; the answers must be equal",
         run: transcripts::run,
+    },
+    Part {
+        name: "jetstream",
+        about: "the JetStream API to both servers; the answers must be equal, field by field",
+        run: jetstream::run,
     },
 ];
 
@@ -130,7 +156,7 @@ fn print_help() {
         "cargo xtask peers [--only PART[/WORDS]] [--against neuroplex|nats-server] [--profile NAME] [--show]\n"
     );
     for Part { name, about, .. } in PARTS {
-        println!("  {name:<12} {about}");
+        println!("  {name:<18} {about}");
     }
     println!("\n  --only PART/WORDS  only that part, and in it only what has WORDS in its name");
     println!("  --against NAME     the server under test; neuroplex unless said otherwise");

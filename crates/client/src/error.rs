@@ -1,6 +1,7 @@
 //! Why a call did not do what was asked, each with a code of the one table.
 
 use kernel::Code;
+use wire::jetstream::Fault;
 
 /// What went wrong. Clones are cheap enough to tell everybody who waits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -131,7 +132,7 @@ pub enum Error {
         /// Where it went.
         subject: String,
     },
-    /// There is no such key, object, bucket or message.
+    /// There is no such key, object, bucket, consumer or message.
     #[error("there is no {0}")]
     Absent(String),
     /// A name that the protocol does not allow. Nothing was sent.
@@ -191,8 +192,10 @@ impl Error {
             Error::NoResponders { .. } | Error::NoStreams { .. } => Code::NoResponders,
             Error::NoRandomness | Error::Damaged(_) => Code::InternalError,
             Error::Api { code, .. } => *code,
-            Error::NoStream { .. } | Error::Absent(_) => Code::StreamNotFound,
-            Error::Name { .. } | Error::Revision { .. } | Error::Io { .. } => Code::InvalidRequest,
+            Error::NoStream { .. } => Code::StreamNotFound,
+            Error::Absent(_) => Code::NotFound,
+            Error::Revision { .. } => Code::Conflict,
+            Error::Name { .. } | Error::Io { .. } => Code::InvalidRequest,
         }
     }
 
@@ -210,6 +213,13 @@ impl Error {
             Error::Api { err_code, .. } => Some(*err_code),
             _ => None,
         }
+    }
+}
+
+impl Error {
+    /// The row of the stream API's table, where it has one.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        Fault::from_number(u16::try_from(self.err_code()?).ok()?)
     }
 }
 

@@ -77,6 +77,16 @@ impl Hub {
         heard
     }
 
+    /// Whether a member of a queue group hears a subject.
+    pub(crate) fn hears_in(&self, tenant: TenantId, subject: &[u8], group: &[u8]) -> bool {
+        let Some(interest) = self.interests.get(tenant.0 as usize) else { return false };
+        let mut heard = false;
+        interest.read().matches(subject, &mut |hit| {
+            heard |= matches!(hit, Hit::Group(name, members) if *name == *group && !members.is_empty());
+        });
+        heard
+    }
+
     pub(crate) fn seed(&self) -> u64 {
         self.seed
     }

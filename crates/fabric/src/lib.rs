@@ -15,6 +15,6 @@ pub use bus::{Budget, Flush, Outbox, Slot};
 pub use clients::Clients;
 pub use hub::{Hub, Limits};
 pub use options::StreamsOptions;
-pub use plane::{Inbox, Plane, PlaneOptions};
+pub use plane::{Figures, Inbox, Plane, PlaneOptions};
 pub use session::Session;
 pub use woken::Woken;

@@ -81,6 +81,26 @@ impl Session {
         self.send_unknown(to, m, worthwhile, woken)
     }
 
+    /// The same to one member of a queue group and nobody else. How many took it: one, or none.
+    pub(crate) fn send_in(&mut self, to: &[u8], group: &[u8], m: &Msg<'_>, woken: &mut Woken) -> usize {
+        let mut groups = Groups::default();
+        let reading = self.interest.read();
+        reading.matches(to, &mut |hit| {
+            if let Hit::Group(name, members) = hit
+                && *name == *group
+            {
+                groups.add(name, members);
+            }
+        });
+        let mut tally = Tally::default();
+        for group in groups.iter() {
+            let start = pick(&mut self.random, group.size());
+            let mut turn = group.members().skip(start).chain(group.members().take(start));
+            turn.any(|e| e.listener.hears(to) && tally.count(woken.put(&e.listener, m)));
+        }
+        tally.taken
+    }
+
     fn send_unknown(
         &mut self,
         to: &[u8],

@@ -13,6 +13,8 @@ pub(crate) enum Failure {
     Said(Code),
     /// Whoever read our output went away; nothing is wrong.
     PipeClosed,
+    /// A signal ended what had not come to its end.
+    Interrupted,
 }
 
 impl Failure {
@@ -25,6 +27,8 @@ impl Failure {
         match self {
             Failure::Told { code, .. } | Failure::Said(code) => code.exit_code(),
             Failure::PipeClosed => 0,
+            // As a shell counts SIGINT.
+            Failure::Interrupted => 130,
         }
     }
 

@@ -148,11 +148,13 @@ impl Node {
                 payload_bytes_max: config.nats.payload_bytes_max,
                 started_wall_ms: clock.now().wall_ms,
             };
-            let door = HttpDoor::new(self.hub.clone(), identity, &config.http, address);
+            let door =
+                HttpDoor::new(self.hub.clone(), identity, &config.http, address, Some(self.plane.figures()));
             self.http = Some(door.clone());
             self.tasks.push(tokio::spawn(async move {
-                let error = door.serve(listener).await;
-                tracing::error!(%error, "the HTTP door no longer accepts");
+                if let Err(error) = door.serve(listener).await {
+                    tracing::error!(%error, "the HTTP door no longer accepts");
+                }
             }));
         }
         self.tasks.push(tokio::spawn(tick(clock, self.hub.clone(), self.nats.clone(), self.http.clone())));
@@ -193,6 +195,9 @@ impl Node {
             }
             self.hub.clients.all().iter().for_each(|c| c.warn());
             self.until_empty(self.lame_duck).await;
+        }
+        if let Some(http) = &self.http {
+            http.close(Duration::from_secs(2)).await;
         }
         let plane = &mut self.plane;
         tokio::task::block_in_place(|| plane.stop());

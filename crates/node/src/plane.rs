@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
 use fabric::{Hub, Plane, PlaneOptions};
+use gateway::http::{Figure, Figures};
 use kernel::{Code, NodeId};
 use store::{Disk, Identity, Threads};
 
@@ -18,11 +19,25 @@ use crate::error::Error;
 pub(crate) struct Driver {
     thread: Option<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
-    pub(crate) stats: Arc<store::Stats>,
+    stats: Arc<store::Stats>,
+    figures: Arc<fabric::Figures>,
 }
 
 /// Longest sleep: a lost wake-up would cost no more than that.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
+/// The store's numbers that only grow.
+const TOTALS: &[&str] = &[
+    "appended_bytes",
+    "appended_entries",
+    "syncs",
+    "sync_ns_sum",
+    "settlings",
+    "settlings_failed",
+    "compactions",
+    "damaged_records",
+    "quarantines_failed",
+    "disk_reads",
+];
 /// The store's folder within the data folder.
 const FOLDER: &str = "store";
 
@@ -68,7 +83,7 @@ impl Driver {
         }
         plane.inbox().on_arrival(wake);
         let (stop, stats) = (Arc::new(AtomicBool::new(false)), store.stats());
-        let is_over = stop.clone();
+        let (is_over, figures) = (stop.clone(), plane.figures().clone());
         let run = move || {
             let _ = own.set(thread::current());
             turns(plane, store, clock, &is_over);
@@ -76,7 +91,24 @@ impl Driver {
         let thread = thread::Builder::new().name("plane".into()).spawn(run);
         let thread =
             thread.map_err(|e| Error::new(Code::InternalError, format!("no thread for streams: {e}")))?;
-        Ok(Driver { thread: Some(thread), stop, stats })
+        Ok(Driver { thread: Some(thread), stop, stats, figures })
+    }
+
+    /// What operators see of streams and their storage.
+    pub(crate) fn figures(&self) -> Figures {
+        let (figures, stats) = (self.figures.clone(), self.stats.clone());
+        Box::new(move || {
+            let streams = figures.all().into_iter().map(|(name, help, value)| {
+                let name = format!("neuroplex_stream_{name}").replace("_stream_streams", "_streams");
+                Figure { name, help, value: value as f64 }
+            });
+            let store = stats.all().into_iter().map(|(name, value)| {
+                let is_total = TOTALS.contains(&name);
+                let name = format!("neuroplex_store_{name}{}", if is_total { "_total" } else { "" });
+                Figure { name, help: "Of the store: see the guide to operating.", value: value as f64 }
+            });
+            streams.chain(store).collect()
+        })
     }
 
     /// Stops: what has arrived is carried out and everything is on the disk when this returns.

@@ -9,9 +9,9 @@ use wire::jetstream::{Origin, Status};
 use crate::door::Heard;
 use crate::node::Step;
 use crate::oracle::Life;
+use crate::promise::Broken;
 use crate::promise::genuine::Shown;
 use crate::promise::{Kept, counts, damage, existence, progress};
-use crate::promise::Broken;
 use crate::world::{Ask, World};
 
 /// Rounds after which something that is not answered never will be.
@@ -48,7 +48,8 @@ impl World {
         for _ in 0..ROUNDS_MAX {
             self.turn()?;
             let answers = self.answers.get(&id).map_or(&[][..], |all| all);
-            let ends = |heard: &Heard| !is_batch || Status::read(&heard.headers).is_some_and(|s| s.code >= 200);
+            let ends =
+                |heard: &Heard| !is_batch || Status::read(&heard.headers).is_some_and(|s| s.code >= 200);
             if answers.last().is_some_and(ends) {
                 return Ok(self.answers.remove(&id));
             }
@@ -90,7 +91,8 @@ impl World {
             if is_last {
                 existence::as_answered(&format!("stream {name}"), life, names.contains(&name))?;
             }
-            if let (Life::Ending, false, Some(book)) = (life, names.contains(&name), self.streams.get_mut(at)) {
+            if let (Life::Ending, false, Some(book)) = (life, names.contains(&name), self.streams.get_mut(at))
+            {
                 book.life = Life::Gone;
             }
             if life == Life::There {
@@ -107,9 +109,8 @@ impl World {
     fn lost(&self) -> u64 {
         let is_lost = |(stream, nonce): &&(usize, u64)| {
             let Some(book) = self.streams.get(*stream) else { return false };
-            book.life == Life::There && book.places.values().any(|place| {
-                place.nonce == *nonce && place.damaged && place.is_missed
-            })
+            book.life == Life::There
+                && book.places.values().any(|place| place.nonce == *nonce && place.damaged && place.is_missed)
         };
         self.flipped.iter().filter(is_lost).count() as u64
     }

@@ -101,12 +101,7 @@ impl Doors {
         Ok(())
     }
 
-    fn listen(
-        &mut self,
-        client: usize,
-        pull: u64,
-        pattern: &str,
-    ) -> Result<(SubjectPattern, SubId), Code> {
+    fn listen(&mut self, client: usize, pull: u64, pattern: &str) -> Result<(SubjectPattern, SubId), Code> {
         let pattern = SubjectPattern::parse(pattern.as_bytes())?;
         let ear = Arc::new(Ear { client, pull, queue: self.queue.clone() });
         let session = &mut self.clients.get_mut(client).ok_or(Code::InternalError)?.session;

@@ -37,9 +37,8 @@ impl World {
     fn drain(&mut self, stream: usize) -> Kept {
         self.finish_making(stream)?;
         let Some(book) = self.streams.get(stream) else { return Ok(()) };
-        let all = (0..book.consumers.len()).filter(|at| {
-            book.consumers.get(*at).is_some_and(|consumer| consumer.life == Life::There)
-        });
+        let all = (0..book.consumers.len())
+            .filter(|at| book.consumers.get(*at).is_some_and(|consumer| consumer.life == Life::There));
         for consumer in all.collect::<Vec<_>>() {
             self.drain_consumer(stream, consumer)?;
         }
@@ -103,8 +102,12 @@ impl World {
         }
         let Some(book) = self.streams.get(stream) else { return Ok(()) };
         let Some(one) = book.consumers.get(consumer) else { return Ok(()) };
-        let came: BTreeSet<u64> =
-            one.latest.iter().filter(|(seq, cseq)| before.get(seq) != Some(cseq)).map(|(seq, _)| *seq).collect();
+        let came: BTreeSet<u64> = one
+            .latest
+            .iter()
+            .filter(|(seq, cseq)| before.get(seq) != Some(cseq))
+            .map(|(seq, _)| *seq)
+            .collect();
         progress::all_came(book, one, &there, &came)?;
         let unreadable = self.flipped.iter().filter(|(of, _)| *of == stream).count() as u64;
         counts::is_through(book, &info, unreadable)
@@ -152,7 +155,8 @@ impl World {
             match seqs {
                 None => lost.push(format!("stream {name}")),
                 Some(seqs) => {
-                    let missing = book.places.keys().filter(|seq| !seqs.contains(seq) && book.must_hold(**seq));
+                    let missing =
+                        book.places.keys().filter(|seq| !seqs.contains(seq) && book.must_hold(**seq));
                     lost.extend(missing.map(|seq| format!("message {seq} of {name}")));
                 }
             }

@@ -10,8 +10,8 @@ use crate::door::Heard;
 use crate::oracle::{Given, Life};
 use crate::promise::genuine::{self, Shown};
 use crate::promise::{
-    Broken, Kept, acked, broken, consumer_sequence, deliveries, demand, existence, fence, gone, kept, pending,
-    silence,
+    Broken, Kept, acked, broken, consumer_sequence, deliveries, demand, existence, fence, gone, kept,
+    pending, silence,
 };
 use crate::world::{Ask, Lease, World};
 
@@ -117,9 +117,11 @@ impl World {
                 let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
                 match answer.error {
                     None => book.removed(&[seq]),
-                    Some(e) if e.err_code == 10043 => demand("kept", !was_there || book.life != Life::There, || {
-                        format!("{} does not find message {seq}, to delete it", book.rules.name)
-                    })?,
+                    Some(e) if e.err_code == 10043 => {
+                        demand("kept", !was_there || book.life != Life::There, || {
+                            format!("{} does not find message {seq}, to delete it", book.rules.name)
+                        })?
+                    }
                     Some(_) => {}
                 }
                 Ok(())
@@ -180,7 +182,10 @@ impl World {
                 book.seen(&Shown { seq, subject, headers, payload })
             }
             // Whatever was asked for behind it may have been carried out before it was read.
-            None if answer.error.is_some_and(|e| e.err_code == 10037) && was_there && book.life == Life::There => {
+            None if answer.error.is_some_and(|e| e.err_code == 10037)
+                && was_there
+                && book.life == Life::There =>
+            {
                 kept::may_be_missing(book, seq)
             }
             None => Ok(()),
@@ -191,7 +196,9 @@ impl World {
         let Ask::Ack { stream, consumer, seq, cseq, is_stale, finishes } = *ask else { return Ok(()) };
         let answer = match &heard.headers[..] {
             b"" if heard.payload.is_empty() => fence::Answer::Confirmed,
-            headers if headers.starts_with(b"NATS/1.0 409") && contains(headers, b"Np-Code: 6004") => fence::Answer::Stale,
+            headers if headers.starts_with(b"NATS/1.0 409") && contains(headers, b"Np-Code: 6004") => {
+                fence::Answer::Stale
+            }
             headers if headers.starts_with(b"NATS/1.0 503") => fence::Answer::Unheard,
             _ => fence::Answer::Other,
         };
@@ -241,8 +248,10 @@ impl World {
             self.doors.end_pull(heard.pull);
         }
         let (seq, cseq, times_said) = (given.stream_seq, given.consumer_seq, given.deliveries);
-        self.trace.note(format!("  < pull {}: {} {} message {seq} as {cseq}, for the {times_said}. time",
-            heard.pull, given.stream, given.consumer));
+        self.trace.note(format!(
+            "  < pull {}: {} {} message {seq} as {cseq}, for the {times_said}. time",
+            heard.pull, given.stream, given.consumer
+        ));
         self.figures.deliveries += 1;
         demand("deliveries", got <= batch, || format!("a pull of {batch} brought {got}"))?;
         let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };

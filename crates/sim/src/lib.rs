@@ -62,12 +62,9 @@ pub fn once(seed: u64, loud: bool) -> Result<Run, Failure> {
     let mut world = world::World::new(seed, loud);
     match world.run() {
         Ok(()) => Ok(Run { hash: world.trace.hash(), figures: world.figures }),
-        Err(broken) => Err(Failure {
-            seed,
-            promise: broken.promise,
-            what: broken.what,
-            events: world.trace.last(),
-        }),
+        Err(broken) => {
+            Err(Failure { seed, promise: broken.promise, what: broken.what, events: world.trace.last() })
+        }
     }
 }
 

@@ -59,7 +59,8 @@ impl Plan {
     /// The plan of a seed.
     pub fn new(random: &mut Random) -> Plan {
         use Act::*;
-        let mut rare = |weight: u32| if random.one_in(2) { random.between(0, weight.into()) as u32 } else { 0 };
+        let mut rare =
+            |weight: u32| if random.one_in(2) { random.between(0, weight.into()) as u32 } else { 0 };
         let weights = vec![
             (Publish, 14 + rare(30)),
             (PublishAgain, 4 + rare(12)),

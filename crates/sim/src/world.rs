@@ -23,17 +23,53 @@ const BEGIN_MS: u64 = 1_800_000_000_000;
 /// Something that a client asked and that is not answered.
 #[derive(Clone, Debug)]
 pub(crate) enum Ask {
-    Publish { stream: usize, attempt: Attempt },
-    MakeStream { stream: usize },
-    ChangeStream { stream: usize },
-    EndStream { stream: usize },
-    Purge { stream: usize, takes: Vec<u64> },
-    Delete { stream: usize, seq: u64, was_there: bool },
-    Get { stream: usize, seq: u64, was_there: bool },
-    MakeConsumer { stream: usize, consumer: usize },
-    ChangeConsumer { stream: usize, consumer: usize },
-    EndConsumer { stream: usize, consumer: usize },
-    Ack { stream: usize, consumer: usize, seq: u64, cseq: u64, is_stale: bool, finishes: bool },
+    Publish {
+        stream: usize,
+        attempt: Attempt,
+    },
+    MakeStream {
+        stream: usize,
+    },
+    ChangeStream {
+        stream: usize,
+    },
+    EndStream {
+        stream: usize,
+    },
+    Purge {
+        stream: usize,
+        takes: Vec<u64>,
+    },
+    Delete {
+        stream: usize,
+        seq: u64,
+        was_there: bool,
+    },
+    Get {
+        stream: usize,
+        seq: u64,
+        was_there: bool,
+    },
+    MakeConsumer {
+        stream: usize,
+        consumer: usize,
+    },
+    ChangeConsumer {
+        stream: usize,
+        consumer: usize,
+    },
+    EndConsumer {
+        stream: usize,
+        consumer: usize,
+    },
+    Ack {
+        stream: usize,
+        consumer: usize,
+        seq: u64,
+        cseq: u64,
+        is_stale: bool,
+        finishes: bool,
+    },
     /// A question of the audit: answers are kept as they come.
     Talk,
 }
@@ -182,7 +218,8 @@ impl World {
         self.process += 1;
         self.figures.starts += 1;
         self.failed = false;
-        let reports: Vec<String> = found.damage.iter().map(|d| format!("{} {}: {}", d.file, d.offset, d.what)).collect();
+        let reports: Vec<String> =
+            found.damage.iter().map(|d| format!("{} {}: {}", d.file, d.offset, d.what)).collect();
         self.trace.note(format!("start {}: {} reports", self.process, reports.len()));
         reports.iter().for_each(|report| self.trace.note(format!("    {report}")));
         self.reports += reports.len() as u64;

@@ -156,7 +156,7 @@ impl Catalogue {
 
     /// Appends a change and syncs it. After an error the catalogue must not be used any more.
     pub(crate) fn append(&mut self, change: &Change) -> Result<(), Error> {
-        let Some(file) = &self.file else { return self.replace(change) };
+        let Some(file) = &self.file else { return Ok(()) };
         let name = What::Catalogue.name(self.number);
         let mut bytes = Vec::new();
         encode_twice(change, self.sequence, What::Catalogue.salt(self.number, &self.identity), &mut bytes);
@@ -189,7 +189,8 @@ impl Catalogue {
         (self.file, self.number, self.highest, self.is_sound) = (Some(file), number, number, true);
         (self.offset, self.base) = (length, length);
         self.sequence += 1;
-        Ok(())
+        // A short frame behind the long one, which says that that was synced: opening need not write it again.
+        self.append(&Change { settled: all.settled, next_segment: all.next_segment, ..Change::default() })
     }
 }
 

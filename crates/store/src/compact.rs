@@ -8,7 +8,7 @@ use kernel::journal::Record;
 
 use crate::catalogue::Change;
 use crate::error::{Doing as _, Error};
-use crate::head::What;
+use crate::head::{HEAD_BYTES, What};
 use crate::ranges::Ranges;
 use crate::segment::{FooterRow, SegmentWriter};
 use crate::settle::{Part, Settling};
@@ -180,9 +180,10 @@ impl Settling {
     /// The segments to be rewritten next: those less than half wanted, or else the smallest of a size that there are too
     /// many of; not more than fit into one.
     fn victims(&self, bytes_max: u64, of_a_size_max: u32) -> Vec<u64> {
-        let half_dead = self.held.iter().filter(|(_, held)| held.live * 2 < held.bytes);
+        let half_dead = self.held.iter().filter(|(_, held)| held.live * 2 + HEAD_BYTES as u64 <= held.bytes);
         let mut victims: Vec<(u64, u64)> = half_dead.map(|(number, held)| (held.live, *number)).collect();
-        if victims.is_empty() {
+        let is_merge = victims.is_empty();
+        if is_merge {
             let mut sizes: BTreeMap<u32, Vec<(u64, u64)>> = BTreeMap::new();
             for (number, held) in self.held.iter().filter(|(_, held)| held.bytes * 2 <= bytes_max) {
                 sizes.entry(held.bytes.max(1).ilog2() / 2).or_default().push((held.live, *number));
@@ -195,6 +196,8 @@ impl Settling {
             total += live;
             total <= bytes_max
         });
-        fitting.map(|(_, number)| number).collect()
+        let fitting: Vec<u64> = fitting.map(|(_, number)| number).collect();
+        // One whole segment alone gains nothing by being written again.
+        if is_merge && fitting.len() < 2 { Vec::new() } else { fitting }
     }
 }

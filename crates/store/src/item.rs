@@ -138,7 +138,8 @@ pub(crate) fn find(bytes: &[u8], from: usize, salt: u32) -> Option<Item> {
     let mut start = from.next_multiple_of(ALIGN);
     while start + ITEM_BYTES <= bytes.len() {
         // Most places are told apart by these bytes alone.
-        let Some([_, VERSION, 0, 0]) = bytes.get(start + 20..).and_then(|rest| rest.first_chunk::<4>()) else {
+        let Some([_, VERSION, 0, 0]) = bytes.get(start + 20..).and_then(|rest| rest.first_chunk::<4>())
+        else {
             start += ALIGN;
             continue;
         };

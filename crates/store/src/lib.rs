@@ -15,6 +15,7 @@ mod head;
 mod item;
 mod open;
 pub mod options;
+mod publish;
 mod ranges;
 mod reader;
 mod scan;

@@ -16,7 +16,7 @@ use crate::scan::{self, Broken, Scan};
 use crate::segment;
 use crate::segments::Segments;
 use crate::settle::{Held, Settling};
-use crate::shared::{JournalFile, Shared};
+use crate::shared::{JournalFile, Marks, Shared};
 use crate::store::{Store, Wake};
 use crate::table::{Table, Whole};
 use crate::writer::{self, Writer};
@@ -49,8 +49,11 @@ pub(crate) fn open(
         sizes.insert(*number, segment::check(&*fs, *number, &identity)?);
     }
     let mut scan = scan::scan(&*fs, &identity, &journals, contents.settled)?;
-    let mut recovered =
-        Recovered { last: Position(scan.last), deltas: scan.deltas(&contents.states), ..Recovered::default() };
+    let mut recovered = Recovered {
+        last: Position(scan.last),
+        deltas: scan.deltas(&contents.states),
+        ..Recovered::default()
+    };
     let mut table = Table::new(options.seed);
     table.restore(contents.logs);
     let entries = std::mem::take(&mut scan.entries);
@@ -87,6 +90,7 @@ pub(crate) fn open(
     settling.count(&stats);
     stats.journal_files.set(files.len() as u64);
     let mut shared = Shared::new(table, files, marks, next_file + 1, recovered.last.0, settled);
+    shared.stretch_bytes = options.settle_bytes / 64;
     shared.weigh(&options, &stats);
     let store = Store {
         fs,
@@ -173,7 +177,7 @@ fn continue_journal(
     scan: Scan,
     next_file: u64,
     settled: u64,
-) -> Result<(Writer, VecDeque<JournalFile>, VecDeque<(u64, u64)>), Error> {
+) -> Result<(Writer, VecDeque<JournalFile>, Marks), Error> {
     let folder = What::Journal.folder();
     if let Some((place, end)) = &scan.cut {
         let name = What::Journal.name(place.number);
@@ -213,7 +217,7 @@ impl Shared {
     fn new(
         table: Table,
         files: VecDeque<JournalFile>,
-        marks: VecDeque<(u64, u64)>,
+        marks: Marks,
         next_file: u64,
         last: u64,
         settled: u64,
@@ -222,6 +226,7 @@ impl Shared {
         Shared {
             table,
             marks,
+            stretch_bytes: 0,
             ask_from_bytes: 0,
             events: Vec::new(),
             jobs: VecDeque::new(),

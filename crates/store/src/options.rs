@@ -18,8 +18,8 @@ pub struct Options {
     pub sync_bytes: u64,
     /// How long unsynced bytes wait at most when nobody waits for them; 10 to 60 000. Default 1000.
     pub sync_interval_ms: u64,
-    /// How long nothing must have been appended before what is unsettled is settled anyway; 100 to 3 600 000.
-    /// Default 10 000.
+    /// How long nothing must have been appended before what is unsettled is settled anyway, if it is a
+    /// sixty-fourth of `settle_bytes`; 100 to 3 600 000. Default 10 000.
     pub idle_settle_ms: u64,
     /// What a log must bring to one settling to get a segment of its own; from 4 KiB. Default 4 MiB.
     pub own_segment_bytes: u64,

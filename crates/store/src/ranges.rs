@@ -117,7 +117,7 @@ mod tests {
                     prop_assert_eq!(ranges.meets(&range), range.clone().any(|p| model.contains(&p)));
                 }
                 let mut kept = ranges.clone();
-                kept.keep(&[5..=9, 20..=19, 21..=33]);
+                kept.keep(&[5..=9, 21..=33]);
                 let wanted = model.iter().copied().filter(|p| (5..=9).contains(p) || (21..=33).contains(p));
                 prop_assert_eq!(kept.iter().flatten().collect::<Vec<_>>(), wanted.collect::<Vec<_>>());
             }

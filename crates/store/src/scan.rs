@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use kernel::journal::Damage;
 use kernel::Entry;
+use kernel::journal::Damage;
 
 use crate::Error;
 use crate::entry;
@@ -187,8 +187,15 @@ impl Walk {
             let last = self.next.saturating_sub(1);
             let unsettled_bytes = std::mem::take(&mut self.unsettled_bytes);
             let unsure = self.unsure.take().filter(|start| *start < used);
-            let unsure = unsure.map(|start| (start as u64, file.bytes.slice(start..used.min(file.bytes.len()))));
-            self.scan.kept.push(Kept { place: file.place, last, bytes: used as u64, unsettled_bytes, unsure });
+            let unsure =
+                unsure.map(|start| (start as u64, file.bytes.slice(start..used.min(file.bytes.len()))));
+            self.scan.kept.push(Kept {
+                place: file.place,
+                last,
+                bytes: used as u64,
+                unsettled_bytes,
+                unsure,
+            });
         }
         if self.next <= self.synced {
             // The end is damaged, and a later frame says that it was synced.

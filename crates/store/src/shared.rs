@@ -28,6 +28,9 @@ pub(crate) enum Job {
     Load(LogId),
 }
 
+/// Stretches of journal, oldest first: the last position of each, and its length in bytes.
+pub(crate) type Marks = VecDeque<(u64, u64)>;
+
 /// The shared part.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -59,8 +62,10 @@ pub(crate) struct Shared {
     pub(crate) unsynced_bytes: u64,
     /// Bytes written and not settled.
     pub(crate) unsettled_bytes: u64,
-    /// Where these bytes are: the last position of a stretch of journal, and its length. Oldest first.
-    pub(crate) marks: VecDeque<(u64, u64)>,
+    /// Where these bytes are.
+    pub(crate) marks: Marks,
+    /// How exactly it is known where they are.
+    pub(crate) stretch_bytes: u64,
     /// Unsettled bytes from which on to ask for a checkpoint again after a settling failed.
     pub(crate) ask_from_bytes: u64,
     /// The highest checkpoint given and not settled.

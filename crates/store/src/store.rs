@@ -15,9 +15,6 @@ use crate::shared::{ImageOf, Job, JournalFile, Shared, fresh_rows};
 use crate::writer::{self, Writer};
 use crate::{Identity, Options, Stats};
 
-/// How exactly it is known where the unsettled bytes are.
-const STRETCH_BYTES: u64 = 64 << 10;
-
 /// Called when events have become ready in the background, from the thread that made them. It must not call the store.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
@@ -195,7 +192,8 @@ impl Shared {
         }
         self.unsynced_bytes += bytes;
         self.unsettled_bytes += bytes;
-        match self.marks.back_mut().filter(|(_, length)| *length < STRETCH_BYTES) {
+        let stretch_bytes = self.stretch_bytes;
+        match self.marks.back_mut().filter(|(_, length)| *length < stretch_bytes) {
             Some(stretch) => *stretch = (last, stretch.1 + bytes),
             None => self.marks.push_back((last, bytes)),
         }

@@ -15,6 +15,12 @@ use crate::shared::Shared;
 use crate::store::{Store, Wake, lock};
 use crate::{Identity, Options, Stats};
 
+/// The part of the threshold that must be unsettled for an idle journal to be settled.
+const IDLE_SETTLE_PART: u64 = 64;
+
+/// What a thread does until it is told to stop.
+type Loop = fn(&Store);
+
 /// A store that runs by itself. Dropping it ends the threads and leaves what is unsynced to the operating system;
 /// [`Threads::close`] is the orderly end.
 #[derive(Debug)]
@@ -34,15 +40,14 @@ impl Threads {
         let (store, recovered) = crate::open::open(fs, options, identity, wake)?;
         let store = Arc::new(store);
         let mut shell = Threads { store, threads: Vec::new() };
-        let loops: [(&str, fn(&Store)); 3] =
-            [("store-sync", sync), ("store-settle", settle), ("store-read", read)];
+        let loops: [(&str, Loop); 3] = [("store-sync", sync), ("store-settle", settle), ("store-read", read)];
         for (name, run) in loops {
             shell.threads.push(shell.start(name, run).doing(name, "started")?);
         }
         Ok((shell, recovered))
     }
 
-    fn start(&self, name: &str, run: fn(&Store)) -> io::Result<JoinHandle<()>> {
+    fn start(&self, name: &str, run: Loop) -> io::Result<JoinHandle<()>> {
         let store = self.store.clone();
         thread::Builder::new().name(name.to_owned()).spawn(move || run(&store))
     }
@@ -134,7 +139,8 @@ fn settle(store: &Store) {
             drop(shared);
             store.step_settle();
         } else {
-            let asks = shared.submissions == seen && shared.settled < shared.last;
+            let is_worth_it = shared.unsettled_bytes >= store.options.settle_bytes / IDLE_SETTLE_PART;
+            let asks = shared.submissions == seen && is_worth_it;
             seen = shared.submissions;
             if asks {
                 shared.ask();

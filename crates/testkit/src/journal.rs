@@ -25,9 +25,12 @@ pub trait Kind {
     fn kill(&self, journal: Self::Journal);
 }
 
+/// Panics unless the journal keeps it.
+type Promise<K> = fn(&K);
+
 /// Runs the whole suite against kinds made by `new`, a fresh one for each promise.
 pub fn suite<K: Kind>(new: impl Fn() -> K) {
-    let promises: [(&str, fn(&K)); 11] = [
+    let promises: [(&str, Promise<K>); 11] = [
         ("what is submitted is written at once and synced in the end", watermarks),
         ("what was submitted can be read at once", reads),
         ("what was removed is gone, at once and for good", removes),

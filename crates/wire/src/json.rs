@@ -16,7 +16,8 @@ use serde_json::value::RawValue;
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Form<'a> {
-    subject: String,
+    #[serde(default)]
+    subject: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
@@ -91,8 +92,22 @@ impl Error {
     }
 }
 
+/// What a writer adds in front, and the message.
+#[derive(Serialize)]
+struct With<'a, M> {
+    #[serde(flatten)]
+    more: M,
+    #[serde(flatten)]
+    form: Form<'a>,
+}
+
 /// Writes a message as one line of JSON, without a line break at its end.
 pub fn write(message: &Message) -> String {
+    write_with(message, ())
+}
+
+/// Writes a message with the members of `more`, a struct, in front of its own: where it is stored, for example.
+pub fn write_with(message: &Message, more: impl Serialize) -> String {
     let e = message.envelope();
     let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
     let owned = |text: &str| text.to_owned();
@@ -109,7 +124,7 @@ pub fn write(message: &Message) -> String {
     };
     let (payload, payload_base64) = payload_out(&message.payload);
     let form = Form {
-        subject: text(&message.subject),
+        subject: Some(text(&message.subject)),
         id: e.id().map(owned),
         kind: e.kind().map(|k| owned(k.as_str())),
         source: e.source().map(owned),
@@ -126,12 +141,19 @@ pub fn write(message: &Message) -> String {
         payload_base64,
         delivery_options: (options != Options::default()).then_some(options),
     };
-    serde_json::to_string(&form).unwrap_or_default()
+    serde_json::to_string(&With { more, form }).unwrap_or_default()
 }
 
 /// Reads a message from its JSON form.
 pub fn read(text: &str) -> Result<Message, Error> {
+    read_for(text, None)
+}
+
+/// Reads a message from its JSON form; where it goes when it does not say so is `otherwise`.
+pub fn read_for(text: &str, otherwise: Option<&str>) -> Result<Message, Error> {
     let form: Form<'_> = serde_json::from_str(text)?;
+    let subject = form.subject.or_else(|| otherwise.map(str::to_owned));
+    let subject = subject.ok_or(Error::Field("subject: missing"))?;
     let mut pairs: Vec<(&str, String)> = Vec::new();
     let mut push = |name: &'static str, value: Option<String>| pairs.extend(value.map(|v| (name, v)));
     push(name::ID, form.id);
@@ -164,7 +186,7 @@ pub fn read(text: &str) -> Result<Message, Error> {
     let block = headers::block(pairs.iter().map(|(n, v)| (*n, v.as_str())))
         .map_err(|_| Error::Field("headers: a name has no colon or space, a value no line break"))?;
     Ok(Message {
-        subject: form.subject.into(),
+        subject: subject.into(),
         reply: form.reply_to.unwrap_or_default().into(),
         headers: block.into(),
         payload: payload_in(form.payload, form.payload_base64)?,
@@ -252,6 +274,17 @@ mod tests {
         assert_eq!(message.payload, r#"{"n":1.50}"#);
         assert_eq!(message.envelope().id(), Some("m1"));
         assert_eq!(write(&message), FULL);
+    }
+
+    #[test]
+    fn a_writer_may_add_members_and_a_reader_know_where_it_goes() {
+        #[derive(Serialize)]
+        struct At {
+            seq: u64,
+        }
+        let message = read_for(r#"{"payload":{"n":1.50}}"#, Some("a")).unwrap();
+        assert_eq!(write_with(&message, At { seq: 7 }), r#"{"seq":7,"subject":"a","payload":{"n":1.50}}"#);
+        assert_eq!(read_for(r#"{"subject":"b"}"#, Some("a")).unwrap().subject, "b");
     }
 
     #[test]

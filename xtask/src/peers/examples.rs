@@ -1,5 +1,5 @@
-//! The worked examples as a reader would run them: a server, two workers, a planner that must end well. A listener of
-//! ours is not needed: the planner itself tells whether every task was answered once and both workers took part.
+//! The worked examples as a reader would run them: a server, two workers, a planner that must end well, and the
+//! examples of durable streams, each of which says itself whether all went well.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -17,14 +17,21 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A language: its folder under `examples/`, and how one of its scripts is run.
 struct Language {
     name: &'static str,
-    worker: &'static str,
-    planner: &'static str,
+    /// How the names of its scripts end.
+    ending: &'static str,
     command: fn(&Path) -> Result<Command, String>,
 }
 
 const LANGUAGES: &[Language] = &[
-    Language { name: "python", worker: "worker.py", planner: "planner.py", command: python },
-    Language { name: "javascript", worker: "worker.mjs", planner: "planner.mjs", command: node },
+    Language { name: "python", ending: "py", command: python },
+    Language { name: "javascript", ending: "mjs", command: node },
+];
+
+/// Examples that need nobody else, and what each shows.
+const DURABLE: &[(&str, &str)] = &[
+    ("jobs", "a work queue outlives whoever works"),
+    ("settings", "a bucket of keys tells whoever watches"),
+    ("pictures", "a store of objects keeps every byte"),
 ];
 
 fn python(script: &Path) -> Result<Command, String> {
@@ -41,7 +48,7 @@ fn node(script: &Path) -> Result<Command, String> {
 
 /// Runs the example of each language.
 pub(crate) fn run(stage: &Stage, tally: &mut Tally) -> Result<(), String> {
-    let setup = SETUPS.iter().find(|setup| setup.name == "plain").ok_or("there is no setup `plain`")?;
+    let setup = SETUPS.iter().find(|setup| setup.name == "streams").ok_or("there is no setup `streams`")?;
     let mut server =
         Server::start(stage.tested, &stage.binary, setup, &stage.work.join("examples"), &stage.work, 0)?;
     let url = format!("nats://127.0.0.1:{}", server.port);
@@ -57,12 +64,15 @@ pub(crate) fn run(stage: &Stage, tally: &mut Tally) -> Result<(), String> {
             &format!("{}: a planner and two workers share a queue", language.name),
             together(language, &url),
         );
+        for (example, shows) in DURABLE {
+            tally.count(&format!("{}: {shows}", language.name), ends_well(language, example, &url));
+        }
     }
     server.stop()
 }
 
 fn alone(language: &Language, url: &str) -> Result<(), String> {
-    let output = script(language, language.planner, url)?.output().map_err(|e| e.to_string())?;
+    let output = script(language, "planner", url)?.output().map_err(|e| e.to_string())?;
     let said = String::from_utf8_lossy(&output.stderr);
     let right = output.status.code() == Some(1) && said.contains("start two workers first");
     if right { Ok(()) } else { Err(format!("{}: {said}", output.status)) }
@@ -73,7 +83,7 @@ fn together(language: &Language, url: &str) -> Result<(), String> {
     for worker in workers.iter() {
         worker.as_ref().map_err(String::clone)?;
     }
-    let output = script(language, language.planner, url)?.output().map_err(|e| e.to_string())?;
+    let output = script(language, "planner", url)?.output().map_err(|e| e.to_string())?;
     let said =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.success() && said.contains("ada") && said.contains("grace") {
@@ -82,8 +92,16 @@ fn together(language: &Language, url: &str) -> Result<(), String> {
     Err(format!("{}\n{said}", output.status))
 }
 
+fn ends_well(language: &Language, example: &str, url: &str) -> Result<(), String> {
+    let output = script(language, example, url)?.output().map_err(|e| e.to_string())?;
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.success() { Ok(()) } else { Err(format!("{}\n{said}", output.status)) }
+}
+
 fn script(language: &Language, name: &str, url: &str) -> Result<Command, String> {
-    let path = crate::fetch::root().join("examples").join(language.name).join(name);
+    let path =
+        crate::fetch::root().join("examples").join(language.name).join(format!("{name}.{}", language.ending));
     let mut command = (language.command)(&path)?;
     command.env("NEUROPLEX_SERVER", url).stdin(Stdio::null());
     Ok(command)
@@ -95,7 +113,7 @@ struct Worker(Child);
 impl Worker {
     /// Starts a worker and waits until it says that it is ready.
     fn start(language: &Language, name: &str, url: &str) -> Result<Self, String> {
-        let mut command = script(language, language.worker, url)?;
+        let mut command = script(language, "worker", url)?;
         let mut worker = Self(command.arg(name).stdout(Stdio::piped()).spawn().map_err(|e| e.to_string())?);
         let out = worker.0.stdout.take().ok_or("no standard output")?;
         let (tell, told) = mpsc::channel();

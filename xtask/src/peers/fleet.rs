@@ -1,4 +1,4 @@
-//! One server for each setup, all of one kind.
+//! One server for each setup that a suite needs, all of one kind.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,18 +18,19 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Starts one server for each setup. One that does not start is a failure of its own, and of every test that
-    /// needs it.
+    /// Starts one server for each setup that is `needed`. One that does not start is a failure of its own, and of
+    /// every test that needs it.
     pub(crate) fn start(
         name: &'static str,
         kind: Kind,
         binary: &Path,
         work: &Path,
+        needed: fn(&Setup) -> bool,
         tally: &mut Tally,
     ) -> Self {
         let mut fleet =
             Self { name, servers: BTreeMap::new(), kind, binary: binary.into(), work: work.into() };
-        for setup in SETUPS {
+        for setup in SETUPS.iter().filter(|setup| needed(setup)) {
             match fleet.launch(setup, 0) {
                 Ok(server) => _ = fleet.servers.insert(setup.name, server),
                 Err(why) => tally.failed(&format!("start {}", setup.name), &why),

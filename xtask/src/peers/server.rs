@@ -130,7 +130,7 @@ fn start_nats_server(
 ) -> Result<(Child, u16), String> {
     let port = if port == 0 { free_port()? } else { port };
     let (config, log) = (home.join("nats.conf"), home.join("log"));
-    write(&config, &setup::nats_server(setup, certificates, port))?;
+    write(&config, &setup::nats_server(setup, certificates, home, port))?;
     let mut command = Command::new(binary);
     command.arg("--config").arg(&config);
     let mut child = spawn(command.stdout(Stdio::null()).stderr(Stdio::piped()))?;

@@ -36,6 +36,8 @@ pub(crate) struct May {
 pub(crate) struct Setup {
     pub(crate) name: &'static str,
     pub(crate) tls: Tls,
+    /// With durable streams, kept in the server's folder.
+    pub(crate) streams: bool,
     max_payload_bytes: Option<u32>,
     max_control_line_bytes: Option<u32>,
     max_connections: Option<u32>,
@@ -49,6 +51,7 @@ pub(crate) struct Setup {
 const PLAIN: Setup = Setup {
     name: "plain",
     tls: Tls::Off,
+    streams: false,
     max_payload_bytes: None,
     max_control_line_bytes: None,
     max_connections: None,
@@ -63,6 +66,8 @@ const PLAIN: Setup = Setup {
 pub(crate) const SETUPS: &[Setup] = &[
     PLAIN,
     Setup { name: "retiring", ..PLAIN },
+    Setup { name: "streams", streams: true, ..PLAIN },
+    Setup { name: "streams-killed", streams: true, ..PLAIN },
     Setup {
         name: "small",
         max_payload_bytes: Some(1024),
@@ -134,9 +139,12 @@ pub(crate) fn neuroplex(setup: &Setup, certificates: &Path) -> String {
     out
 }
 
-/// The same setup as nats-server's configuration, listening on `port`.
-pub(crate) fn nats_server(setup: &Setup, certificates: &Path, port: u16) -> String {
+/// The same setup as nats-server's configuration, listening on `port`, its streams in `home`.
+pub(crate) fn nats_server(setup: &Setup, certificates: &Path, home: &Path, port: u16) -> String {
     let mut out = format!("listen: \"127.0.0.1:{port}\"\nlame_duck_grace_period: \"1s\"\n");
+    if setup.streams {
+        let _ = writeln!(out, "jetstream {{ store_dir: {:?} }}", home.join("data"));
+    }
     for (key, unit, value) in [
         ("max_payload", "", setup.max_payload_bytes),
         ("max_control_line", "", setup.max_control_line_bytes),

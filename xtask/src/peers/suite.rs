@@ -3,7 +3,7 @@
 //! is answered by one line, `done` or what went wrong.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::Stage;
 use super::fleet::Fleet;
+use super::setup::Setup;
 use super::tally::Tally;
 
 /// How long a suite may be silent: longer than any of its tests may take.
@@ -24,31 +25,68 @@ enum Line {
     Order { please: String },
 }
 
-/// The suite of nats-py.
+/// The core protocol through nats-py.
 pub(crate) fn python(stage: &Stage, tally: &mut Tally) -> Result<(), String> {
-    let mut command = Command::new(crate::fetch::python()?);
-    command.arg(crate::fetch::root().join("xtask/peers/core.py"));
-    run(command, stage, tally)
+    run(in_python("core.py")?, stage, |setup| !setup.streams, tally)
 }
 
-/// The suite of the client from npm.
+/// Durable streams through nats-py.
+pub(crate) fn python_streams(stage: &Stage, tally: &mut Tally) -> Result<(), String> {
+    run(in_python("streams.py")?, stage, |setup| setup.streams, tally)
+}
+
+/// Key-value buckets and object stores through nats-py.
+pub(crate) fn python_stores(stage: &Stage, tally: &mut Tally) -> Result<(), String> {
+    run(in_python("stores.py")?, stage, |setup| setup.streams, tally)
+}
+
+/// The core protocol through the client from npm.
 pub(crate) fn javascript(stage: &Stage, tally: &mut Tally) -> Result<(), String> {
-    let script = beside_modules(&crate::fetch::root().join("xtask/peers/core.mjs"))?;
+    run(in_javascript("core.mjs")?, stage, |setup| !setup.streams, tally)
+}
+
+/// Durable streams through the client from npm.
+pub(crate) fn javascript_streams(stage: &Stage, tally: &mut Tally) -> Result<(), String> {
+    run(in_javascript("streams.mjs")?, stage, |setup| setup.streams, tally)
+}
+
+/// Key-value buckets and object stores through the client from npm.
+pub(crate) fn javascript_stores(stage: &Stage, tally: &mut Tally) -> Result<(), String> {
+    run(in_javascript("stores.mjs")?, stage, |setup| setup.streams, tally)
+}
+
+fn suites() -> PathBuf {
+    crate::fetch::root().join("xtask/peers")
+}
+
+fn in_python(suite: &str) -> Result<Command, String> {
+    let mut command = Command::new(crate::fetch::python()?);
+    command.arg("-B").arg(suites().join(suite));
+    Ok(command)
+}
+
+fn in_javascript(suite: &str) -> Result<Command, String> {
+    beside_modules(&suites().join("harness.mjs"))?;
     let mut command = Command::new("node");
-    command.arg(script);
-    run(command, stage, tally)
+    command.arg(beside_modules(&suites().join(suite))?);
+    Ok(command)
 }
 
 /// Copies a script to where its imports are found.
-pub(crate) fn beside_modules(script: &Path) -> Result<std::path::PathBuf, String> {
+pub(crate) fn beside_modules(script: &Path) -> Result<PathBuf, String> {
     let name = script.file_name().ok_or("a script has a name")?;
     let copy = crate::fetch::node_folder()?.join(name);
     crate::fetch::copy(script, &copy)?;
     Ok(copy)
 }
 
-fn run(mut command: Command, stage: &Stage, tally: &mut Tally) -> Result<(), String> {
-    let mut fleet = Fleet::start("tested", stage.tested, &stage.binary, &stage.work, tally);
+fn run(
+    mut command: Command,
+    stage: &Stage,
+    needed: fn(&Setup) -> bool,
+    tally: &mut Tally,
+) -> Result<(), String> {
+    let mut fleet = Fleet::start("tested", stage.tested, &stage.binary, &stage.work, needed, tally);
     let peers =
         serde_json::json!({ "ports": fleet.ports(), "certificates": stage.work, "only": tally.filter() });
     command.env("PEERS", peers.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());

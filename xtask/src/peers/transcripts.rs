@@ -17,33 +17,62 @@ const CUT_BYTES_MAX: usize = 2048;
 
 /// A difference that is meant.
 #[derive(Deserialize)]
-struct Allowed {
+pub(crate) struct Allowed {
     scripts: Vec<String>,
-    theirs: Vec<String>,
-    ours: Vec<String>,
-    reason: String,
+    pub(crate) theirs: Vec<String>,
+    pub(crate) ours: Vec<String>,
+    pub(crate) reason: String,
 }
 
+/// Fields that answers of ours leave out wherever nats-server has them.
 #[derive(Deserialize)]
-struct Allowance {
+pub(crate) struct Omitted {
+    pub(crate) fields: Vec<String>,
+    pub(crate) reason: String,
+}
+
+/// All differences that are meant.
+#[derive(Deserialize)]
+pub(crate) struct Allowance {
     #[serde(default)]
     differs: Vec<Allowed>,
+    #[serde(default)]
+    pub(crate) omits: Vec<Omitted>,
+}
+
+impl Allowance {
+    /// Reads a file of them.
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
+        toml::from_str(&crate::fetch::read(path)?).map_err(|e| format!("{}: {e}", path.display()))
+    }
+
+    /// The rows that name a script.
+    pub(crate) fn of(&self, name: &str) -> impl Iterator<Item = &Allowed> {
+        self.differs.iter().filter(move |row| row.scripts.iter().any(|script| script == name))
+    }
+
+    /// Every script that a row names.
+    pub(crate) fn scripts(&self) -> impl Iterator<Item = &String> {
+        self.differs.iter().flat_map(|row| &row.scripts)
+    }
 }
 
 /// The lines in which two answers differ, without what they have in common before and after.
 #[derive(Debug, PartialEq)]
-struct Difference<'a> {
-    theirs: &'a [String],
-    ours: &'a [String],
+pub(crate) struct Difference<'a> {
+    pub(crate) theirs: &'a [String],
+    pub(crate) ours: &'a [String],
 }
 
 /// Runs all transcripts.
 pub(crate) fn run(stage: &Stage, tally: &mut Tally) -> Result<(), String> {
     let folder = crate::fetch::root().join("xtask/transcripts");
-    let allowance: Allowance = toml::from_str(&crate::fetch::read(&folder.join("allowed.toml"))?)
-        .map_err(|e| format!("allowed.toml: {e}"))?;
-    let reference = Fleet::start("reference", Kind::NatsServer, &stage.nats_server, &stage.work, tally);
-    let tested = Fleet::start("tested", stage.tested, &stage.binary, &stage.work, tally);
+    let allowance = Allowance::read(&folder.join("allowed.toml"))?;
+    let start = |name, kind, binary, tally: &mut Tally| {
+        Fleet::start(name, kind, binary, &stage.work, |setup| !setup.streams, tally)
+    };
+    let reference = start("reference", Kind::NatsServer, &stage.nats_server, tally);
+    let tested = start("tested", stage.tested, &stage.binary, tally);
     let names = names(&folder)?;
     for name in &names {
         if !tally.wants(name) {
@@ -52,16 +81,15 @@ pub(crate) fn run(stage: &Stage, tally: &mut Tally) -> Result<(), String> {
         let result = play(&folder, name, &reference, &tested, &allowance, stage);
         tally.count(name, result);
     }
-    for script in
-        allowance.differs.iter().flat_map(|row| &row.scripts).filter(|script| !names.contains(script))
-    {
+    for script in allowance.scripts().filter(|script| !names.contains(script)) {
         tally.failed("allowed.toml", &format!("names `{script}`, which is no transcript"));
     }
     tested.stop(tally);
     Ok(())
 }
 
-fn names(folder: &Path) -> Result<Vec<String>, String> {
+/// The names of the transcripts in a folder, sorted.
+pub(crate) fn names(folder: &Path) -> Result<Vec<String>, String> {
     let files = std::fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let mut names: Vec<String> = files
         .filter_map(|file| Some(file.ok()?.file_name().to_string_lossy().strip_suffix(".txt")?.to_owned()))
@@ -80,8 +108,7 @@ fn play(
 ) -> Result<(), String> {
     let script = Script::parse(&crate::fetch::read(&folder.join(format!("{name}.txt")))?)?;
     let ports = (reference.port(&script.server)?, tested.port(&script.server)?);
-    let allowed: Vec<&Allowed> =
-        allowance.differs.iter().filter(|row| row.scripts.iter().any(|script| script == name)).collect();
+    let allowed: Vec<&Allowed> = allowance.of(name).collect();
     let mut met = vec![false; allowed.len()];
     for cut in cuts(&script) {
         let (theirs, ours) = (script.play(ports.0, cut)?, script.play(ports.1, cut)?);
@@ -117,7 +144,8 @@ fn cuts(script: &Script) -> Vec<Cut> {
     cuts
 }
 
-fn difference<'a>(theirs: &'a [String], ours: &'a [String]) -> Option<Difference<'a>> {
+/// Where two answers differ, if they do.
+pub(crate) fn difference<'a>(theirs: &'a [String], ours: &'a [String]) -> Option<Difference<'a>> {
     let before = theirs.iter().zip(ours).take_while(|(a, b)| a == b).count();
     let (theirs, ours) = (&theirs[before..], &ours[before..]);
     let after = theirs.iter().rev().zip(ours.iter().rev()).take_while(|(a, b)| a == b).count();

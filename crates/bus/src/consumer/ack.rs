@@ -75,7 +75,7 @@ impl Consumer {
                 // It had its last chance: nothing to give back, nothing to extend.
                 (true, Ack::Refuse { .. } | Ack::Working) => Acked::Already,
                 (true, ack) => {
-                    self.finish(seq, consumer_seq, consumer_seq, out);
+                    self.finish(seq, consumer_seq, consumer_seq, spent.deliveries > 1, out);
                     self.advise_terminated(token, &ack, out);
                     Acked::Accepted
                 }
@@ -115,7 +115,8 @@ impl Consumer {
                 self.mark(seq);
             }
             Ack::Done | Ack::Terminate { .. } => {
-                self.finish(seq, consumer_seq, lease.first, out);
+                let is_settled = lease.deliveries > 1 || lease.latest != consumer_seq;
+                self.finish(seq, consumer_seq, lease.first, is_settled, out);
                 self.advise_terminated(token, &ack, out);
             }
         }
@@ -134,18 +135,23 @@ impl Consumer {
     }
 
     /// A message is acknowledged by the delivery `by`, and all before it where the policy says so. `first`: its first
-    /// delivery.
-    fn finish(&mut self, seq: u64, by: u64, first: u64, out: &mut Vec<Action>) {
+    /// delivery; `is_settled`: another delivery of it may be acknowledged in vain.
+    fn finish(&mut self, seq: u64, by: u64, first: u64, is_settled: bool, out: &mut Vec<Action>) {
         self.acked_ms = self.now.wall_ms;
         if self.config.ack_policy == AckPolicy::Explicit {
-            self.finish_one(seq, by, out);
+            self.finish_one(seq, by, is_settled, out);
             return;
         }
         let before = self.leases.floor.stream;
         for covered in self.leases.covered(seq, by) {
-            let latest = self.leases.get(covered).map(|lease| lease.latest);
-            let latest = latest.or(self.leases.spent(covered).map(|spent| spent.latest));
-            self.finish_one(covered, if covered == seq { by } else { latest.unwrap_or(by) }, out);
+            let latest = self.leases.get(covered).map(|lease| (lease.latest, lease.deliveries));
+            let latest = latest.or(self.leases.spent(covered).map(|spent| (spent.latest, spent.deliveries)));
+            match latest {
+                Some((latest, deliveries)) if covered != seq => {
+                    self.finish_one(covered, latest, deliveries > 1, out);
+                }
+                _ => self.finish_one(covered, by, is_settled, out),
+            }
         }
         // What is held below has a later delivery, and keeps the floor down.
         let lowest = self.leases.iter().next().map_or(u64::MAX, |(seq, _)| seq);
@@ -154,14 +160,8 @@ impl Consumer {
         }
     }
 
-    fn finish_one(&mut self, seq: u64, by: u64, out: &mut Vec<Action>) {
-        let (latest, deliveries) = match (self.leases.get(seq), self.leases.spent(seq)) {
-            (Some(lease), _) => (lease.latest, lease.deliveries),
-            (None, Some(spent)) => (spent.latest, spent.deliveries),
-            (None, None) => return,
-        };
-        // `by` is another one only if a crash made us forget it.
-        if deliveries > 1 || latest != by {
+    fn finish_one(&mut self, seq: u64, by: u64, is_settled: bool, out: &mut Vec<Action>) {
+        if is_settled {
             self.settled.insert(seq, by);
         }
         self.leases.remove(seq, self.end());

@@ -31,7 +31,7 @@ impl Backlog {
             DeliverPolicy::All => first,
             DeliverPolicy::New => last + 1,
             // A start in the future is waited for.
-            DeliverPolicy::ByStartSequence => u64::try_from(config.opt_start_seq).unwrap_or(1).max(first),
+            DeliverPolicy::ByStartSequence => config.opt_start_seq.max(first),
             DeliverPolicy::ByStartTime => {
                 let time = config.opt_start_time.unwrap_or_default();
                 messages.at_time(time.0).clamp(first, last + 1)

@@ -7,9 +7,10 @@ use wire::jetstream::ConsumerConfig;
 
 use super::action::{Action, Advisory};
 use super::filter::{Filter, subjects};
+use super::leases::{Leases, Pair};
 use super::pace::Pace;
 use super::settled::Settled;
-use super::{Consumer, NEVER, positive};
+use super::{Consumer, NEVER};
 use crate::messages::Messages;
 
 impl Consumer {
@@ -104,11 +105,11 @@ impl Consumer {
     pub fn reset(&mut self, now: Now, seq: Option<u64>) -> u64 {
         self.now = now;
         let seq = seq.unwrap_or(self.leases.floor.stream + 1).max(1);
-        self.leases = Default::default();
+        self.leases = Leases::new(self.filter.seed());
         self.changed.clear();
         self.backlog.restart(seq);
         self.delivered.stream = seq - 1;
-        self.leases.floor = super::leases::Pair { consumer: self.delivered.consumer, stream: seq - 1 };
+        self.leases.floor = Pair { consumer: self.delivered.consumer, stream: seq - 1 };
         self.settled = Settled::begun_at(self.delivered.consumer);
         (self.delivered_ms, self.acked_ms) = (0, 0);
         self.is_changed = true;

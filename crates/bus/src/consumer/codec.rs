@@ -2,6 +2,7 @@
 //! are a head with all numbers and rows of messages, whose state they give as it is: applying a delta twice is the
 //! same as once.
 
+use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -20,6 +21,19 @@ pub enum Unreadable {
     /// They are damaged, or something else.
     Damaged,
 }
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unreadable::Version(version) => {
+                write!(f, "its state has format version {version}; this program knows {VERSION}")
+            }
+            Unreadable::Damaged => f.write_str("its state is damaged"),
+        }
+    }
+}
+
+impl std::error::Error for Unreadable {}
 
 /// The numbers of a consumer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,6 +70,8 @@ pub(super) enum Row {
 /// Writes a snapshot or delta.
 pub(super) struct Writer {
     bytes: Vec<u8>,
+    /// The last delivery: those of rows are written by their distance from it.
+    given: u64,
     /// The run of rows that is not written yet, and where it began.
     run: Option<(u64, u64, Row)>,
     end: u64,
@@ -65,18 +81,7 @@ impl Writer {
     pub(super) fn new(is_delta: bool, head: &Head) -> Writer {
         let mut bytes = Vec::with_capacity(64);
         bytes.extend_from_slice(&[if is_delta { DELTA } else { SNAPSHOT }, VERSION]);
-        for number in [
-            head.wall_ms,
-            head.next,
-            head.delivered.consumer,
-            head.delivered.stream,
-            head.floor.consumer,
-            head.floor.stream,
-            head.reserved,
-            head.settled_unknown_to,
-            head.delivered_ms,
-            head.acked_ms,
-        ] {
+        for number in head.numbers() {
             put(&mut bytes, number);
         }
         put(&mut bytes, head.forgotten.as_ref().map_or(0, |all| all.len() as u64 + 1));
@@ -84,7 +89,7 @@ impl Writer {
             put(&mut bytes, range.start);
             put(&mut bytes, range.end);
         }
-        Writer { bytes, run: None, end: 0 }
+        Writer { bytes, given: head.delivered.consumer, run: None, end: 0 }
     }
 
     /// Adds a row; rows come by ascending sequence.
@@ -106,15 +111,15 @@ impl Writer {
 
     fn flush(&mut self) {
         let Some((start, len, row)) = self.run.take() else { return };
-        let out = &mut self.bytes;
+        let (out, given) = (&mut self.bytes, self.given);
         let (kind, numbers): (u64, [u64; 4]) = match row {
             Row::Free => (0, [0; 4]),
-            Row::First { latest, due_ms } => (1, [latest, due_ms, 0, 0]),
+            Row::First { latest, due_ms } => (1, [near(latest, given), due_ms, 0, 0]),
             Row::Again { first, latest, due_ms, deliveries } => {
-                (2, [first, latest, due_ms, deliveries.into()])
+                (2, [near(first, given), near(latest, given), due_ms, deliveries.into()])
             }
-            Row::Spent { latest, deliveries } => (3, [latest, deliveries.into(), 0, 0]),
-            Row::Settled { latest } => (4, [latest, 0, 0, 0]),
+            Row::Spent { latest, deliveries } => (3, [near(latest, given), deliveries.into(), 0, 0]),
+            Row::Settled { latest } => (4, [near(latest, given), 0, 0, 0]),
             Row::Picked => (5, [0; 4]),
         };
         put(out, (start - self.end) << 3 | kind);
@@ -158,10 +163,8 @@ pub(super) fn read(bytes: &[u8], is_delta: bool, mut each: impl FnMut(u64, Row))
     for number in &mut numbers {
         *number = take(&mut input)?;
     }
-    let [wall_ms, next, dc, ds, fc, fs, reserved, settled_unknown_to, delivered_ms, acked_ms] = numbers;
-    let delivered = Pair { consumer: dc, stream: ds };
-    let floor = Pair { consumer: fc, stream: fs };
-    let forgotten = match take(&mut input)? {
+    let mut head = Head::of(numbers);
+    head.forgotten = match take(&mut input)? {
         0 => None,
         count @ 1..=64 => {
             let ranges = (1..count).map(|_| Ok(take(&mut input)?..take(&mut input)?));
@@ -178,13 +181,14 @@ pub(super) fn read(bytes: &[u8], is_delta: bool, mut each: impl FnMut(u64, Row))
             *number = take(&mut input)?;
         }
         let [a, b, c, d] = numbers;
+        let delivery = |distance: u64| near_by(distance, head.delivered.consumer);
         let narrow = |number: u64| u32::try_from(number).map_err(|_| Unreadable::Damaged);
         let row = match gap & 7 {
             0 => Row::Free,
-            1 => Row::First { latest: a, due_ms: b },
-            2 => Row::Again { first: a, latest: b, due_ms: c, deliveries: narrow(d)? },
-            3 => Row::Spent { latest: a, deliveries: narrow(b)? },
-            4 => Row::Settled { latest: a },
+            1 => Row::First { latest: delivery(a), due_ms: b },
+            2 => Row::Again { first: delivery(a), latest: delivery(b), due_ms: c, deliveries: narrow(d)? },
+            3 => Row::Spent { latest: delivery(a), deliveries: narrow(b)? },
+            4 => Row::Settled { latest: delivery(a) },
             _ => Row::Picked,
         };
         let start = end.checked_add(gap >> 3).ok_or(Unreadable::Damaged)?;
@@ -196,17 +200,55 @@ pub(super) fn read(bytes: &[u8], is_delta: bool, mut each: impl FnMut(u64, Row))
             each(start + n, nth(&row, n).ok_or(Unreadable::Damaged)?);
         }
     }
-    Ok(Head {
-        wall_ms,
-        next,
-        delivered,
-        floor,
-        reserved,
-        settled_unknown_to,
-        delivered_ms,
-        acked_ms,
-        forgotten,
-    })
+    Ok(head)
+}
+
+impl Head {
+    /// Its numbers as they are written: those that are near another one as the distance to it.
+    fn numbers(&self) -> [u64; 10] {
+        let given = self.delivered.consumer;
+        [
+            self.wall_ms,
+            near(self.delivered_ms, self.wall_ms),
+            near(self.acked_ms, self.wall_ms),
+            self.next,
+            near(self.delivered.stream, self.next),
+            near(self.floor.stream, self.next),
+            given,
+            near(self.floor.consumer, given),
+            near(self.reserved, given),
+            near(self.settled_unknown_to, given),
+        ]
+    }
+
+    fn of(numbers: [u64; 10]) -> Head {
+        let [wall_ms, delivered_ms, acked_ms, next, ds, fs, given, fc, reserved, unknown_to] = numbers;
+        Head {
+            wall_ms,
+            next,
+            delivered: Pair { consumer: given, stream: near_by(ds, next) },
+            floor: Pair { consumer: near_by(fc, given), stream: near_by(fs, next) },
+            reserved: near_by(reserved, given),
+            settled_unknown_to: near_by(unknown_to, given),
+            delivered_ms: near_by(delivered_ms, wall_ms),
+            acked_ms: near_by(acked_ms, wall_ms),
+            forgotten: None,
+        }
+    }
+}
+
+/// The distance of `number` from `other`, small when they are near; 0 when the number itself is 0.
+fn near(number: u64, other: u64) -> u64 {
+    let distance = number.wrapping_sub(other) as i64;
+    let folded = ((distance << 1) ^ (distance >> 63)) as u64;
+    if number == 0 { 0 } else { folded.wrapping_add(1) }
+}
+
+/// The number that [`near`] gave.
+fn near_by(distance: u64, other: u64) -> u64 {
+    let folded = distance.wrapping_sub(1);
+    let distance_back = (folded >> 1) as i64 ^ -((folded & 1) as i64);
+    if distance == 0 { 0 } else { other.wrapping_add(distance_back as u64) }
 }
 
 fn put(out: &mut Vec<u8>, mut number: u64) {

@@ -2,7 +2,7 @@
 //! Whether a name is taken, and by whom, is *not* known here.
 
 use kernel::{Subject, SubjectPattern};
-use wire::jetstream::{AckPolicy, ConsumerConfig, DeliverPolicy, Retention, StreamConfig};
+use wire::jetstream::{AckPolicy, ConsumerConfig, DeliverPolicy, PriorityPolicy, Retention, StreamConfig};
 
 use super::filter::subjects;
 use super::refusal::Refusal;
@@ -50,7 +50,10 @@ pub fn check(config: ConsumerConfig, stream: &StreamConfig) -> Result<ConsumerCo
         return Err(Refusal::MetadataTooLong);
     }
     check_priority(&c)?;
-    Ok(c)
+    match c.ack_policy == AckPolicy::FlowControl {
+        true => Err(Refusal::Unsupported("flow control acknowledgements")),
+        false => Ok(c),
+    }
 }
 
 /// Whether a consumer that [`check`] has passed may stand beside those that the stream has already (without the
@@ -292,7 +295,7 @@ fn check_sampling(text: &str) -> Result<(), Refusal> {
 }
 
 fn check_priority(c: &ConsumerConfig) -> Result<(), Refusal> {
-    let has_policy = !matches!(c.priority_policy.as_str(), "" | "none");
+    let has_policy = c.priority_policy != PriorityPolicy::None;
     first_broken([
         (has_policy && c.priority_groups.is_empty(), Refusal::PriorityWithoutGroup),
         (has_policy, Refusal::Unsupported("priority groups")),

@@ -18,7 +18,6 @@ pub(super) struct Filter {
     /// Hashes of subjects asked lately, the verdict in the lowest bit. Two subjects of one hash would get one
     /// verdict: with 63 bits and a seed, nobody can bring that about.
     remembered: Option<Box<[u64; REMEMBERED]>>,
-    hasher: FixedState,
     seed: u64,
 }
 
@@ -27,7 +26,7 @@ impl Filter {
     pub(super) fn of(config: &ConsumerConfig, seed: u64) -> Result<Filter, Code> {
         let patterns =
             subjects(config).map(|s| SubjectPattern::parse(s.as_bytes())).collect::<Result<_, _>>()?;
-        Ok(Filter { patterns, remembered: None, hasher: FixedState::with_seed(seed), seed })
+        Ok(Filter { patterns, remembered: None, seed })
     }
 
     /// The seed it was made with.
@@ -46,7 +45,7 @@ impl Filter {
             return self.is_all() || self.patterns.iter().any(|p| p.matches(subject));
         }
         // A hash of 0 would be taken for an empty place.
-        let hash = self.hasher.hash_one(subject) | 2;
+        let hash = FixedState::with_seed(self.seed).hash_one(subject) | 2;
         let slots = self.remembered.get_or_insert_with(|| Box::new([0; REMEMBERED]));
         let slot = &mut slots[(hash >> 56) as usize % REMEMBERED];
         if *slot | 1 != hash | 1 {

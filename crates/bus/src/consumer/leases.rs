@@ -1,8 +1,11 @@
 //! The messages that were delivered and not acknowledged: who has a lease on which, until when, and which are to be
 //! delivered again. It does *not* decide whether there is demand.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
+
+use super::due::Due;
+use super::ring::Ring;
 
 /// A delivered message that nobody has acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,12 +37,11 @@ pub(super) struct Pair {
 }
 
 /// See the module.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Leases {
-    held: BTreeMap<u64, Lease>,
+    held: Ring,
     spent: BTreeMap<u64, Spent>,
-    /// Ends of leases; may name some that were acknowledged or extended since.
-    due: BinaryHeap<Reverse<(u64, u64)>>,
+    due: Due,
     /// What to deliver again, in order; may name some that are no longer queued.
     again: VecDeque<u64>,
     queued: usize,
@@ -49,6 +51,19 @@ pub(super) struct Leases {
 }
 
 impl Leases {
+    /// None, with hashes seeded by `seed`.
+    pub(super) fn new(seed: u64) -> Leases {
+        Leases {
+            held: Ring::new(seed),
+            spent: BTreeMap::new(),
+            due: Due::default(),
+            again: VecDeque::new(),
+            queued: 0,
+            redelivered: 0,
+            floor: Pair::default(),
+        }
+    }
+
     /// Messages that were delivered and neither acknowledged nor given up.
     pub(super) fn len(&self) -> usize {
         self.held.len()
@@ -65,7 +80,7 @@ impl Leases {
     }
 
     pub(super) fn get(&self, seq: u64) -> Option<Lease> {
-        self.held.get(&seq).copied()
+        self.held.get(seq).copied()
     }
 
     pub(super) fn spent(&self, seq: u64) -> Option<Spent> {
@@ -74,11 +89,11 @@ impl Leases {
 
     /// Whether a message was delivered and is not acknowledged.
     pub(super) fn contains(&self, seq: u64) -> bool {
-        self.held.contains_key(&seq) || self.spent.contains_key(&seq)
+        self.held.get(seq).is_some() || self.spent.contains_key(&seq)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, Lease)> {
-        self.held.iter().map(|(seq, lease)| (*seq, *lease))
+        self.held.iter()
     }
 
     pub(super) fn iter_spent(&self) -> impl Iterator<Item = (u64, Spent)> {
@@ -86,14 +101,16 @@ impl Leases {
     }
 
     /// Messages of a range that were delivered and are not acknowledged.
-    pub(super) fn within(&self, range: std::ops::RangeInclusive<u64>) -> Vec<u64> {
-        let held = self.held.range(range.clone()).map(|(seq, _)| *seq);
+    pub(super) fn within(&self, range: RangeInclusive<u64>) -> Vec<u64> {
+        let end = *range.end();
+        let held = self.held.from(*range.start()).map(|(seq, _)| seq).take_while(|seq| *seq <= end);
         held.chain(self.spent.range(range).map(|(seq, _)| *seq)).collect()
     }
 
     /// Those that an acknowledgement of everything up to `seq` covers: all with no delivery later than `latest`.
     pub(super) fn covered(&self, seq: u64, latest: u64) -> Vec<u64> {
-        let held = self.held.range(..=seq).filter(|(_, lease)| lease.latest <= latest).map(|(seq, _)| *seq);
+        let until = self.held.iter().take_while(|(at, _)| *at <= seq);
+        let held = until.filter(|(_, lease)| lease.latest <= latest).map(|(at, _)| at);
         let spent = self.spent.range(..=seq).filter(|(_, spent)| spent.latest <= latest).map(|(seq, _)| *seq);
         let mut all: Vec<u64> = held.chain(spent).collect();
         all.sort_unstable();
@@ -114,7 +131,7 @@ impl Leases {
 
     /// Another end for a lease, or for a message that waits already: it is leased again.
     pub(super) fn extend(&mut self, seq: u64, due_ns: u64) {
-        if let Some(lease) = self.held.get_mut(&seq) {
+        if let Some(lease) = self.held.get_mut(seq) {
             self.queued -= usize::from(std::mem::take(&mut lease.queued));
             lease.due_ns = due_ns;
             self.watch(due_ns, seq);
@@ -123,7 +140,7 @@ impl Leases {
 
     /// The message is to be delivered again as soon as there is demand.
     pub(super) fn queue(&mut self, seq: u64) {
-        if let Some(lease) = self.held.get_mut(&seq)
+        if let Some(lease) = self.held.get_mut(seq)
             && !std::mem::replace(&mut lease.queued, true)
         {
             self.enqueue(seq);
@@ -164,7 +181,7 @@ impl Leases {
     /// The next message to deliver again, without taking it: delivering it puts it anew.
     pub(super) fn next_again(&mut self) -> Option<u64> {
         while let Some(&seq) = self.again.front() {
-            if self.held.get(&seq).is_some_and(|lease| lease.queued) {
+            if self.held.get(seq).is_some_and(|lease| lease.queued) {
                 return Some(seq);
             }
             self.again.pop_front();
@@ -174,29 +191,22 @@ impl Leases {
 
     /// The next lease that has ended by `now_ns`, which is to be queued, extended or removed.
     pub(super) fn ended(&mut self, now_ns: u64) -> Option<u64> {
-        while let Some(&Reverse((at, seq))) = self.due.peek()
-            && at <= now_ns
-        {
-            self.due.pop();
-            if self.held.get(&seq).is_some_and(|lease| !lease.queued && lease.due_ns == at) {
-                return Some(seq);
-            }
-        }
-        None
+        let held = &self.held;
+        self.due.pop(now_ns, |at, seq| is_live(held, at, seq))
     }
 
     /// When to ask [`Leases::ended`] again; may be too early, never too late.
     pub(super) fn wake(&self) -> Option<u64> {
-        self.due.peek().map(|Reverse((at, _))| *at)
+        self.due.wake()
     }
 
     /// When the last lease ends.
     pub(super) fn last_due(&self) -> u64 {
-        self.held.values().map(|lease| lease.due_ns).max().unwrap_or(0)
+        self.held.iter().map(|(_, lease)| lease.due_ns).max().unwrap_or(0)
     }
 
     fn take_out(&mut self, seq: u64) -> Option<Lease> {
-        let lease = self.held.remove(&seq)?;
+        let lease = self.held.remove(seq)?;
         self.discount(lease);
         Some(lease)
     }
@@ -207,9 +217,9 @@ impl Leases {
     }
 
     fn raise(&mut self, seq: u64, end: Pair) {
-        match self.held.first_key_value() {
+        match self.held.first() {
             None => self.floor = end,
-            Some((&lowest, lease)) if lowest > seq => {
+            Some((lowest, lease)) if lowest > seq => {
                 self.floor = Pair { consumer: lease.first - 1, stream: lowest - 1 };
             }
             Some(_) => {}
@@ -225,7 +235,7 @@ impl Leases {
             let held = &self.held;
             let mut kept: VecDeque<u64> = VecDeque::with_capacity(self.queued);
             for &seq in self.again.iter().rev() {
-                if held.get(&seq).is_some_and(|lease| lease.queued) && seen.insert(seq) {
+                if held.get(seq).is_some_and(|lease| lease.queued) && seen.insert(seq) {
                     kept.push_front(seq);
                 }
             }
@@ -234,10 +244,21 @@ impl Leases {
     }
 
     fn watch(&mut self, due_ns: u64, seq: u64) {
-        self.due.push(Reverse((due_ns, seq)));
-        if self.due.len() > 2 * self.held.len() + 64 {
-            let held = &self.held;
-            self.due.retain(|Reverse((at, seq))| held.get(seq).is_some_and(|l| !l.queued && l.due_ns == *at));
-        }
+        let held = &self.held;
+        self.due.push(due_ns, seq, held.len(), |at, seq| is_live(held, at, seq));
     }
+
+    /// Gives back room that is not used.
+    pub(super) fn shrink(&mut self) {
+        let held = &self.held;
+        self.due.shrink(|at, seq| is_live(held, at, seq));
+        self.again.retain(|seq| held.get(*seq).is_some_and(|lease| lease.queued));
+        self.again.shrink_to_fit();
+        self.held.shrink();
+    }
+}
+
+/// Whether a lease on `seq` ends at that moment.
+fn is_live(held: &Ring, at_ns: u64, seq: u64) -> bool {
+    held.get(seq).is_some_and(|lease| !lease.queued && lease.due_ns == at_ns)
 }

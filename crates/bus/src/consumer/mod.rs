@@ -21,6 +21,7 @@ mod backlog;
 mod change;
 mod codec;
 pub mod config;
+mod due;
 mod filter;
 mod info;
 mod leases;
@@ -28,6 +29,7 @@ mod pace;
 mod pull;
 mod push;
 pub mod refusal;
+mod ring;
 mod sequence;
 mod settled;
 mod state;
@@ -96,6 +98,8 @@ pub struct Consumer {
     is_retaining: bool,
     is_paused: bool,
     is_gone: bool,
+    /// Whether it comes from a restart and has not been held against the stream yet.
+    is_restored: bool,
     /// Length of the subject that acknowledgements go to, without its numbers.
     ack_bytes: u32,
     message_bytes_max: u64,
@@ -143,7 +147,7 @@ impl Consumer {
         let mut consumer = Consumer {
             filter: Filter::of(&config, home.seed)?,
             backlog: Backlog::default(),
-            leases: Leases::default(),
+            leases: Leases::new(home.seed),
             settled: Settled::default(),
             sequence: Sequence::new(home.is_kept && is_leasing),
             delivered: Pair::default(),
@@ -158,6 +162,7 @@ impl Consumer {
             is_retaining: home.retention != Retention::Limits,
             is_paused: false,
             is_gone: false,
+            is_restored: false,
             ack_bytes: ("$JS.ACK...".len() + home.stream.len() + home.name.len()) as u32,
             message_bytes_max: home.message_bytes_max,
             now,
@@ -176,11 +181,6 @@ impl Consumer {
         &self.config
     }
 
-    /// Whether it sends on its own, and nobody heard it at its last turn.
-    pub fn is_unheard(&self) -> bool {
-        self.push.as_ref().is_some_and(|push| !push.is_heard)
-    }
-
     /// When [`Consumer::step`] is due though nothing came in, in monotonic nanoseconds. May be too early.
     pub fn next_wake(&self) -> Option<u64> {
         let all = [self.leases.wake(), self.waiting.wake(), Some(self.idle_at_ns), Some(self.wake_ns)];
@@ -190,6 +190,12 @@ impl Consumer {
     /// An answer to a flow control message came on `subject`. False: it is not the one that was awaited.
     pub fn flow(&mut self, subject: &[u8]) -> bool {
         self.push.as_mut().is_some_and(|push| push.answered(subject))
+    }
+
+    /// Whether it sends on its own, and nobody heard its deliver subject when it was last asked: it is to be stepped
+    /// when somebody begins to.
+    pub fn is_unheard(&self) -> bool {
+        self.push.as_ref().is_some_and(|push| !push.is_heard)
     }
 
     /// Sends all waiting requests away: the consumer is deleted, or the node stops.

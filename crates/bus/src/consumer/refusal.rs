@@ -1,17 +1,19 @@
-//! Why a consumer cannot be as somebody wants it: a row each, with number and text as clients of JetStream know them.
-//! Who refuses what is decided in [`super::config`].
+//! Why a consumer cannot be as somebody wants it, and the JetStream fault that tells a client so. Who refuses what is
+//! decided in [`super::config`].
 
 use std::borrow::Cow;
 use std::fmt;
 
+use wire::jetstream::{ApiError, Fault};
+
 use super::action::spelled;
 
 macro_rules! refusals {
-    ($($number:literal $http:literal $variant:ident $text:literal)*) => {
+    ($($variant:ident = $fault:ident $(with $argument:literal)? $doc:literal)*) => {
         /// A reason to refuse a consumer, or a change of it.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Refusal {
-            $(#[doc = $text] $variant,)*
+            $(#[doc = $doc] $variant,)*
             /// More messages without acknowledgement than the stream allows, which is this number.
             MaxAckPendingExceeds(i64),
             /// It would stay longer without use than the stream allows, which is this many nanoseconds.
@@ -26,23 +28,16 @@ macro_rules! refusals {
             Unsupported(&'static str),
         }
 
-        impl Refusal {
-            fn row(&self) -> (u16, u16, Cow<'static, str>) {
-                match self {
-                    $(Refusal::$variant => ($number, $http, $text.into()),)*
-                    Refusal::MaxAckPendingExceeds(most) => {
-                        (10121, 400, format!("consumer max ack pending exceeds system limit of {most}").into())
-                    }
-                    Refusal::InactiveThresholdExceeds(ns) => {
-                        let most = spelled(*ns);
-                        (10153, 400, format!("consumer inactive threshold exceeds system limit of {most}").into())
-                    }
-                    Refusal::DeliverPolicy(text) => (10094, 400, text.clone().into()),
-                    Refusal::Sampling(why) => {
-                        (10095, 400, format!("failed to parse consumer sampling configuration: {why}").into())
-                    }
-                    Refusal::Fixed(what) => (10012, 500, format!("{what} can not be updated").into()),
-                    Refusal::Unsupported(what) => (10012, 500, format!("{what} are not supported").into()),
+        impl From<&Refusal> for ApiError {
+            fn from(refusal: &Refusal) -> ApiError {
+                match refusal {
+                    $(Refusal::$variant => error(Fault::$fault, &[$($argument)?]),)*
+                    Refusal::MaxAckPendingExceeds(most) => Fault::MaxAckPendingExcess.with(most),
+                    Refusal::InactiveThresholdExceeds(ns) => Fault::InactiveThresholdExcess.with(spelled(*ns)),
+                    Refusal::DeliverPolicy(why) => Fault::InvalidPolicy.with(why),
+                    Refusal::Sampling(why) => Fault::InvalidSampling.with(why),
+                    Refusal::Fixed(what) => Fault::ConsumerCreate.with(format_args!("{what} can not be updated")),
+                    Refusal::Unsupported(what) => Fault::ConsumerCreate.with(format_args!("{what} are not supported")),
                 }
             }
         }
@@ -50,64 +45,70 @@ macro_rules! refusals {
 }
 
 refusals! {
-    10012 500 PullToPush "can not update pull consumer to push based"
-    10012 500 PushToPull "can not update push consumer to pull based"
-    10013 400 DeliverSubjectInUse "consumer name already in use"
-    10026 400 TooManyConsumers "maximum consumers limit reached"
-    10052 500 NameInvalid "consumer name can not contain '.', '*', '>', '\\', '/'"
-    10052 500 DurableNameInvalid "consumer durable name can not contain '.', '*', '>', '\\', '/'"
-    10052 500 FilterInvalid "invalid subject"
-    10074 500 Replicas "replicas > 1 not supported in non-clustered mode"
-    10079 400 DeliverWildcards "consumer deliver subject has wildcards"
-    10080 400 PushMaxWaiting "consumer in push mode can not set max waiting"
-    10081 400 DeliverCycle "consumer deliver subject forms a cycle"
-    10082 400 MaxAckPendingWithoutAck "consumer requires ack policy for max ack pending"
-    10083 400 HeartbeatTooSmall "consumer idle heartbeat needs to be >= 100ms"
-    10084 400 PullWithoutAck "consumer in pull mode requires explicit ack policy on workqueue stream"
-    10086 400 PullRateLimit "consumer in pull mode can not have rate limit set"
-    10088 400 PullHeartbeat "consumer idle heartbeat requires a push based consumer"
-    10089 400 PullFlowControl "consumer flow control requires a push based consumer"
-    10090 400 PullDirect "consumer direct requires a push based consumer"
-    10091 400 DurableDirect "consumer direct requires an ephemeral consumer"
-    10098 400 WorkQueueWithoutAck "workqueue stream requires explicit ack"
-    10099 400 WorkQueueUnfiltered "multiple non-filtered consumers not allowed on workqueue stream"
-    10100 400 WorkQueueNotUnique "filtered consumer not unique on workqueue stream"
-    10101 400 WorkQueueNotAll "consumer must be deliver all on workqueue stream"
-    10102 400 NameTooLong "consumer name is too long, maximum allowed is 255"
-    10107 400 DescriptionTooLong "consumer description is too long, maximum allowed is 4096"
-    10108 400 FlowControlWithoutHeartbeat "consumer with flow control also needs heartbeats"
-    10112 400 DeliverInvalid "invalid push consumer deliver subject"
-    10115 400 MaxExpiresTooSmall "consumer max request expires needs to be >= 1ms"
-    10116 400 BackoffTooLong "max deliver is required to be > length of backoff values"
-    10132 400 NamesDiffer "Consumer Durable and Name have to be equal if both are provided"
-    10133 400 ReplicasNegative "replicas count cannot be negative"
-    10135 400 MetadataTooLong "consumer metadata exceeds maximum size of 128KB"
-    10136 400 BothFilters "consumer cannot have both FilterSubject and FilterSubjects specified"
-    10138 400 FiltersOverlap "consumer subject filters cannot overlap"
-    10139 400 FilterEmpty "consumer filter in FilterSubjects cannot be empty"
-    10148 400 Exists "consumer already exists"
-    10149 400 DoesNotExist "consumer does not exist"
-    10159 400 PriorityWithoutGroup "Setting PriorityPolicy requires at least one PriorityGroup to be set"
-    10183 400 AckWaitNegative "consumer ack wait needs to be positive"
-    10184 400 BackoffNegative "consumer backoff needs to be positive"
-    10196 400 GroupWithoutPriority "consumer can not have priority groups when policy is none"
-    10197 400 PinnedWithoutPriority "PinnedTTL cannot be set when PriorityPolicy is none"
+    AckWaitNegative = AckWaitNegative "The ack wait is negative."
+    BackoffNegative = BackoffNegative "A step of the backoff is negative."
+    BackoffTooLong = MaxDeliverBackoff "The backoff has more steps than there are deliveries."
+    BothFilters = DuplicateFilterSubjects "One filter and a list of filters are given."
+    DeliverCycle = DeliverCycle "The stream captures the deliver subject."
+    DeliverInvalid = InvalidDeliverSubject "The deliver subject is none."
+    DeliverSubjectInUse = ConsumerNameExists "Somebody hears the deliver subject that would change."
+    DeliverWildcards = DeliverToWildcards "The deliver subject has wildcards."
+    DescriptionTooLong = ConsumerDescriptionTooLong with "4096" "The description is too long."
+    DoesNotExist = ConsumerDoesNotExist "A consumer that is not there cannot be changed."
+    DurableDirect = DirectRequiresEphemeral "A durable consumer cannot be direct."
+    DurableNameInvalid = StreamInvalidConfig with "consumer durable name can not contain '.', '*', '>', '\\', '/'"
+        "The durable name has a character that no name has."
+    Exists = ConsumerExists "The name is taken by a consumer of another configuration."
+    FilterEmpty = EmptyFilter "A filter of the list is empty."
+    FilterInvalid = StreamInvalidConfig with "invalid subject" "A filter is no pattern of subjects."
+    FiltersOverlap = OverlappingFilters "A filter covers another one."
+    FlowControlWithoutHeartbeat = FlowControlNeedsHeartbeats "Flow control needs signs of life."
+    GroupWithoutPriority = PriorityGroupWithPolicyNone "Priority groups need a policy."
+    HeartbeatTooSmall = SmallHeartbeat "Signs of life would come too often."
+    MaxAckPendingWithoutAck = MaxPendingAckPolicyRequired "A limit on what is not acknowledged, without acknowledgements."
+    MaxExpiresTooSmall = MaxRequestExpiresTooSmall "Requests could not wait for even a millisecond."
+    MetadataTooLong = ConsumerMetadataTooLong with "128KB" "The metadata is too long."
+    NameInvalid = StreamInvalidConfig with "consumer name can not contain '.', '*', '>', '\\', '/'"
+        "The name has a character that no name has."
+    NameTooLong = ConsumerNameTooLong with "255" "The name is too long."
+    NamesDiffer = DurableAndNameMismatch "Name and durable name differ."
+    PinnedWithoutPriority = PinnedTtlWithPolicyNone "A time for pinned clients needs a policy."
+    PriorityWithoutGroup = PriorityPolicyWithoutGroup "A priority policy needs a group."
+    PullDirect = DirectRequiresPush "A consumer that is asked cannot be direct."
+    PullFlowControl = FlowControlRequiresPush "A consumer that is asked needs no flow control."
+    PullHeartbeat = HeartbeatRequiresPush "A consumer that is asked gives signs of life to requests alone."
+    PullRateLimit = PullWithRateLimit "A consumer that is asked has no rate."
+    PullToPush = ConsumerCreate with "can not update pull consumer to push based" "It cannot begin to send on its own."
+    PullWithoutAck = PullRequiresAck "A work queue that is asked needs acknowledgements."
+    PushMaxWaiting = PushMaxWaiting "No requests wait where none are taken."
+    PushToPull = ConsumerCreate with "can not update push consumer to pull based" "It cannot cease to send on its own."
+    Replicas = ReplicasNotSupported "There is one replica."
+    ReplicasNegative = ReplicasNegative "The number of replicas is negative."
+    TooManyConsumers = MaxConsumers "The stream has as many consumers as it may."
+    WorkQueueNotAll = WorkQueueNotDeliverAll "A consumer of a work queue begins at its first message."
+    WorkQueueNotUnique = WorkQueueNotUnique "Another consumer of the work queue hears some of the subjects."
+    WorkQueueUnfiltered = WorkQueueMultipleUnfiltered "A second consumer of a work queue needs a filter."
+    WorkQueueWithoutAck = WorkQueueRequiresExplicitAck "A work queue needs an acknowledgement of each message."
+}
+
+fn error(fault: Fault, argument: &[&str]) -> ApiError {
+    argument.first().map_or_else(|| fault.into(), |argument| fault.with(argument))
 }
 
 impl Refusal {
     /// The number that clients know it by.
     pub fn number(&self) -> u16 {
-        self.row().0
+        ApiError::from(self).err_code
     }
 
     /// The code as in HTTP.
     pub fn http(&self) -> u16 {
-        self.row().1
+        ApiError::from(self).code
     }
 
     /// The text that clients know it by.
     pub fn text(&self) -> Cow<'static, str> {
-        self.row().2
+        ApiError::from(self).description
     }
 }
 

@@ -23,9 +23,9 @@ pub(super) struct Sequence {
     safe: u64,
     block: u64,
     /// What crashes may have made us forget: these may have been given out, and will not be again. Oldest first.
-    pub(super) forgotten: Vec<Range<u64>>,
-    /// What stood of that in the state that was restored.
-    pub(super) earlier: Vec<Range<u64>>,
+    forgotten: Vec<Range<u64>>,
+    /// Whether the last of these is what this very restart may have forgotten.
+    is_fresh: bool,
     /// Whether `forgotten` stands in what was written.
     pub(super) is_told: bool,
 }
@@ -50,10 +50,10 @@ impl Sequence {
             return (Sequence { next: last + 1, ..Sequence::new(false) }, 0);
         }
         let next = reserved.max(last + 1);
-        let mut forgotten = earlier.clone();
+        let mut forgotten = earlier;
         let now = last + 1..next;
-        forgotten.retain(|range| range.start != now.start);
-        if !now.is_empty() {
+        let is_fresh = !now.is_empty();
+        if is_fresh {
             forgotten.push(now);
         }
         let mut unknown_to = 0;
@@ -61,7 +61,29 @@ impl Sequence {
             unknown_to = forgotten.remove(0).end;
         }
         let block = BLOCK_MIN;
-        (Sequence { next, reserved: next, safe: next, block, forgotten, earlier, is_told: false }, unknown_to)
+        (
+            Sequence { next, reserved: next, safe: next, block, forgotten, is_fresh, is_told: false },
+            unknown_to,
+        )
+    }
+
+    /// What restarts may have forgotten, to be written down: two without a delivery between them count as one.
+    pub(super) fn all_forgotten(&self) -> Vec<Range<u64>> {
+        let mut all = self.forgotten.clone();
+        all.dedup_by(|later, earlier| {
+            let is_same = later.start == earlier.start;
+            earlier.end = if is_same { earlier.end.max(later.end) } else { earlier.end };
+            is_same
+        });
+        all
+    }
+
+    /// What restarts before this one may have forgotten. Leaves nothing.
+    pub(super) fn take_earlier(&mut self) -> Vec<Range<u64>> {
+        if std::mem::take(&mut self.is_fresh) {
+            self.forgotten.pop();
+        }
+        std::mem::take(&mut self.forgotten)
     }
 
     /// The next number without taking it; `None`: a reservation must become safe first.

@@ -4,6 +4,8 @@
 //! Requests, flow control and pace are not: clients ask again. Time that a lease has left goes on by the wall clock while
 //! the process is down; a clock that was put back costs nothing but the rest of the lease.
 
+use std::fmt;
+
 use bytes::Bytes;
 use kernel::{Code, Now};
 use wire::jetstream::{AckPolicy, ConsumerConfig};
@@ -17,9 +19,11 @@ use crate::messages::Messages;
 const NS_PER_MS: u64 = 1_000_000;
 
 impl Consumer {
-    /// The whole state; deltas count from here on.
+    /// The whole state; deltas count from here on. Room that is not used is given back.
     pub fn snapshot(&mut self) -> Bytes {
-        self.changed.clear();
+        self.changed = Vec::new();
+        self.leases.shrink();
+        self.waiting.shrink();
         self.is_changed = false;
         self.settled.trim();
         let mut rows: Vec<(u64, Row)> = Vec::new();
@@ -57,9 +61,6 @@ impl Consumer {
             writer.row(seq, row);
         }
         self.changed.clear();
-        if self.changed.capacity() > 1_024 {
-            self.changed.shrink_to(64);
-        }
         self.settled.trim();
         Some(writer.finish())
     }
@@ -76,8 +77,8 @@ impl Consumer {
         self.sequence.safe(reserved);
     }
 
-    /// A consumer as a snapshot left it; the deltas written since follow by [`Consumer::apply_delta`]. After the last,
-    /// [`Consumer::cleared`] over all sequences lets go of messages whose removal outlived ours.
+    /// A consumer as a snapshot left it; the deltas written since follow by [`Consumer::apply_delta`]. The
+    /// first step lets go of messages that the stream no longer has.
     pub fn restore(
         config: ConsumerConfig,
         home: Home<'_>,
@@ -87,6 +88,7 @@ impl Consumer {
     ) -> Result<Consumer, NotRestored> {
         let mut consumer = Consumer::empty(config, home, messages, now).map_err(NotRestored::Config)?;
         consumer.read(snapshot, false).map_err(NotRestored::State)?;
+        consumer.is_restored = true;
         Ok(consumer)
     }
 
@@ -133,7 +135,7 @@ impl Consumer {
         }
         self.backlog.recount();
         let is_leasing = self.config.ack_policy != AckPolicy::None;
-        let earlier = head.forgotten.unwrap_or_else(|| std::mem::take(&mut self.sequence.earlier));
+        let earlier = head.forgotten.unwrap_or_else(|| self.sequence.take_earlier());
         let is_kept = self.is_kept && is_leasing;
         let (sequence, unknown_to) =
             Sequence::restored(head.delivered.consumer, head.reserved, is_kept, earlier);
@@ -153,7 +155,7 @@ impl Consumer {
             settled_unknown_to: self.settled.unknown_to,
             delivered_ms: self.delivered_ms,
             acked_ms: self.acked_ms,
-            forgotten: (!self.sequence.is_told).then(|| self.sequence.forgotten.clone()),
+            forgotten: (!self.sequence.is_told).then(|| self.sequence.all_forgotten()),
         }
     }
 
@@ -175,3 +177,14 @@ pub enum NotRestored {
     /// Its state cannot be read.
     State(Unreadable),
 }
+
+impl fmt::Display for NotRestored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotRestored::Config(code) => write!(f, "its configuration cannot be used: {code}"),
+            NotRestored::State(why) => why.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for NotRestored {}

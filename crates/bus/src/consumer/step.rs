@@ -60,6 +60,9 @@ impl Consumer {
         self.now = now;
         self.turn += 1;
         self.wake_ns = NEVER;
+        if std::mem::take(&mut self.is_restored) {
+            self.cleared(0..=u64::MAX, messages, out);
+        }
         self.listen(hears);
         self.end_leases(out);
         self.unpause(out);

@@ -174,6 +174,11 @@ impl Waiting {
         self.no_waits = 0;
     }
 
+    /// Gives back room that is not used.
+    pub(super) fn shrink(&mut self) {
+        self.line.shrink_to_fit();
+    }
+
     fn drop_front(&mut self) {
         if let Some(r) = self.line.pop_front() {
             self.no_waits -= usize::from(r.no_wait);

@@ -1,5 +1,5 @@
-//! What a stream costs: memory is asserted in every run; times are printed by
-//! `cargo test --release -p bus stream::costs -- --ignored --nocapture`, since they depend on the machine.
+//! What a stream costs: memory is asserted; times depend on the machine, so that they are only printed:
+//! `cargo test --release -p bus stream::costs -- --nocapture`.
 
 use std::time::Instant;
 
@@ -41,24 +41,26 @@ fn an_empty_stream_is_small() {
     let own = size_of::<Stream>() - size_of::<StreamConfig>();
     assert_eq!(stream.heap_bytes(), 0);
     assert!(own < 400, "{own} bytes");
+    let one = filled(1, 1, |_| ());
+    assert!(one.heap_bytes() < 1000, "{} bytes", one.heap_bytes());
 }
 
 #[test]
 fn a_message_takes_sixteen_bytes_beside_its_subject() {
     for (change, most) in [(1, 14.0), (2, 18.0)] {
-        let stream = filled(100_000, 100, |c| c.max_msgs_per_subject = if change == 1 { -1 } else { 1000 });
-        let each = stream.heap_bytes() as f64 / 100_000.0;
+        let stream = filled(50_000, 100, |c| c.max_msgs_per_subject = if change == 1 { -1 } else { 1000 });
+        let each = stream.heap_bytes() as f64 / 50_000.0;
         assert!(each < most, "{each} bytes");
     }
 }
 
 #[test]
 fn memory_follows_what_is_left() {
-    let mut stream = filled(200_000, 20_000, |c| c.max_msgs_per_subject = 1);
-    assert!(stream.heap_bytes() < 20_000 * 150, "{} bytes", stream.heap_bytes());
+    let mut stream = filled(50_000, 5_000, |c| c.max_msgs_per_subject = 1);
+    assert!(stream.heap_bytes() < 5_000 * 150, "{} bytes", stream.heap_bytes());
     let mut changes = Changes::default();
-    for seq in 1..=200_000 {
-        if seq % 1000 != 0 {
+    for seq in 1..=50_000 {
+        if seq % 250 != 0 {
             stream.acknowledged(seq, &mut changes);
         }
     }
@@ -67,16 +69,18 @@ fn memory_follows_what_is_left() {
     assert!(stream.heap_bytes() < 10_000, "{} bytes", stream.heap_bytes());
 }
 
+/// Prints the time of each of so many, and fails when that is beyond all reason.
 fn per(label: &str, count: u64, work: impl FnOnce()) {
     let start = Instant::now();
     work();
-    println!("{label:<60} {:>8.1} ns", start.elapsed().as_nanos() as f64 / count as f64);
+    let each_ns = start.elapsed().as_nanos() as f64 / count as f64;
+    println!("{label:<60} {each_ns:>8.1} ns");
+    assert!(count == 1 || each_ns < 100_000.0, "{label}: {each_ns} ns");
 }
 
 #[test]
-#[ignore = "times depend on the machine"]
-fn times() {
-    const N: u64 = 1_000_000;
+fn what_a_stream_does_often_costs_no_walk() {
+    const N: u64 = if cfg!(debug_assertions) { 2_000 } else { 1_000_000 };
     let mut changes = Changes::default();
     for subjects in [1, 1000, 100_000] {
         let names: Vec<String> = (0..subjects).map(|n| format!("orders.{n}")).collect();
@@ -110,9 +114,7 @@ fn times() {
         per("state", 1000, || {
             (0..1000).for_each(|_| assert_eq!(std::hint::black_box(&s).state().messages, N))
         });
-        per("count of all", 1000, || {
-            (1..=1000).for_each(|n| assert_eq!(s.count(n * 1000, None), N + 1 - n * 1000))
-        });
+        per("count of all", 1000, || (1..=1000).for_each(|n| assert_eq!(s.count(n, None), N + 1 - n)));
         per("row", N, || (1..=N).for_each(|n| assert!(s.row(n).is_some())));
     }
     let mut s = filled(N, 1000, |_| ());
@@ -133,6 +135,19 @@ fn times() {
     per("purge of one subject of 1000", 1, || {
         let filter = kernel::SubjectPattern::parse(b"orders.7").unwrap();
         s.purge(Purge { filter: Some(&filter), ..Purge::default() }, &mut changes).unwrap();
+    });
+    let names: Vec<bytes::Bytes> = (0..1000).map(|n| format!("orders.{n}").into()).collect();
+    let row = |n: u64| kernel::journal::Row {
+        index: n + 1,
+        time_ns: n * NS_PER_MS,
+        size: 20,
+        subject: (n % 1000) as u32,
+        flags: 0,
+    };
+    let image = kernel::journal::Image { subjects: names, rows: (0..N).map(row).collect() };
+    per("restored, a row", N, || {
+        let config = s.config().clone();
+        assert_eq!(Stream::restore(config, &image, &Default::default(), 1).state().messages, N);
     });
     per("purge of all", 1, || drop(s.purge(Purge::default(), &mut changes)));
 }

@@ -29,15 +29,15 @@ pub struct State {
 }
 
 /// Remembers for a few subjects whether they were wanted, so that a walk over many messages asks once for each.
-pub(super) struct Memo([u32; 256]);
+struct Memo([u32; 256]);
 
 impl Memo {
-    pub(super) fn new() -> Memo {
+    fn new() -> Memo {
         Memo([0; 256])
     }
 
     #[inline]
-    pub(super) fn ask(&mut self, slot: u32, wanted: impl FnOnce() -> bool) -> bool {
+    fn ask(&mut self, slot: u32, wanted: impl FnOnce() -> bool) -> bool {
         let Memo(places) = self;
         let known = &mut places[slot as usize % 256];
         // 0: nothing is known; otherwise slot and answer, and one.
@@ -104,6 +104,11 @@ impl Stream {
 
     /// The first message at or behind `from` that a pattern hears.
     pub fn next_heard(&self, from: u64, filter: &SubjectPattern) -> Option<u64> {
+        if !filter.tokens().any(|token| matches!(token, b"*" | b">")) {
+            let slot = self.subjects.find(filter.as_str().as_bytes())?;
+            let first = self.subjects.get(slot)?.first;
+            return self.rows.scan(from.max(first), self.shown, |other| other == slot);
+        }
         self.next(from, &mut |_, subject| filter.matches(subject))
     }
 

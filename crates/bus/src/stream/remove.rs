@@ -75,17 +75,24 @@ impl Stream {
         }
     }
 
-    /// The messages up to one that a filter hears.
+    /// The messages up to one that a filter hears. Subjects are asked first, so that rows are only compared.
     fn listed(&self, to: u64, filter: Option<&SubjectPattern>) -> Vec<u64> {
-        let mut memo = super::look::Memo::new();
-        let mut hears = |slot: u32| {
-            filter.is_none_or(|filter| memo.ask(slot, || filter.matches(self.subjects.name(slot))))
-        };
+        let mut heard = vec![false; self.subjects.slots()];
+        let (mut from, mut left) = (u64::MAX, 0);
+        for (slot, subject) in self.subjects.iter() {
+            if let Some(heard) = heard.get_mut(slot as usize)
+                && filter.is_none_or(|filter| filter.matches(&subject.name))
+            {
+                *heard = true;
+                (from, left) = (from.min(subject.first), left + subject.count);
+            }
+        }
         let mut found = Vec::new();
-        let mut from = 0;
-        while let Some(seq) = self.rows.scan(from, to, &mut hears) {
+        while left > 0
+            && let Some(seq) = self.rows.scan(from, to, |slot| heard.get(slot as usize) == Some(&true))
+        {
             found.push(seq);
-            from = seq + 1;
+            (from, left) = (seq + 1, left - 1);
         }
         found
     }

@@ -1,15 +1,10 @@
-//! The JSON documents of the JetStream API, with exactly its field names. Durations are nanoseconds; where a limit is
-//! meant, 0 and -1 stand for "none". What they mean is decided elsewhere.
+//! The documents of the JetStream API: those that server, client and command line share. What stands in them is *not*
+//! decided here.
 
-mod config;
-mod state;
-mod time;
-
-pub use config::{
-    AckPolicy, ConsumerConfig, ConsumerLimits, DeliverPolicy, Discard, ReplayPolicy, Retention, StorageType,
-    StreamConfig,
+pub use wire::jetstream::api::{
+    ConsumerInfo, Paused, PubAck, PurgeRequest as Purge, SequenceInfo, StreamInfo, StreamState,
 };
-pub use state::{ApiError, ConsumerInfo, Paused, PubAck, Purge, Reached, StreamInfo, StreamState};
-pub use time::Time;
-
-pub(crate) use state::{ConsumerPage, Done, NamePage, Page, Purged, Raw, RawAnswer, StreamPage};
+pub use wire::jetstream::{
+    AckPolicy, ApiError, Compression, ConsumerConfig, ConsumerLimits, DeliverPolicy, Discard, ReplayPolicy,
+    Retention, StorageType, StreamConfig, Time,
+};

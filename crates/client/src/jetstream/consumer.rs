@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use wire::jetstream::PullRequest;
+use wire::jetstream::api::PauseRequest;
 
 use super::api::{ConsumerInfo, Paused, Time};
 use super::fetch::{Batch, Fetch};
@@ -64,10 +65,8 @@ impl Consumer {
     /// Those of [`Context::api`].
     pub async fn pause(&self, until: Time) -> Result<Paused, Error> {
         let verb = format!("CONSUMER.PAUSE.{}.{}", self.stream.name(), self.name);
-        match until {
-            Time(0) => self.context().api(&verb, &()).await,
-            until => self.context().api(&verb, &json!({ "pause_until": until })).await,
-        }
+        let pause_until = Some(until).filter(|until| *until != Time(0));
+        self.context().api(&verb, &PauseRequest { pause_until }).await
     }
 
     /// Takes a number of messages, once. `Fetch::new(10)` takes up to ten and waits for the first up to 5 seconds.
@@ -103,21 +102,14 @@ pub(crate) fn pull_body(
     expires: Duration,
     no_wait: bool,
     heartbeat: Option<Duration>,
-) -> String {
-    let mut body = json!({ "batch": batch });
-    let mut put = |name: &str, value: serde_json::Value| body[name] = value;
-    if bytes > 0 {
-        put("max_bytes", bytes.into());
+) -> Vec<u8> {
+    let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let mut pull = PullRequest { max_bytes: count(bytes), no_wait, ..PullRequest::messages(count(batch)) };
+    if !no_wait {
+        pull.expires = super::nanos(expires);
+        pull.idle_heartbeat = heartbeat.map_or(0, super::nanos);
     }
-    if no_wait {
-        put("no_wait", true.into());
-    } else {
-        put("expires", super::nanos(expires).into());
-    }
-    if let Some(heartbeat) = heartbeat.filter(|_| !no_wait) {
-        put("idle_heartbeat", super::nanos(heartbeat).into());
-    }
-    body.to_string()
+    wire::jetstream::write(&pull)
 }
 
 #[cfg(test)]
@@ -127,11 +119,14 @@ mod tests {
     #[test]
     fn a_pull_says_what_it_wants_and_no_more() {
         let second = Duration::from_secs(1);
-        assert_eq!(pull_body(1, 0, second, false, None), r#"{"batch":1,"expires":1000000000}"#);
-        assert_eq!(pull_body(5, 0, second, true, Some(second)), r#"{"batch":5,"no_wait":true}"#);
+        let body = |bytes, no_wait, heartbeat| {
+            String::from_utf8(pull_body(5, bytes, second, no_wait, heartbeat)).unwrap()
+        };
+        assert_eq!(body(0, false, None), r#"{"expires":1000000000,"batch":5}"#);
+        assert_eq!(body(0, true, Some(second)), r#"{"batch":5,"no_wait":true}"#);
         assert_eq!(
-            pull_body(5, 100, second, false, Some(second / 2)),
-            r#"{"batch":5,"expires":1000000000,"idle_heartbeat":500000000,"max_bytes":100}"#
+            body(100, false, Some(second / 2)),
+            r#"{"expires":1000000000,"batch":5,"max_bytes":100,"idle_heartbeat":500000000}"#
         );
     }
 }

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use wire::jetstream::Fault;
+use wire::jetstream::api::{StreamList, StreamNames, StreamsRequest, Success};
 
-use super::api::{Done, NamePage, Page, StreamConfig, StreamInfo, StreamPage};
-use super::refusal::{err_code, refused};
+use super::api::{StreamConfig, StreamInfo};
+use super::pages::{Page, gather};
+use super::refusal::refused;
 use super::{Stream, names};
 use crate::{Client, Error, Msg};
 
@@ -107,7 +110,7 @@ impl Context {
     /// Those of [`Context::update_stream`].
     pub async fn create_or_update_stream(&self, config: &StreamConfig) -> Result<StreamInfo, Error> {
         match self.update_stream(config).await {
-            Err(e) if e.err_code() == Some(err_code::STREAM_NOT_FOUND) => self.create_stream(config).await,
+            Err(e) if e.fault() == Some(Fault::StreamNotFound) => self.create_stream(config).await,
             done => done,
         }
     }
@@ -126,7 +129,7 @@ impl Context {
     /// # Errors
     /// Those of [`Context::api`].
     pub async fn streams(&self, subject: Option<&str>) -> Result<Vec<StreamInfo>, Error> {
-        let mut all = self.pages::<StreamPage>("STREAM.LIST", subject).await?;
+        let mut all = self.pages::<StreamList>("STREAM.LIST", subject.unwrap_or_default()).await?;
         all.sort_by(|a, b| a.config.name.cmp(&b.config.name));
         Ok(all)
     }
@@ -136,7 +139,7 @@ impl Context {
     /// # Errors
     /// Those of [`Context::api`].
     pub async fn stream_names(&self, subject: Option<&str>) -> Result<Vec<String>, Error> {
-        let mut all = self.pages::<NamePage>("STREAM.NAMES", subject).await?;
+        let mut all = self.pages::<StreamNames>("STREAM.NAMES", subject.unwrap_or_default()).await?;
         all.sort();
         Ok(all)
     }
@@ -145,17 +148,12 @@ impl Context {
     pub(crate) async fn pages<P: Page + DeserializeOwned>(
         &self,
         verb: &str,
-        subject: Option<&str>,
+        subject: &str,
     ) -> Result<Vec<P::Item>, Error> {
-        #[derive(Serialize)]
-        struct Question<'a> {
-            offset: usize,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            subject: Option<&'a str>,
-        }
         let mut all = Vec::new();
         loop {
-            let page: P = self.api(verb, &Question { offset: all.len(), subject }).await?;
+            let offset = i64::try_from(all.len()).unwrap_or(i64::MAX);
+            let page: P = self.api(verb, &StreamsRequest { offset, subject: subject.into() }).await?;
             if !gather(&mut all, page) {
                 return Ok(all);
             }
@@ -163,15 +161,8 @@ impl Context {
     }
 }
 
-/// Adds a page; whether there are more. One that adds nothing is the last, whatever its total says.
-fn gather<P: Page>(all: &mut Vec<P::Item>, page: P) -> bool {
-    let (before, total) = (all.len(), page.total());
-    all.extend(page.items());
-    all.len() > before && (all.len() as u64) < total
-}
-
 /// What a verb answers that has nothing else to say.
-pub(crate) fn done(answer: Done) -> Result<(), Error> {
+pub(crate) fn done(answer: Success) -> Result<(), Error> {
     match answer.success {
         true => Ok(()),
         false => Err(Error::Protocol("the stream API says neither yes nor no".into())),
@@ -180,32 +171,4 @@ pub(crate) fn done(answer: Done) -> Result<(), Error> {
 
 pub(crate) fn unreadable(e: serde_json::Error) -> Error {
     Error::Protocol(format!("an answer of the stream API: {e}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Part(u64, Vec<u8>);
-
-    impl Page for Part {
-        type Item = u8;
-        fn total(&self) -> u64 {
-            self.0
-        }
-        fn items(self) -> Vec<u8> {
-            self.1
-        }
-    }
-
-    #[test]
-    fn pages_are_gathered_until_all_are_there_or_one_is_empty() {
-        let mut all = Vec::new();
-        assert!(gather(&mut all, Part(5, vec![1, 2])));
-        assert!(gather(&mut all, Part(5, vec![3, 4])));
-        assert!(!gather(&mut all, Part(5, vec![5])));
-        assert_eq!(all, [1, 2, 3, 4, 5]);
-        assert!(!gather(&mut all, Part(9, vec![])), "a total that is never reached ends too");
-        assert!(!gather(&mut Vec::new(), Part(0, vec![])));
-    }
 }

@@ -30,26 +30,17 @@ pub struct Position<'a> {
 }
 
 impl<'a> Position<'a> {
-    /// Reads `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>`, in which a domain
-    /// and an account may stand before the stream, and a token after the rest.
+    /// Reads a reply subject; `None`: it is none of a delivery.
     pub fn parse(reply: &'a [u8]) -> Option<Position<'a>> {
-        let reply = std::str::from_utf8(reply).ok()?;
-        let tokens: Vec<&str> = reply.strip_prefix("$JS.ACK.")?.split('.').collect();
-        let at = match tokens.len() {
-            7 => 0,
-            9.. => 2,
-            _ => return None,
-        };
-        let text = |n: usize| tokens.get(at + n).copied();
-        let number = |n: usize| text(n)?.parse().ok();
+        let read = wire::jetstream::Delivery::parse(reply)?;
         Some(Position {
-            stream: text(0)?,
-            consumer: text(1)?,
-            delivered: number(2)?,
-            stream_seq: number(3)?,
-            consumer_seq: number(4)?,
-            time: Time(number(5)?),
-            pending: number(6)?,
+            stream: read.stream,
+            consumer: read.consumer,
+            delivered: read.deliveries,
+            stream_seq: read.stream_seq,
+            consumer_seq: read.consumer_seq,
+            time: Time(read.time_ns),
+            pending: read.pending,
         })
     }
 }

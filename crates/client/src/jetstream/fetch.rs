@@ -76,12 +76,8 @@ impl Batch {
         let inbox = client.subscribe(&reply, None)?;
         let body = pull_body(fetch.batch, fetch.max_bytes, fetch.expires, fetch.no_wait, fetch.heartbeat);
         let subject = consumer.next_subject();
-        let question = Msg {
-            subject: subject.as_bytes(),
-            reply: reply.as_bytes(),
-            payload: body.as_bytes(),
-            ..Msg::default()
-        };
+        let question =
+            Msg { subject: subject.as_bytes(), reply: reply.as_bytes(), payload: &body, ..Msg::default() };
         client.publish(question).await?;
         let heard = Instant::now();
         let wait = if fetch.no_wait { consumer.context().answer_timeout() } else { fetch.expires + GRACE };

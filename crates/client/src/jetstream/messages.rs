@@ -164,12 +164,16 @@ impl Messages {
         let question = Msg {
             subject: subject.as_bytes(),
             reply: self.inbox.pattern().as_bytes(),
-            payload: body.as_bytes(),
+            payload: &body,
             ..Msg::default()
         };
         match self.consumer.context().client().publish(question).await {
             // Whoever is away comes back; the silence tells.
-            Ok(()) | Err(Error::BufferFull { .. }) => self.window = window,
+            Ok(()) | Err(Error::BufferFull { .. }) => {
+                self.window = window;
+                // Before, nothing was owed: whoever took long over a message must not ask twice for the next.
+                self.silent_at = Instant::now() + self.pull.heartbeat * 2;
+            }
             Err(e) => return Err(e),
         }
         Ok(())

@@ -12,8 +12,7 @@
 //! println!("stored as message {} of {}", ack.seq, ack.stream);
 //!
 //! let orders = streams.stream("ORDERS")?;
-//! let config = ConsumerConfig { durable_name: "kitchen".into(), ..Default::default() };
-//! orders.create_or_update_consumer(&config).await?;
+//! orders.create_or_update_consumer(&ConsumerConfig::durable("kitchen")).await?;
 //! let mut batch = orders.consumer("kitchen")?.fetch(Fetch::new(10)).await?;
 //! while let Some(delivery) = batch.next().await? {
 //!     println!("{:?}", delivery.message.payload);
@@ -38,6 +37,7 @@ mod messages;
 mod names;
 pub mod object;
 mod ordered;
+mod pages;
 mod publish;
 mod refusal;
 mod status;

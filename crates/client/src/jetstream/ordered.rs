@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use kernel::Code;
 use tokio::time::{sleep, timeout};
+use wire::jetstream::Fault;
 
 use super::api::{AckPolicy, ConsumerConfig, DeliverPolicy, Time};
 use super::delivery::{Delivery, Position};
 use super::messages::{Heard, Messages, Pull};
-use super::refusal::err_code;
 use super::stream::Stream;
 use super::{Consumer, nanos};
 use crate::{Error, random};
@@ -103,7 +103,7 @@ impl OrderedOptions {
             From::LastOfEach => config.deliver_policy = DeliverPolicy::LastPerSubject,
             From::Sequence(seq) => {
                 config.deliver_policy = DeliverPolicy::ByStartSequence;
-                config.opt_start_seq = i64::try_from(seq.max(1)).unwrap_or(i64::MAX);
+                config.opt_start_seq = seq.max(1);
             }
             From::Time(time) => {
                 config.deliver_policy = DeliverPolicy::ByStartTime;
@@ -248,21 +248,24 @@ impl Ordered {
 
 /// Whether trying again would end likewise.
 fn is_final(e: &Error) -> bool {
-    matches!(
-        e,
-        Error::Closed
-            | Error::NoRandomness
-            | Error::Subject(_)
-            | Error::Name { .. }
-            | Error::Refused { .. }
-            | Error::Api { err_code: err_code::STREAM_NOT_FOUND, .. }
-            | Error::Api { code: Code::InvalidRequest | Code::PermissionDenied | Code::PayloadTooLarge, .. }
-    )
+    e.fault() == Some(Fault::StreamNotFound)
+        || matches!(
+            e,
+            Error::Closed
+                | Error::NoRandomness
+                | Error::Subject(_)
+                | Error::Name { .. }
+                | Error::Refused { .. }
+                | Error::Api {
+                    code: Code::InvalidRequest | Code::PermissionDenied | Code::PayloadTooLarge,
+                    ..
+                }
+        )
 }
 
 /// Whether the consumer is gone, which another one can make good.
 fn is_gone(e: &Error) -> bool {
-    matches!(e, Error::Absent(_) | Error::Api { code: Code::StreamNotFound, .. })
+    matches!(e, Error::Absent(_) | Error::Api { code: Code::NotFound, .. })
 }
 
 #[cfg(test)]
@@ -290,8 +293,8 @@ mod tests {
             description: String::new(),
             retry_after_ms: None,
         };
-        assert!(is_final(&api(Code::StreamNotFound, err_code::STREAM_NOT_FOUND)));
-        assert!(!is_final(&api(Code::StreamNotFound, 10014)));
+        assert!(is_final(&api(Code::StreamNotFound, 10059)));
+        assert!(!is_final(&api(Code::NotFound, 10014)));
         assert!(!is_final(&api(Code::ServiceUnavailable, 10008)));
         let timeout = Error::Timeout { subject: "a".into(), timeout_ms: 1 };
         assert!(is_final(&Error::Closed) && !is_final(&timeout));

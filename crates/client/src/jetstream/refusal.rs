@@ -1,4 +1,5 @@
-//! What the API's refusals mean: from a status and an error code to a row of the one table of codes.
+//! How the API says no, and what of it becomes an [`Error`]. What each of its numbers means stands in
+//! [`wire::jetstream::Fault`], *not* here.
 
 use kernel::Code;
 use serde::Deserialize;
@@ -9,37 +10,7 @@ use crate::{Error, Headers, Message};
 /// How long to wait before the next attempt, in milliseconds.
 const RETRY_AFTER_MS: &str = "Retry-After-Ms";
 /// Our own code, where the server knows it.
-const ERROR_CODE: &str = "Nats-Service-Error-Code";
-
-/// Error codes of the API that say more than their status.
-pub(crate) mod err_code {
-    pub(crate) const STREAM_NOT_FOUND: u32 = 10059;
-    pub(crate) const WRONG_LAST_SEQUENCE: u32 = 10071;
-    pub(crate) const WRONG_LAST_SEQUENCE_CONSTANT: u32 = 10164;
-}
-
-/// Rows: an error code and what it means to us, where the status alone would say something else.
-const CODES: &[(u32, Code)] = &[
-    (10002, Code::LimitExceeded),      // resource limits exceeded for account
-    (10023, Code::Backpressure),       // insufficient resources
-    (10026, Code::LimitExceeded),      // maximum consumers limit reached
-    (10027, Code::LimitExceeded),      // maximum number of streams reached
-    (10028, Code::LimitExceeded),      // insufficient memory resources available
-    (10039, Code::ServiceUnavailable), // JetStream not enabled for account
-    (10047, Code::LimitExceeded),      // insufficient storage resources available
-    (10053, Code::LimitExceeded),      // limits of a stream
-    (10054, Code::PayloadTooLarge),    // message size exceeds maximum allowed
-    (10074, Code::InvalidRequest),     // replicas > 1 not supported in non-clustered mode
-    (10076, Code::ServiceUnavailable), // JetStream not enabled
-    (10077, Code::Backpressure), // maximum messages or bytes exceeded: it is full and discards what is new
-    (10097, Code::PayloadTooLarge), // header size exceeds maximum allowed
-    (10117, Code::LimitExceeded), // subject details would exceed maximum allowed
-    (10118, Code::ServiceUnavailable), // stream is offline
-    (10119, Code::ServiceUnavailable), // consumer is offline
-    (10120, Code::LimitExceeded), // no JetStream default or applicable tiered limit present
-    (10158, Code::ServiceUnavailable), // duplicate message id is in process
-    (10167, Code::Backpressure), // too many requests
-];
+const CODE: &str = "Np-Code";
 
 #[derive(Deserialize)]
 struct Refused {
@@ -54,19 +25,19 @@ pub(crate) fn refused(answer: &Message) -> Option<Error> {
     let headers = Headers::new(&answer.headers);
     let status = headers.status().filter(|status| *status >= 400)?;
     Some(error_of(
-        ApiError { code: status, err_code: 0, description: description(&answer.headers) },
+        ApiError { code: status, err_code: 0, description: description(&answer.headers).into() },
         &headers,
     ))
 }
 
 /// The error with its code and the time that the server asks for.
 pub(crate) fn error_of(error: ApiError, headers: &Headers<'_>) -> Error {
-    let ours = headers.first(ERROR_CODE).and_then(|n| n.parse().ok()).and_then(Code::from_number);
+    let ours = headers.first(CODE).and_then(|n| n.parse().ok()).and_then(Code::from_number);
     Error::Api {
         code: ours.unwrap_or_else(|| code_of(&error)),
         status: error.code,
-        err_code: error.err_code,
-        description: error.description,
+        err_code: error.err_code.into(),
+        description: error.description.into_owned(),
         retry_after_ms: headers.first(RETRY_AFTER_MS).and_then(|ms| ms.parse().ok()),
     }
 }
@@ -84,22 +55,14 @@ pub(crate) fn description(block: &[u8]) -> String {
     text
 }
 
+/// What an error means; one without a number is a status in the first line of a header block.
 fn code_of(error: &ApiError) -> Code {
-    if let Some((_, code)) = CODES.iter().find(|(number, _)| *number == error.err_code) {
-        return *code;
-    }
+    let says = |word| error.description.to_ascii_lowercase().contains(word);
     match error.code {
-        401 => Code::AuthFailed,
-        403 => Code::PermissionDenied,
-        404 => Code::StreamNotFound,
-        408 | 504 => Code::Timeout,
-        409 => Code::StaleLease,
-        413 => Code::PayloadTooLarge,
-        429 => Code::Backpressure,
-        503 if error.description.to_ascii_lowercase().contains("too many requests") => Code::Backpressure,
-        503 => Code::ServiceUnavailable,
-        500.. => Code::InternalError,
-        _ => Code::InvalidRequest,
+        _ if error.fault().is_some() => error.kernel_code(),
+        409 if says("stale") => Code::StaleLease,
+        429 | 503 if says("too many requests") => Code::Backpressure,
+        _ => error.kernel_code(),
     }
 }
 
@@ -117,13 +80,14 @@ mod tests {
     fn a_refusal_keeps_what_the_server_said_and_has_a_code() {
         for (status, err_code, text, code) in [
             (404, 10059, "stream not found", Code::StreamNotFound),
-            (404, 10014, "consumer not found", Code::StreamNotFound),
-            (400, 10058, "stream name already in use", Code::InvalidRequest),
-            (400, 10071, "wrong last sequence: 7", Code::InvalidRequest),
+            (404, 10014, "consumer not found", Code::NotFound),
+            (400, 10058, "stream name already in use", Code::Conflict),
+            (400, 10071, "wrong last sequence: 7", Code::Conflict),
             (400, 10054, "message size exceeds maximum allowed", Code::PayloadTooLarge),
             (503, 10077, "maximum messages exceeded", Code::Backpressure),
             (429, 10167, "too many requests", Code::Backpressure),
-            (503, 1, "Too Many Requests", Code::Backpressure),
+            (503, 0, "Too Many Requests", Code::Backpressure),
+            (404, 0, "Message Not Found", Code::NotFound),
             (503, 10008, "system temporarily unavailable", Code::ServiceUnavailable),
             (409, 0, "stale", Code::StaleLease),
             (500, 10051, "general", Code::InternalError),
@@ -141,8 +105,7 @@ mod tests {
     #[test]
     fn our_own_code_and_the_time_to_wait_are_read_from_the_headers() {
         let json = r#"{"error":{"code":503,"description":"full"}}"#;
-        let error = refused(&answer(json, &[("Retry-After-Ms", "250"), ("Nats-Service-Error-Code", "6003")]))
-            .unwrap();
+        let error = refused(&answer(json, &[("Retry-After-Ms", "250"), ("Np-Code", "6003")])).unwrap();
         assert_eq!((error.code(), error.retry_after_ms()), (Code::Backpressure, Some(250)));
     }
 

@@ -54,12 +54,12 @@ pub(crate) fn read(message: &Message) -> Status {
         100 => Status::Heartbeat,
         404 | 408 => Status::Over(unserved()),
         409 if lower.starts_with("message size exceeds") => Status::TooLarge(unserved()),
-        409 if lower.starts_with("consumer deleted") => failed(Code::StreamNotFound),
+        409 if lower.starts_with("consumer deleted") => failed(Code::NotFound),
         409 if lower.starts_with("consumer is push based") => failed(Code::InvalidRequest),
         409 if lower.starts_with("exceeded maxrequest") => failed(Code::InvalidRequest),
         // Batch Completed, Leadership Change, Server Shutdown, Exceeded MaxWaiting.
         409 => Status::Over(unserved()),
-        503 => failed(Code::StreamNotFound),
+        503 => failed(Code::NotFound),
         _ => failed(Code::InvalidRequest),
     }
 }
@@ -91,11 +91,11 @@ mod tests {
     #[test]
     fn what_would_fail_again_is_an_error_with_its_code() {
         for (first, code) in [
-            (" 409 Consumer Deleted", Code::StreamNotFound),
+            (" 409 Consumer Deleted", Code::NotFound),
             (" 409 Consumer is push based", Code::InvalidRequest),
             (" 409 Exceeded MaxRequestBatch of 10", Code::InvalidRequest),
             (" 400 Bad Request - heartbeat value too large", Code::InvalidRequest),
-            (" 503", Code::StreamNotFound),
+            (" 503", Code::NotFound),
         ] {
             let Status::Failed(error) = status(first, "") else { panic!("{first}") };
             assert_eq!(error.code(), code, "{first}");

@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use bytes::Bytes;
-use serde::Serialize;
-use serde_json::json;
-
-use super::api::{
-    ConsumerConfig, ConsumerInfo, ConsumerPage, DeliverPolicy, Done, NamePage, Purge, Purged, Raw, RawAnswer,
-    StreamInfo, Time,
+use wire::jetstream::api::{
+    ConsumerList, ConsumerNames, CreateAction, CreateConsumerRequest, Message, MsgDeleteRequest,
+    MsgGetRequest, Purged, StoredMessage, StreamInfoRequest,
 };
+
+use super::api::{ConsumerConfig, ConsumerInfo, DeliverPolicy, Purge, StreamInfo};
 use super::consumer::Consumer;
 use super::context::{Context, done};
 use super::message::Stored;
@@ -25,15 +21,6 @@ use crate::{Error, Msg, random};
 pub struct Stream {
     context: Context,
     name: Arc<str>,
-}
-
-/// What is to happen when a consumer of that name exists.
-#[derive(Serialize)]
-struct ConsumerQuestion<'a> {
-    stream_name: &'a str,
-    config: &'a ConsumerConfig,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    action: &'a str,
 }
 
 impl Stream {
@@ -65,7 +52,8 @@ impl Stream {
     /// # Errors
     /// Those of [`Context::api`].
     pub async fn info_with_subjects(&self, filter: &str) -> Result<StreamInfo, Error> {
-        self.context.api(&format!("STREAM.INFO.{}", self.name), &json!({ "subjects_filter": filter })).await
+        let which = StreamInfoRequest { subjects_filter: filter.into(), ..StreamInfoRequest::default() };
+        self.context.api(&format!("STREAM.INFO.{}", self.name), &which).await
     }
 
     /// Removes messages; how many. The stream, its numbers and its consumers stay.
@@ -82,7 +70,7 @@ impl Stream {
     /// # Errors
     /// Those of [`Context::api`]; 404 when there is none.
     pub async fn message(&self, seq: u64) -> Result<Stored, Error> {
-        self.stored(json!({ "seq": seq })).await
+        self.stored(MsgGetRequest { seq, ..MsgGetRequest::default() }).await
     }
 
     /// The last message that was stored on a subject.
@@ -90,7 +78,7 @@ impl Stream {
     /// # Errors
     /// Those of [`Context::api`]; 404 when there is none.
     pub async fn last_message(&self, subject: &str) -> Result<Stored, Error> {
-        self.stored(json!({ "last_by_subj": subject })).await
+        self.stored(MsgGetRequest { last_by_subj: subject.into(), ..MsgGetRequest::default() }).await
     }
 
     /// Like [`Stream::message`], from whichever server has it, for streams that allow it (`allow_direct`): quicker, and
@@ -99,8 +87,8 @@ impl Stream {
     /// # Errors
     /// Those of [`Context::api`]; 404 when there is none.
     pub async fn direct_message(&self, seq: u64) -> Result<Stored, Error> {
-        let body = json!({ "seq": seq }).to_string();
-        self.direct(&format!("DIRECT.GET.{}", self.name), body.as_bytes()).await
+        let body = wire::jetstream::write(&MsgGetRequest { seq, ..MsgGetRequest::default() });
+        self.direct(&format!("DIRECT.GET.{}", self.name), &body).await
     }
 
     /// Like [`Stream::last_message`], from whichever server has it.
@@ -116,9 +104,8 @@ impl Stream {
     /// # Errors
     /// Those of [`Context::api`].
     pub async fn delete_message(&self, seq: u64, erase: bool) -> Result<(), Error> {
-        let which = json!({ "seq": seq, "no_erase": !erase });
-        let answer: Done = self.context.api(&format!("STREAM.MSG.DELETE.{}", self.name), &which).await?;
-        done(answer)
+        let which = MsgDeleteRequest { seq, no_erase: !erase };
+        done(self.context.api(&format!("STREAM.MSG.DELETE.{}", self.name), &which).await?)
     }
 
     /// The consumer of this name; whether it exists is not asked.
@@ -135,7 +122,7 @@ impl Stream {
     /// # Errors
     /// [`Error::Name`], and those of [`Context::api`]: such as when one of that name is configured differently.
     pub async fn create_consumer(&self, config: &ConsumerConfig) -> Result<ConsumerInfo, Error> {
-        self.put_consumer(config, "create").await
+        self.put_consumer(config, CreateAction::Create).await
     }
 
     /// Changes a consumer's configuration: all of it, so begin with the one that [`Consumer::info`] gives.
@@ -143,7 +130,7 @@ impl Stream {
     /// # Errors
     /// Those of [`Stream::create_consumer`].
     pub async fn update_consumer(&self, config: &ConsumerConfig) -> Result<ConsumerInfo, Error> {
-        self.put_consumer(config, "update").await
+        self.put_consumer(config, CreateAction::Update).await
     }
 
     /// Creates a consumer, or makes one that exists what `config` says.
@@ -151,7 +138,7 @@ impl Stream {
     /// # Errors
     /// Those of [`Stream::create_consumer`].
     pub async fn create_or_update_consumer(&self, config: &ConsumerConfig) -> Result<ConsumerInfo, Error> {
-        self.put_consumer(config, "").await
+        self.put_consumer(config, CreateAction::CreateOrUpdate).await
     }
 
     /// Deletes a consumer. What it had not acknowledged is forgotten with it.
@@ -168,8 +155,7 @@ impl Stream {
     /// # Errors
     /// Those of [`Context::api`].
     pub async fn consumers(&self) -> Result<Vec<ConsumerInfo>, Error> {
-        let mut all =
-            self.context.pages::<ConsumerPage>(&format!("CONSUMER.LIST.{}", self.name), None).await?;
+        let mut all = self.context.pages::<ConsumerList>(&format!("CONSUMER.LIST.{}", self.name), "").await?;
         all.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(all)
     }
@@ -179,7 +165,8 @@ impl Stream {
     /// # Errors
     /// Those of [`Context::api`].
     pub async fn consumer_names(&self) -> Result<Vec<String>, Error> {
-        let mut all = self.context.pages::<NamePage>(&format!("CONSUMER.NAMES.{}", self.name), None).await?;
+        let mut all =
+            self.context.pages::<ConsumerNames>(&format!("CONSUMER.NAMES.{}", self.name), "").await?;
         all.sort();
         Ok(all)
     }
@@ -192,7 +179,11 @@ impl Stream {
         Ordered::open(self.clone(), options).await
     }
 
-    async fn put_consumer(&self, config: &ConsumerConfig, action: &str) -> Result<ConsumerInfo, Error> {
+    async fn put_consumer(
+        &self,
+        config: &ConsumerConfig,
+        action: CreateAction,
+    ) -> Result<ConsumerInfo, Error> {
         let mut config = config.clone();
         if config.name.is_empty() {
             config.name =
@@ -205,12 +196,15 @@ impl Stream {
             config.filter_subject = ">".into();
         }
         let verb = consumer_verb(&self.name, &config);
-        self.context.api(&verb, &ConsumerQuestion { stream_name: &self.name, config: &config, action }).await
+        let stream_name = self.name.to_string();
+        let request = CreateConsumerRequest { stream_name, config, action, ..Default::default() };
+        self.context.api(&verb, &request).await
     }
 
-    async fn stored(&self, which: serde_json::Value) -> Result<Stored, Error> {
-        let answer: RawAnswer = self.context.api(&format!("STREAM.MSG.GET.{}", self.name), &which).await?;
-        stored(answer.message)
+    async fn stored(&self, which: MsgGetRequest) -> Result<Stored, Error> {
+        let answer: Message = self.context.api(&format!("STREAM.MSG.GET.{}", self.name), &which).await?;
+        let nothing = || Error::Protocol("the stream API answers without the message".into());
+        answer.message.map(stored).ok_or_else(nothing)
     }
 
     async fn direct(&self, verb: &str, body: &[u8]) -> Result<Stored, Error> {
@@ -240,21 +234,17 @@ fn consumer_verb(stream: &str, config: &ConsumerConfig) -> String {
     }
 }
 
-fn stored(raw: Raw) -> Result<Stored, Error> {
-    let bytes = |text: &str| {
-        let wrong = |_| Error::Protocol("a stored message is not in base64".into());
-        BASE64.decode(text).map(Bytes::from).map_err(wrong)
-    };
-    Ok(Stored {
+fn stored(raw: StoredMessage) -> Stored {
+    Stored {
         seq: raw.seq,
-        time: Time(raw.time.0),
+        time: raw.time,
         message: crate::Message {
             subject: raw.subject.into(),
-            headers: bytes(&raw.hdrs)?,
-            payload: bytes(&raw.data)?,
+            headers: raw.hdrs.0.into(),
+            payload: raw.data.0.into(),
             ..crate::Message::default()
         },
-    })
+    }
 }
 
 #[cfg(test)]
@@ -273,10 +263,10 @@ mod tests {
     fn a_stored_message_is_read_from_base64() {
         let json = r#"{"message":{"subject":"a","seq":3,"hdrs":"TkFUUy8xLjANCkE6IDENCg0K","data":"aGk=",
             "time":"2024-05-01T10:00:00Z"}}"#;
-        let answer: RawAnswer = serde_json::from_str(json).unwrap();
-        let m = stored(answer.message).unwrap();
+        let answer: Message = serde_json::from_str(json).unwrap();
+        let m = stored(answer.message.unwrap());
         assert_eq!((m.seq, &m.message.payload[..]), (3, &b"hi"[..]));
         assert_eq!(crate::Headers::new(&m.message.headers).first("a"), Some("1"));
-        assert!(stored(Raw { data: "!".into(), ..Raw::default() }).is_err());
+        assert!(serde_json::from_str::<Message>(r#"{"message":{"data":"!"}}"#).is_err());
     }
 }

@@ -51,7 +51,7 @@ async fn a_fetch_ends_when_the_server_says_so_and_an_acknowledgement_goes_to_the
     let consumer = context.stream("S").unwrap().consumer("c").unwrap();
     let mut batch = consumer.fetch(Fetch::new(5).expires(Duration::from_secs(30))).await.unwrap();
     let pull = asked(&mut peer, "MSG.NEXT.S.c ").await;
-    assert_eq!(pull.body, r#"{"batch":5,"expires":30000000000}"#);
+    assert_eq!(pull.body, r#"{"expires":30000000000,"batch":5}"#);
     deliver(&mut peer, 2, 7, 1, 3).await;
     status(&mut peer, &pull.reply, 2, "100 Idle Heartbeat").await;
     status(&mut peer, &pull.reply, 2, "408 Request Timeout").await;
@@ -84,9 +84,9 @@ async fn a_pull_that_cannot_be_is_an_error_with_a_code() {
     let (context, mut peer) = connected().await;
     let consumer = context.stream("S").unwrap().consumer("c").unwrap();
     for (sid, text, code) in [
-        (2, "409 Consumer Deleted", Code::StreamNotFound),
+        (2, "409 Consumer Deleted", Code::NotFound),
         (3, "409 Exceeded MaxRequestBatch of 1", Code::InvalidRequest),
-        (4, "503", Code::StreamNotFound),
+        (4, "503", Code::NotFound),
     ] {
         let mut batch = consumer.fetch(Fetch::new(2)).await.unwrap();
         let pull = asked(&mut peer, "MSG.NEXT.S.c ").await;
@@ -111,6 +111,27 @@ async fn a_continuous_pull_asks_again_when_the_server_falls_silent() {
     };
     let (next, ()) = soon(async { tokio::join!(messages.next(), server) }).await;
     assert_eq!(next.unwrap().unwrap().position().stream_seq, 1);
+}
+
+#[tokio::test]
+async fn whoever_takes_long_over_a_message_asks_once_for_the_next() {
+    let (context, mut peer) = connected().await;
+    let consumer = context.stream("S").unwrap().consumer("c").unwrap();
+    let beat = Duration::from_millis(200);
+    let mut messages = consumer.messages(Pull::default().batch(1).heartbeat(beat)).unwrap();
+    for seq in 1..=2 {
+        let server = async {
+            asked(&mut peer, "MSG.NEXT.S.c ").await;
+            tokio::time::sleep(beat / 4).await;
+            deliver(&mut peer, 2, seq, seq, 0).await;
+        };
+        let (next, ()) = soon(async { tokio::join!(messages.next(), server) }).await;
+        assert_eq!(next.unwrap().unwrap().position().stream_seq, seq);
+        // At work for longer than a server may be silent.
+        tokio::time::sleep(beat * 3).await;
+    }
+    context.client().publish(("end", "")).await.unwrap();
+    assert!(!peer.until("PUB end ").await.contains("MSG.NEXT"), "nobody waits for a third");
 }
 
 #[tokio::test]

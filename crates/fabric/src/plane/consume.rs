@@ -16,7 +16,7 @@ use super::inbox::Arrival;
 use super::out::{Held, Said};
 use super::reading::Reading;
 use super::timers::Timer;
-use super::{Plane, api};
+use super::{Plane, api, count};
 
 /// Most deliveries of one consumer in one step: what is read and said together.
 const DELIVERIES_MAX: usize = 512;
@@ -72,7 +72,8 @@ impl Plane {
             return;
         }
         let (mut actions, tenant, out) = (Vec::new(), cell.tenant, &self.out);
-        let mut hears = |to: &[u8]| out.hears(tenant, to);
+        let group = consumer.config().deliver_group.clone();
+        let mut hears = |to: &[u8]| out.hears_in(tenant, to, &group);
         let is_more = consumer.step(now, &**stream, &mut hears, DELIVERIES_MAX, &mut actions);
         if consumer.is_unheard() {
             self.unheard.push((log, name.into()));
@@ -157,6 +158,8 @@ impl Plane {
     ) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
         let (tenant, stream_name) = (cell.tenant, cell.name.clone());
+        let group =
+            cell.consumers.get(name).map(|seat| seat.config().deliver_group.clone()).unwrap_or_default();
         let (mut records, mut reply, mut block) = (records.into_iter(), Vec::new(), Vec::new());
         for action in actions {
             match action {
@@ -166,7 +169,8 @@ impl Plane {
                     reply.clear();
                     write_reply(&mut reply, &stream_name, name, &delivery, &record);
                     let m = message(&delivery, &record, &reply, &mut block);
-                    self.out.send(tenant, &delivery.to, &m);
+                    self.out.send_in(tenant, &delivery.to, &group, &m);
+                    count(&self.figures.delivered_total);
                 }
                 Action::Status { to, status } => {
                     let (headers, reply) = (status.block(), status.reply());
@@ -267,16 +271,15 @@ impl Plane {
     /// An acknowledgement came back.
     pub(crate) fn acknowledged(&mut self, now: Now, arrival: Arrival) {
         let (m, reply, tenant) = (arrival.msg(), arrival.reply(), arrival.tenant);
-        let Some(delivery) = ack::Delivery::parse(m.subject) else {
-            return api::unheard(&mut self.out, tenant, &reply);
-        };
+        // Subjects with words where numbers belong, or of another form, are nobody's.
+        let Some(delivery) = ack::Delivery::parse(m.subject) else { return };
         let log = self.find(tenant, delivery.stream);
         let cell = log.and_then(|log| self.cells.get_mut(&log));
         let Some((cell, name)) = cell
             .filter(|c| c.consumers.contains_key(delivery.consumer))
             .map(|cell| (cell, delivery.consumer))
         else {
-            return api::unheard(&mut self.out, tenant, &reply);
+            return api::unheard(&mut self.out, tenant, &reply, m.subject);
         };
         let (log, level, name) = (cell.log, cell.level, name.to_owned());
         let Some(Seat { state: SeatState::Live(consumer), .. }) = cell.consumers.get_mut(&*name) else {
@@ -307,7 +310,7 @@ impl Plane {
         match outcome {
             Acked::Accepted | Acked::Already if !is_next => self.confirm(tenant, level, reply),
             Acked::Stale => {
-                self.stale_acks += 1;
+                count(&self.figures.stale_acks_total);
                 api::advisory::stale(self, now, log, &name, token);
                 self.refuse_ack(tenant, &reply);
             }
@@ -367,8 +370,8 @@ impl Plane {
             let Some(cell) = self.cells.get(&log) else { continue };
             let Some(seat) = cell.consumers.get(&name) else { continue };
             let SeatState::Live(consumer) = &seat.state else { continue };
-            let to = consumer.config().deliver_subject.as_bytes();
-            match self.out.hears(cell.tenant, to) {
+            let config = consumer.config();
+            match self.out.hears_in(cell.tenant, config.deliver_subject.as_bytes(), &config.deliver_group) {
                 true => {
                     found = true;
                     self.make_due(log, &name);

@@ -63,7 +63,19 @@ struct Place {
     reply_len: u32,
     subject_len: u32,
     headers_len: u32,
+    start: usize,
     end: usize,
+}
+
+impl Place {
+    fn is_captured(&self) -> bool {
+        matches!(self.target, Target::Stream(_))
+    }
+
+    fn arrival(self, bytes: Bytes) -> Arrival {
+        let Place { target, tenant, from, reply_len, subject_len, headers_len, .. } = self;
+        Arrival { target, tenant, from, reply_len, subject_len, headers_len, bytes }
+    }
 }
 
 #[derive(Default)]
@@ -72,24 +84,29 @@ struct State {
     bytes: Vec<u8>,
     /// Bytes of the last buffer: the next one is made about that large.
     usual_bytes: usize,
+    /// Somebody was told to wake the plane since it last took.
+    is_announced: bool,
     waiting: Vec<Waker>,
 }
 
 /// See the module.
 pub struct Inbox {
     state: Mutex<State>,
-    /// Whether captured messages are refused, and why: the number of nothing, or of a reason.
-    refusing: AtomicU8,
+    /// Whether captured messages must wait here, or are refused.
+    state_of_store: AtomicU8,
     wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
+/// Everything is taken.
 const OPEN: u8 = 0;
+/// The journal must settle first: captured messages wait, and their publishers are slowed down.
 const PRESSED: u8 = 1;
+/// Nothing is stored any more: captured messages are refused.
 const FAILED: u8 = 2;
 
 impl Default for Inbox {
     fn default() -> Inbox {
-        Inbox { state: Mutex::default(), refusing: AtomicU8::new(OPEN), wake: OnceLock::new() }
+        Inbox { state: Mutex::default(), state_of_store: AtomicU8::new(OPEN), wake: OnceLock::new() }
     }
 }
 
@@ -105,20 +122,21 @@ impl Inbox {
         let _ = self.wake.set(Box::new(wake));
     }
 
-    /// Captured messages are refused for as long as `pressed` holds.
+    /// Captured messages wait for as long as `pressed` holds.
     pub(crate) fn press(&self, pressed: bool) {
         let (from, to) = if pressed { (OPEN, PRESSED) } else { (PRESSED, OPEN) };
-        let _ = self.refusing.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed);
+        let _ = self.state_of_store.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed);
     }
 
     /// Captured messages are refused from now on.
     pub(crate) fn fail(&self) {
-        self.refusing.store(FAILED, Ordering::Release);
+        self.state_of_store.store(FAILED, Ordering::Release);
     }
 
     fn put(&self, target: Target, tenant: TenantId, m: &Msg<'_>) -> Put {
         let is_captured = matches!(target, Target::Stream(_));
-        if is_captured && self.refusing.load(Ordering::Acquire) != OPEN {
+        let of_store = self.state_of_store.load(Ordering::Acquire);
+        if is_captured && of_store == FAILED {
             return Put::Full;
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -130,6 +148,7 @@ impl Inbox {
             let usual = state.usual_bytes.clamp(4 * 1024, 1024 * 1024);
             state.bytes.reserve(usual);
         }
+        let start = state.bytes.len();
         for part in [m.reply, m.subject, m.headers, m.payload] {
             state.bytes.extend_from_slice(part);
         }
@@ -143,20 +162,35 @@ impl Inbox {
             reply_len: m.reply.len() as u32,
             subject_len: m.subject.len() as u32,
             headers_len: m.headers.len() as u32,
+            start,
             end,
         });
         let (high_bytes, high_count) = Self::HIGH;
+        if !std::mem::replace(&mut state.is_announced, true) {
+            return Put::First;
+        }
         match state.places.len() {
-            1 => Put::First,
-            count if is_over || count > high_count || end > high_bytes => Put::High,
+            count
+                if is_over
+                    || of_store == PRESSED && is_captured
+                    || count > high_count
+                    || end > high_bytes =>
+            {
+                Put::High
+            }
             _ => Put::Queued,
         }
     }
 
-    /// Takes everything that has arrived, oldest first, and wakes those who waited for room.
+    /// Takes everything that has arrived, oldest first, and wakes those who waited for room. While the journal must
+    /// settle, captured messages stay.
     pub(crate) fn take(&self, out: &mut Vec<Arrival>) {
+        if self.state_of_store.load(Ordering::Acquire) == PRESSED {
+            return self.take_urgent(out);
+        }
         let (places, bytes, waiting) = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.is_announced = false;
             if state.places.is_empty() {
                 return;
             }
@@ -167,12 +201,34 @@ impl Inbox {
         };
         waiting.into_iter().for_each(Waker::wake);
         let bytes = Bytes::from(bytes);
-        let mut start = 0;
         out.extend(places.into_iter().map(|place| {
-            let Place { target, tenant, from, reply_len, subject_len, headers_len, end } = place;
-            let bytes = bytes.slice(std::mem::replace(&mut start, end)..end);
-            Arrival { target, tenant, from, reply_len, subject_len, headers_len, bytes }
+            let own = bytes.slice(place.start..place.end);
+            place.arrival(own)
         }));
+    }
+
+    /// Takes what is not to be stored: calls and acknowledgements.
+    fn take_urgent(&self, out: &mut Vec<Arrival>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.is_announced = false;
+        let State { places, bytes, .. } = &mut *state;
+        let (stay, urgent): (Vec<_>, Vec<_>) =
+            std::mem::take(places).into_iter().partition(Place::is_captured);
+        out.extend(urgent.into_iter().map(|place| {
+            let own = Bytes::copy_from_slice(bytes.get(place.start..place.end).unwrap_or_default());
+            place.arrival(own)
+        }));
+        *places = stay;
+        // What was taken leaves holes; when these are most of the buffer, it is made anew without them.
+        let held: usize = places.iter().map(|place| place.end - place.start).sum();
+        if bytes.len() > 2 * held + 64 * 1024 {
+            let old = std::mem::replace(bytes, Vec::with_capacity(held));
+            for place in places {
+                let start = bytes.len();
+                bytes.extend_from_slice(old.get(place.start..place.end).unwrap_or_default());
+                (place.start, place.end) = (start, bytes.len());
+            }
+        }
     }
 }
 
@@ -187,7 +243,8 @@ impl Drain for Inlet {
     fn on_drain(&self, waker: &Waker) -> bool {
         let mut state = self.inbox.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (bytes, count) = Inbox::HIGH;
-        let is_high = state.bytes.len() > bytes || state.places.len() > count;
+        let is_pressed = self.inbox.state_of_store.load(Ordering::Acquire) == PRESSED;
+        let is_high = is_pressed || state.bytes.len() > bytes || state.places.len() > count;
         if is_high && state.waiting.len() < 1024 {
             state.waiting.push(waker.clone());
         }
@@ -253,10 +310,27 @@ mod tests {
         assert!(stream.on_drain(Waker::noop()));
         inbox.take(&mut Vec::new());
         assert!(!stream.on_drain(Waker::noop()));
-        inbox.press(true);
+        inbox.fail();
         assert_eq!(stream.put(&msg(b"a", b""), &mut spare), Put::Full);
+    }
+
+    #[test]
+    fn while_the_journal_settles_messages_wait_and_acknowledgements_pass() {
+        let inbox = Arc::new(Inbox::default());
+        let (stream, ack) = (inlet(&inbox, Target::Stream(LogId(1))), inlet(&inbox, Target::Ack));
+        let (mut spare, mut out, large) = (Spare::default(), Vec::new(), vec![7; 100_000]);
+        inbox.press(true);
+        assert_eq!(stream.put(&msg(b"a", b"one"), &mut spare), Put::First);
+        assert_eq!(ack.put(&msg(b"b", &large), &mut spare), Put::Queued);
+        assert_eq!(stream.put(&msg(b"a", b"two"), &mut spare), Put::High, "slow down");
+        inbox.take(&mut out);
+        assert_eq!(out.drain(..).map(|a| a.msg().payload.len()).collect::<Vec<_>>(), [large.len()]);
+        assert_eq!(ack.put(&msg(b"b", b""), &mut spare), Put::First, "the plane must be woken for it");
+        inbox.take(&mut out);
+        assert_eq!(out.drain(..).count(), 1);
         inbox.press(false);
-        assert_eq!(stream.put(&msg(b"a", b""), &mut spare), Put::First);
+        inbox.take(&mut out);
+        assert_eq!(out.iter().map(|a| a.msg().payload).collect::<Vec<_>>(), [b"one", b"two"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod api;
 mod cell;
 mod claims;
 mod consume;
+mod figures;
 mod inbox;
 mod out;
 mod publish;
@@ -15,13 +16,17 @@ mod timers;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use kernel::journal::{Event, Level};
 use kernel::{Code, Journal, LogId, Now, Position, TenantId};
 
+pub use figures::Figures;
 pub use inbox::Inbox;
+
+use figures::count;
 
 use crate::hub::Hub;
 use cell::Cell;
@@ -64,12 +69,9 @@ pub struct Plane {
     names: u64,
     /// A checkpoint that waits for streams to be loaded.
     checkpoint: Option<Position>,
-    /// Acknowledgements of leases that had ended.
-    stale_acks: u64,
+    figures: Arc<Figures>,
     /// Number of the last stream that lives in memory only.
     volatile: u64,
-    /// Requests of the API so far, and those that failed.
-    api_calls: (u64, u64),
     /// State that could not be read, to be told.
     trouble: Vec<String>,
     /// When to look again for listeners of push consumers, on the monotonic clock.
@@ -104,6 +106,7 @@ impl Plane {
         // What its own messages filled is waited for by nobody here.
         drop(self.out.woken.take_high());
         self.hub.keep_budget();
+        self.figures.streams.store(self.cells.len() as u64, Relaxed);
         self.next_wake(now)
     }
 
@@ -147,7 +150,10 @@ impl Plane {
             }
             Event::Loaded(log, image) => self.loaded(log, &image),
             Event::Checkpoint(position) => self.checkpoint(now, position),
-            Event::Pressed(pressed) => self.inbox.press(pressed),
+            Event::Pressed(pressed) => {
+                self.figures.pressed.store(pressed.into(), Relaxed);
+                self.inbox.press(pressed);
+            }
         }
     }
 
@@ -191,6 +197,7 @@ impl Plane {
                 if let Some(from) = from {
                     from.end();
                 }
+                count(&self.figures.acknowledged_total);
                 if !reply.is_empty() {
                     self.out.acknowledge(tenant, &reply, &stream, seq, duplicate);
                 }
@@ -209,6 +216,7 @@ impl Plane {
         // What became safe just before is safe.
         self.release_all(now);
         self.inbox.fail();
+        self.figures.failed.store(1, Relaxed);
         for held in self.out.lost() {
             match held {
                 Held::Ack { tenant, reply, stream, from, .. } => {
@@ -222,6 +230,11 @@ impl Plane {
             }
         }
         self.out.failed = Some((code, why));
+    }
+
+    /// What operators see of it.
+    pub fn figures(&self) -> &Arc<Figures> {
+        &self.figures
     }
 
     /// Why nothing more is stored, if that is so.

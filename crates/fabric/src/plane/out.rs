@@ -195,11 +195,20 @@ impl Out {
         }
     }
 
-    /// Says a message to those who hear `to`; it keeps its own subject.
-    pub(crate) fn send(&mut self, tenant: TenantId, to: &[u8], m: &Msg<'_>) -> usize {
-        match self.sessions.get_mut(tenant.0 as usize) {
-            Some(session) => session.send(to, m, &mut self.woken).unwrap_or(0),
-            None => 0,
+    /// Whether a member of the queue group listens on a subject; of no group: whether anybody does.
+    pub(crate) fn hears_in(&self, tenant: TenantId, subject: &[u8], group: &str) -> bool {
+        match group {
+            "" => self.hub.hears(tenant, subject),
+            group => self.hub.hears_in(tenant, subject, group.as_bytes()),
+        }
+    }
+
+    /// Says a message to those who hear `to`, or to one of the queue group; it keeps its own subject.
+    pub(crate) fn send_in(&mut self, tenant: TenantId, to: &[u8], group: &str, m: &Msg<'_>) -> usize {
+        let Some(session) = self.sessions.get_mut(tenant.0 as usize) else { return 0 };
+        match group {
+            "" => session.send(to, m, &mut self.woken).unwrap_or(0),
+            group => session.send_in(to, group.as_bytes(), m, &mut self.woken),
         }
     }
 

@@ -10,14 +10,14 @@ use super::cell::{Body, Cell, producers_key};
 use super::inbox::Arrival;
 use super::out::{Held, Out};
 use super::timers::Timer;
-use super::{Plane, api};
+use super::{Plane, api, count};
 
 impl Plane {
     /// A stream captured a message.
     pub(crate) fn captured(&mut self, now: Now, log: LogId, mut arrival: Arrival) {
         // The stream is deleted: as if nobody had listened.
         let Some(cell) = self.cells.get_mut(&log) else {
-            return api::unheard(&mut self.out, arrival.tenant, &arrival.reply());
+            return api::unheard(&mut self.out, arrival.tenant, &arrival.reply(), arrival.msg().subject);
         };
         let Body::Warm(stream) = &mut cell.body else { return self.park(log, arrival) };
         let mut changes = Changes::default();
@@ -31,15 +31,18 @@ impl Plane {
                 let content = arrival.content();
                 Self::keep(cell, &mut self.out, &mut self.to_show, changes, Some(content));
                 let (seq, duplicate) = match published {
-                    Published::Stored { seq } => (seq, false),
+                    Published::Stored { seq } => {
+                        count(&self.figures.stored_total);
+                        (seq, false)
+                    }
                     Published::Duplicate { seq } => (seq, true),
                 };
                 let stream = cell.name.clone();
                 let held = Held::Ack { tenant: cell.tenant, reply, stream, seq, duplicate, from };
                 self.out.hold(cell.level, held);
-                self.note_expiry(log);
             }
             Err(refusal) => {
+                count(&self.figures.refused_total);
                 if let Some(from) = from {
                     from.end();
                 }
@@ -72,7 +75,10 @@ impl Plane {
             cell.to_show = record.index;
             out.append(Entry::Record(cell.log, record));
         }
+        // What lives in memory only has no state either.
+        let is_kept = !cell.log.is_volatile();
         if producers
+            && is_kept
             && let Body::Warm(stream) = &mut cell.body
             && let Some(snapshot) = stream.producers_snapshot()
         {
@@ -83,7 +89,9 @@ impl Plane {
         }
         if let Some(last) = last {
             cell.raised_to = last;
-            out.append(Entry::State(cell.key.clone(), Some(cell.state())));
+            if is_kept {
+                out.append(Entry::State(cell.key.clone(), Some(cell.state())));
+            }
         }
     }
 
@@ -96,6 +104,7 @@ impl Plane {
         let to = stream.last();
         self.stored(now, log, before + 1, to);
         self.removed(now, log, changes);
+        self.note_expiry(log);
     }
 
     /// Tells a publisher that its message was not stored, and why.

@@ -12,7 +12,7 @@ pub(crate) enum Reading {
     /// A consumer delivers them; its other actions keep their places among them.
     Deliver { log: LogId, consumer: Box<str>, actions: Vec<Action> },
     /// A stream remembers by them what its image does not say.
-    Restore { log: LogId },
+    Restore { log: LogId, rest: Vec<u64> },
     /// Somebody asked for one message, in the form of an answer.
     Message { tenant: TenantId, reply: Bytes, kind: &'static str, no_headers: bool },
     /// Somebody asked for messages, in their own form.
@@ -26,7 +26,7 @@ impl Plane {
             Reading::Deliver { log, consumer, actions } => {
                 self.delivered(now, log, &consumer, actions, records)
             }
-            Reading::Restore { log } => self.restored(now, log, &records),
+            Reading::Restore { log, rest } => self.restored(now, log, &records, rest),
             Reading::Message { tenant, reply, kind, no_headers } => {
                 let answer = api::message::document(kind, records.into_iter().flatten().next(), no_headers);
                 self.out.answer(tenant, &reply, &answer);

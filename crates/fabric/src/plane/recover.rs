@@ -23,10 +23,12 @@ use super::inbox::{Arrival, Inlet, Target};
 use super::out::Out;
 use super::reading::Reading;
 use super::timers::{Timer, Timers};
-use super::{Inbox, Plane, PlaneOptions, Tenant};
+use super::{Inbox, Plane, PlaneOptions, Tenant, count};
 use crate::hub::Hub;
 use crate::session::Session;
 
+/// Most records that are read together when a stream is loaded.
+const RESTORE_READ_MAX: usize = 4096;
 /// Subjects on which the plane itself listens, for each tenant.
 const OWN: &[(&str, Target)] =
     &[("$JS.API.>", Target::Call), ("$JS.ACK.>", Target::Ack), ("$JS.FC.>", Target::Flow)];
@@ -60,8 +62,7 @@ impl Plane {
             to_show: Vec::new(),
             arrivals: Vec::new(),
             events: Vec::new(),
-            stale_acks: 0,
-            api_calls: (0, 0),
+            figures: Arc::default(),
             next_look: 0,
             checkpoint: None,
             volatile: 0,
@@ -257,11 +258,10 @@ impl Plane {
         let Some(cell) = self.cells.get_mut(&log) else { return };
         let Body::Cold(summary) = cell.body else { return };
         cell.body = Body::Loading(summary);
-        if summary.count == 0 {
-            // What it restores of its producers is needed all the same.
-            self.loaded(log, &Image::default());
-        } else {
-            self.out.load(log);
+        match summary.count {
+            // What it knows of its producers is needed all the same.
+            0 => self.loaded(log, &Image::default()),
+            _ => self.out.load(log),
         }
     }
 
@@ -277,15 +277,27 @@ impl Plane {
         }
         let wanted = stream.wanted_at_restore();
         cell.body = Body::Restoring(Box::new(stream));
-        self.out.read(log, wanted, Reading::Restore { log });
+        self.read_wanted(log, wanted);
+    }
+
+    /// Reads what a stream must remember, in portions and in order.
+    fn read_wanted(&mut self, log: LogId, mut wanted: Vec<u64>) {
+        let rest = wanted.split_off(wanted.len().min(RESTORE_READ_MAX));
+        self.out.read(log, wanted, Reading::Restore { log, rest });
     }
 
     /// A stream has all that it needs to work.
-    pub(crate) fn restored(&mut self, now: Now, log: LogId, records: &[Option<Record>]) {
+    pub(crate) fn restored(&mut self, now: Now, log: LogId, records: &[Option<Record>], rest: Vec<u64>) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
+        if let Body::Restoring(stream) = &mut cell.body {
+            records.iter().flatten().for_each(|record| stream.remember(record));
+        }
+        if !rest.is_empty() {
+            return self.read_wanted(log, rest);
+        }
         match std::mem::replace(&mut cell.body, Body::Cold(Summary::default())) {
-            Body::Restoring(mut stream) => {
-                records.iter().flatten().for_each(|record| stream.remember(record));
+            Body::Restoring(stream) => {
+                count(&self.figures.streams_loaded_total);
                 cell.body = Body::Warm(stream);
             }
             other => cell.body = other,

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{HOST, ORIGIN};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Uri};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use kernel::Code;
 
 use super::HttpDoor;
+use super::problem::Problem;
 
 /// The names under which the door may be addressed.
 pub(super) struct Guard {
@@ -58,15 +59,16 @@ fn without_port(host: &str) -> &str {
 }
 
 /// Lets a request pass, or answers 403 with a code.
-pub(super) async fn check(State(door): State<Arc<HttpDoor>>, request: Request, next: Next) -> Response {
+pub(super) async fn check(
+    State(door): State<Arc<HttpDoor>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     if door.guard.admits(request.uri(), request.headers()) {
-        return next.run(request).await;
+        return Ok(next.run(request).await);
     }
-    let code = Code::PermissionDenied;
-    let message = "this Host or Origin is not one of the door's names; list it in http.hosts";
-    let body =
-        serde_json::json!({ "error": { "code": code.name(), "number": code.number(), "message": message } });
-    (StatusCode::FORBIDDEN, axum::Json(body)).into_response()
+    let detail = "this Host or Origin is not one of the door's names; list it in http.hosts";
+    Err(Problem::new(Code::PermissionDenied, detail))
 }
 
 #[cfg(test)]

@@ -80,5 +80,24 @@ fn render(door: &HttpDoor) -> String {
         // Writing into a string does not fail.
         let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
     }
+    for figure in door.figures.iter().flat_map(|more| more()) {
+        let Figure { name, help, value } = figure;
+        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+    }
     out
 }
+
+/// A number that somebody else keeps. One whose name ends with `_total` only grows.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    /// As Prometheus has it.
+    pub name: String,
+    /// What it is.
+    pub help: &'static str,
+    /// The number.
+    pub value: f64,
+}
+
+/// Where more figures come from.
+pub type Figures = Box<dyn Fn() -> Vec<Figure> + Send + Sync>;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use super::HttpDoor;
-use crate::nats::PROTOCOL_RELEASE;
+use super::caller::Params;
+use wire::nats::RELEASE;
 
 /// Most connections in one answer.
 const PAGE_MAX: usize = 1024;
@@ -51,7 +52,7 @@ pub(super) async fn varz(State(door): State<Arc<HttpDoor>>) -> Json<Varz> {
     Json(Varz {
         server_id: identity.server_id.clone(),
         server_name: identity.node_id.clone(),
-        version: PROTOCOL_RELEASE,
+        version: RELEASE,
         neuroplex_version: env!("CARGO_PKG_VERSION"),
         proto: 1,
         go: "rust",
@@ -121,7 +122,7 @@ struct Connection {
 }
 
 /// Pages with `offset` and `limit`, oldest connection first.
-pub(super) async fn connz(State(door): State<Arc<HttpDoor>>, Query(page): Query<Page>) -> Json<Connz> {
+pub(super) async fn connz(State(door): State<Arc<HttpDoor>>, Params(page): Params<Page>) -> Json<Connz> {
     let limit = page.limit.unwrap_or(PAGE_MAX).min(PAGE_MAX);
     let now = door.wall_ms.load(Relaxed);
     let all = door.hub.clients.all();

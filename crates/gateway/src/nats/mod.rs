@@ -31,9 +31,6 @@ use connection::Connection;
 use peer::Peer;
 use warm::Warm;
 
-/// The release of nats-server whose client protocol this door speaks; clients decide by it what they may use.
-pub const PROTOCOL_RELEASE: &str = "2.10.0";
-
 /// Most TLS handshakes at once.
 pub const HANDSHAKES_MAX: usize = 256;
 /// Most refused connections that are told why.
@@ -70,7 +67,7 @@ impl Door {
         let info = Info {
             server_id,
             server_name,
-            version: PROTOCOL_RELEASE.into(),
+            version: wire::nats::RELEASE.into(),
             proto: 1,
             go: "rust".into(),
             jetstream: true,

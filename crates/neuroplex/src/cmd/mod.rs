@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod config;
 mod consumer;
+mod demo;
 mod explain;
 mod kv;
 mod object;
@@ -26,6 +27,7 @@ use crate::global::Global;
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
     Up(up::Args),
+    Demo(demo::Args),
     #[command(name = "pub")]
     Publish(publish::Args),
     #[command(name = "sub")]
@@ -48,6 +50,7 @@ impl Command {
     pub(crate) fn run(self, global: &Global, started: Instant) -> Result<(), Failure> {
         match self {
             Command::Up(args) => up::run(global, &args, started),
+            Command::Demo(args) => block_on(demo::run(global, args)),
             Command::Publish(args) => block_on(publish::run(global, args)),
             Command::Subscribe(args) => block_on(subscribe::run(global, args)),
             Command::Request(args) => block_on(request::run(global, args)),

@@ -15,6 +15,13 @@ fn every_mode_runs_against_a_node_and_loses_nothing() {
         "request it.bench --msgs 2000 --clients 5",
         "request it.bench --msgs 500 --clients 5 --rate 2000 --no-spin",
         "connections it.bench --clients 50 --duration 0.1",
+        "publish-ack it.bench --msgs 20000 --clients 3",
+        "publish-ack it.bench --msgs 2000 --in-flight 1 --ack mem",
+        "publish-ack it.bench --msgs 5000 --streams 20 --ack os",
+        "replay it.bench --msgs 20000",
+        "replay-pull it.bench --msgs 20000 --clients 2",
+        "pull-consume it.bench --msgs 20000 --clients 2",
+        "streams it.bench --streams 50 --duration 0.1",
     ] {
         let words: Vec<&str> = ["bench", "--json"].into_iter().chain(line.split(' ')).collect();
         let ended = run(server.nats(), &words);
@@ -23,9 +30,14 @@ fn every_mode_runs_against_a_node_and_loses_nothing() {
         assert_eq!(report["faults"]["lost"], 0, "{line}");
         match line.starts_with("connections") {
             true => assert_eq!(report["connections"]["held"], 50),
-            false => assert!(report["msgs_per_s"].as_f64().is_some_and(|rate| rate > 0.0), "{line}"),
+            false => {
+                let rates = [&report["msgs_per_s"], &report["delivered_per_s"]];
+                assert!(rates.iter().any(|rate| rate.as_f64().is_some_and(|rate| rate > 0.0)), "{line}");
+            }
         }
     }
+    let left = run(server.nats(), &["stream", "ls", "--json"]);
+    assert_eq!(left.json(), serde_json::json!([]), "a bench leaves no streams behind");
 }
 
 #[test]

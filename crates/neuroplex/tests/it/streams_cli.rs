@@ -83,7 +83,7 @@ fn single_messages_are_read_by_number_and_by_subject() {
     assert_eq!((&two["seq"], &two["message"]["payload"]), (&2.into(), &"2".into()));
     let last = done(nats, &["stream", "get", "ORDERS", "--last-for", "orders.tea", "--raw"]);
     assert_eq!(last.out, b"3");
-    assert_eq!(run(nats, &["stream", "get", "ORDERS", "9", "--json"]).error(), "STREAM_NOT_FOUND");
+    assert_eq!(run(nats, &["stream", "get", "ORDERS", "9", "--json"]).error(), "NOT_FOUND");
     assert_eq!(run(nats, &["stream", "get", "ORDERS"]).code, Some(2));
 }
 
@@ -173,8 +173,8 @@ fn a_key_has_a_value_a_revision_and_a_history() {
     assert_eq!(revision(&["kv", "put", "settings", "color", "blue"]), Some(1));
     assert_eq!(revision(&["kv", "put", "settings", "color", "green", "--revision", "1"]), Some(2));
     let late = run(nats, &["kv", "put", "settings", "color", "red", "--revision", "1", "--json"]);
-    assert_eq!((late.code, late.error().as_str()), (Some(40), "INVALID_REQUEST"));
-    assert_eq!(run(nats, &["kv", "put", "settings", "color", "red", "--create"]).code, Some(40));
+    assert_eq!((late.code, late.error().as_str()), (Some(60), "CONFLICT"));
+    assert_eq!(run(nats, &["kv", "put", "settings", "color", "red", "--create"]).code, Some(60));
     assert_eq!(done(nats, &["kv", "get", "settings", "color"]).text(), "green");
     assert_eq!(done(nats, &["kv", "get", "settings", "color", "--revision", "1"]).text(), "blue");
     done(nats, &["kv", "put", "settings", "door.front", "open"]);
@@ -264,10 +264,7 @@ fn objects_are_listed_and_deleted() {
     assert_eq!(names(), ["2026/c d.jpg", "a", "b"]);
     done(nats, &["object", "rm", "photos", "a", "--yes"]);
     assert_eq!(names(), ["2026/c d.jpg", "b"]);
-    assert_eq!(
-        run(nats, &["object", "get", "photos", "a", "--output", "-", "--json"]).error(),
-        "STREAM_NOT_FOUND"
-    );
+    assert_eq!(run(nats, &["object", "get", "photos", "a", "--output", "-", "--json"]).error(), "NOT_FOUND");
     assert_eq!(done(nats, &["object", "ls", "--json"]).json()[0]["bucket"], "photos");
     done(nats, &["object", "rm", "photos", "--yes"]);
     assert_eq!(run(nats, &["object", "ls", "photos"]).code, Some(60));
@@ -283,15 +280,15 @@ fn what_goes_wrong_with_streams_has_a_code_and_an_exit_code() {
         (&["stream", "info", "NOPE"][..], 60, "STREAM_NOT_FOUND"),
         (&["stream", "info", "a b"], 40, "INVALID_REQUEST"),
         (&["stream", "add", "OTHER", "--subjects", "orders.tea"], 40, "INVALID_REQUEST"),
-        (&["stream", "add", "ORDERS", "--subjects", "else"], 40, "INVALID_REQUEST"),
+        (&["stream", "add", "ORDERS", "--subjects", "else"], 60, "CONFLICT"),
         (&["pub", "nobody.keeps", "x", "--ack"], 60, "STREAM_NOT_FOUND"),
         (&["pub", "full", "x", "--ack"], 60, "BACKPRESSURE"),
-        (&["consumer", "info", "ORDERS", "nope"], 60, "STREAM_NOT_FOUND"),
-        (&["consumer", "next", "ORDERS", "nope"], 60, "STREAM_NOT_FOUND"),
+        (&["consumer", "info", "ORDERS", "nope"], 60, "NOT_FOUND"),
+        (&["consumer", "next", "ORDERS", "nope"], 60, "NOT_FOUND"),
         (&["consumer", "add", "ORDERS", "c", "--start-time", "yesterday"], 40, "INVALID_REQUEST"),
-        (&["kv", "get", "nobucket", "k"], 60, "STREAM_NOT_FOUND"),
+        (&["kv", "get", "nobucket", "k"], 60, "NOT_FOUND"),
         (&["kv", "add", "a.b"], 40, "INVALID_REQUEST"),
-        (&["object", "get", "nobucket", "x"], 60, "STREAM_NOT_FOUND"),
+        (&["object", "get", "nobucket", "x"], 60, "NOT_FOUND"),
         (&["object", "put", "photos", "/does/not/exist"], 40, "INVALID_REQUEST"),
         (&["object", "put", "photos", "-"], 40, "INVALID_REQUEST"),
     ] {

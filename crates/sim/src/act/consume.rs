@@ -67,7 +67,11 @@ impl World {
         let request = &request.config;
         self.trace.note(format!(
             "{action:?} {subject} filter {:?} cap {} deliver {} wait {} ({}): {taken:?}",
-            request.filter_subject, request.max_ack_pending, request.max_deliver, request.ack_wait, self.numbers
+            request.filter_subject,
+            request.max_ack_pending,
+            request.max_deliver,
+            request.ack_wait,
+            self.numbers
         ));
         Ok(())
     }
@@ -205,7 +209,8 @@ impl World {
                 one.acking.insert(seq);
             }
         }
-        if let (true, true, false, Some(place)) = (finishes, is_consumed, is_stale, book.places.get_mut(&seq)) {
+        if let (true, true, false, Some(place)) = (finishes, is_consumed, is_stale, book.places.get_mut(&seq))
+        {
             place.may_go = true;
         }
         let text = String::from_utf8_lossy(what).into_owned();

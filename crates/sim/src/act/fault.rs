@@ -134,7 +134,9 @@ impl World {
             }
         }
         let Some((name, at, nonce)) = self.random.pick(&found) else { return };
-        let Some(stream) = self.streams.iter().position(|stream| stream.sent.contains_key(&nonce)) else { return };
+        let Some(stream) = self.streams.iter().position(|stream| stream.sent.contains_key(&nonce)) else {
+            return;
+        };
         let bit = at as u64 * 8 + self.random.below(18 * 8);
         self.trace.note(format!("a bit of content {nonce:x} is flipped: {name} {bit}"));
         self.node.fs.flip(&name, bit);

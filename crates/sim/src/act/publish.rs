@@ -12,8 +12,9 @@ const SUBJECTS: &[&str] = &["a", "b", "c"];
 impl World {
     /// One of the streams that are there.
     pub(crate) fn a_stream(&mut self) -> Option<usize> {
-        let there: Vec<usize> =
-            (0..self.streams.len()).filter(|at| self.streams.get(*at).is_some_and(|s| s.life == Life::There)).collect();
+        let there: Vec<usize> = (0..self.streams.len())
+            .filter(|at| self.streams.get(*at).is_some_and(|s| s.life == Life::There))
+            .collect();
         self.random.pick(&there)
     }
 
@@ -32,7 +33,8 @@ impl World {
         let producer = format!("p{}", self.random.below(2));
         let is_new_life = self.random.one_in(12);
         let book = self.streams.get(stream)?;
-        let sent = book.sent.values().filter_map(|sent| sent.number.as_ref()).filter(|n| n.producer == producer);
+        let sent =
+            book.sent.values().filter_map(|sent| sent.number.as_ref()).filter(|n| n.producer == producer);
         let (epoch, sequence) = sent.map(|n| (n.epoch, n.sequence)).max().unwrap_or((1, 0));
         let (epoch, sequence) = if is_new_life { (epoch + 1, 1) } else { (epoch, sequence + 1) };
         Some(Number { producer, epoch, sequence })

@@ -260,7 +260,8 @@ impl Stream {
         read.iter().try_for_each(|shown| self.seen(shown))?;
         let seqs: Vec<u64> = read.iter().map(|shown| shown.seq).collect();
         kept::all_there(self, &seqs)?;
-        let missed: Vec<u64> = self.places.keys().copied().filter(|seq| self.is_missed(*seq, &seqs)).collect();
+        let missed: Vec<u64> =
+            self.places.keys().copied().filter(|seq| self.is_missed(*seq, &seqs)).collect();
         for (seq, place) in &mut self.places {
             place.is_missed |= missed.contains(seq);
             // A removal that nobody confirmed may be undone by a crash.
@@ -309,7 +310,8 @@ impl Stream {
             return false;
         }
         let of_subject = |nonce: &u64| self.sent.get(nonce).is_some_and(|sent| sent.subject == subject);
-        let behind = self.places.range(seq + 1..).filter(|(_, place)| of_subject(&place.nonce)).count() as u64;
+        let behind =
+            self.places.range(seq + 1..).filter(|(_, place)| of_subject(&place.nonce)).count() as u64;
         let open: u64 = self.sent.values().filter(|s| s.subject == subject).map(|s| s.unresolved).sum();
         behind + open >= per_subject
     }

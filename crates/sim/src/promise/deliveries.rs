@@ -8,7 +8,10 @@ use crate::oracle::Consumer;
 pub fn within_limit(consumer: &Consumer, seq: u64, times: u64, says: u64) -> Kept {
     let most = consumer.max_deliver;
     demand("deliveries", most == 0 || (times <= most && says <= most), || {
-        format!("{} was given message {seq} {times} times (it says {says}), and {most} are allowed", consumer.name)
+        format!(
+            "{} was given message {seq} {times} times (it says {says}), and {most} are allowed",
+            consumer.name
+        )
     })?;
     demand("deliveries", says >= times, || {
         format!("{} was given message {seq} {times} times, and it says {says}", consumer.name)

@@ -30,7 +30,8 @@ pub fn was_published(stream: &Stream, shown: &Shown) -> Result<u64, Broken> {
         let what = format!("{name} holds a message at {seq} that nobody published to it");
         return Err(Broken { promise: "genuine", what });
     };
-    let same = sent.subject == shown.subject && sent.headers == shown.headers && sent.payload == shown.payload;
+    let same =
+        sent.subject == shown.subject && sent.headers == shown.headers && sent.payload == shown.payload;
     demand("genuine", same, || format!("{name} holds message {seq} with other bytes than were published"))?;
     Ok(nonce)
 }

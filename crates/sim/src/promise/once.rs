@@ -21,7 +21,9 @@ pub fn is_first_or_same(stream: &Stream, attempt: &Attempt, seq: u64, duplicate:
         Expect::Number(first) => demand("once", duplicate && (seq == first || seq == 0), || {
             format!("{what} was stored as {first}, and was answered {seq}, duplicate: {duplicate}")
         }),
-        Expect::Mismatch => broken("once", format!("{what} has a number that other bytes had, and was taken")),
+        Expect::Mismatch => {
+            broken("once", format!("{what} has a number that other bytes had, and was taken"))
+        }
         Expect::Fenced => broken("once", format!("{what} is of a life that ended, and was taken")),
     }
 }
@@ -52,6 +54,9 @@ pub fn is_not_doubled(stream: &Stream, nonce: u64, seq: u64) -> Kept {
     })?;
     let times = sent.stored.len() as u64 + u64::from(!sent.stored.contains(&seq));
     demand("once", times <= sent.sends || sent.is_excused, || {
-        format!("content {nonce:x} of {} was sent {} times and is at {times} places", stream.rules.name, sent.sends)
+        format!(
+            "content {nonce:x} of {} was sent {} times and is at {times} places",
+            stream.rules.name, sent.sends
+        )
     })
 }

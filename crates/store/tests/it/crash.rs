@@ -25,7 +25,7 @@ fn work(seed: u64) -> (u64, u64) {
 }
 
 /// Runs a case for every seed, twice; says which seed failed.
-pub fn every_seed(seeds: impl Iterator<Item = u64>, case: fn(u64) -> (u64, u64)) {
+pub(crate) fn every_seed(seeds: impl Iterator<Item = u64>, case: fn(u64) -> (u64, u64)) {
     for seed in seeds {
         let both = [(); 2].map(|()| catch_unwind(|| case(seed)).unwrap_or_else(|_| panic!("seed {seed}")));
         assert_eq!(both[0], both[1], "seed {seed} went differently the second time");

@@ -32,7 +32,8 @@ fn base(seed: u64) -> (Faulty, Vec<Entry>) {
 /// What can be read of a disk, and how much damage was reported.
 fn read(fs: &Faulty, full: &Model) -> (Model, u64) {
     let (mut journal, recovered) = Stepped::open(Arc::new(fs.clone()), options(), identity()).unwrap();
-    let mut found = Model { states: recovered.states.into_iter().collect(), deltas: recovered.deltas, ..full.clone() };
+    let mut found =
+        Model { states: recovered.states.into_iter().collect(), deltas: recovered.deltas, ..full.clone() };
     for (id, log) in &mut found.logs {
         let indices: Vec<u64> = (1..=log.last).collect();
         journal.read(ReadId(id.0), *id, indices);

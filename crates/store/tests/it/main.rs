@@ -1,5 +1,7 @@
 //! What the store promises, over a disk that fails and over the real one.
 
+#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "tests are made of assertions")]
+
 mod conformance;
 mod crash;
 mod damage;
@@ -7,3 +9,4 @@ mod failing;
 mod model;
 mod refusal;
 mod run;
+mod space;

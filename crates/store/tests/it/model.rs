@@ -8,14 +8,14 @@ use kernel::{Entry, LogId};
 
 /// A log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Log {
-    pub records: BTreeMap<u64, Record>,
-    pub last: u64,
-    pub last_time_ns: u64,
+pub(crate) struct Log {
+    pub(crate) records: BTreeMap<u64, Record>,
+    pub(crate) last: u64,
+    pub(crate) last_time_ns: u64,
 }
 
 impl Log {
-    pub fn summary(&self) -> Summary {
+    pub(crate) fn summary(&self) -> Summary {
         let first = self.records.values().next();
         Summary {
             first: first.map_or(0, |record| record.index),
@@ -30,15 +30,15 @@ impl Log {
 
 /// Everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Model {
-    pub logs: BTreeMap<LogId, Log>,
-    pub states: BTreeMap<Bytes, Bytes>,
-    pub deltas: Vec<(Bytes, Bytes)>,
+pub(crate) struct Model {
+    pub(crate) logs: BTreeMap<LogId, Log>,
+    pub(crate) states: BTreeMap<Bytes, Bytes>,
+    pub(crate) deltas: Vec<(Bytes, Bytes)>,
 }
 
 impl Model {
     /// What these entries come to. Volatile logs are left out.
-    pub fn of<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Model {
+    pub(crate) fn of<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Model {
         let mut model = Model::default();
         entries.into_iter().for_each(|entry| model.apply(entry));
         model.logs.retain(|id, _| !id.is_volatile());
@@ -73,7 +73,7 @@ impl Model {
     }
 
     /// The summaries of the logs, as a recovery gives them.
-    pub fn summaries(&self) -> Vec<(LogId, Summary)> {
+    pub(crate) fn summaries(&self) -> Vec<(LogId, Summary)> {
         self.logs.iter().map(|(id, log)| (*id, log.summary())).collect()
     }
 }

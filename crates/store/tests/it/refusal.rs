@@ -19,7 +19,7 @@ fn used() -> Faulty {
 
 fn refused(fs: &Faulty, identity: Identity, sentence: &str) {
     let before = fs.files();
-    let error = Stepped::open(Arc::new(fs.clone()), options(), identity).err().expect("it is refused");
+    let error = Stepped::open(Arc::new(fs.clone()), options(), identity).expect_err("it is refused");
     assert_eq!(error.code, Code::DataFolderUnusable);
     assert!(error.text.contains(sentence), "{}", error.text);
     assert_eq!(fs.files(), before);

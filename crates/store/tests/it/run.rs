@@ -11,7 +11,7 @@ use testkit::fs::Faulty;
 
 use crate::model::Model;
 
-pub fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options {
         journal_file_bytes: 16 << 10,
         settle_bytes: 8 << 10,
@@ -24,16 +24,16 @@ pub fn options() -> Options {
     }
 }
 
-pub fn identity() -> Identity {
+pub(crate) fn identity() -> Identity {
     Identity { fabric: "fabric".into(), node: "node-1".parse().unwrap() }
 }
 
 /// Random numbers from a seed (splitmix64).
 #[derive(Clone, Debug)]
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -43,33 +43,33 @@ impl Random {
 
 /// How a process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     Close,
     Kill,
     PowerCut,
 }
 
 /// A core over a disk.
-pub struct Core {
-    pub fs: Faulty,
-    pub journal: Stepped,
+pub(crate) struct Core {
+    pub(crate) fs: Faulty,
+    pub(crate) journal: Stepped,
     /// Every entry so far, the one at position 1 first.
-    pub entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
     /// The highest position reported as synced.
-    pub synced: u64,
-    pub failed: bool,
-    pub random: Random,
+    pub(crate) synced: u64,
+    pub(crate) failed: bool,
+    pub(crate) random: Random,
     next_index: BTreeMap<LogId, u64>,
     next_log: u64,
     logs: Vec<LogId>,
     asked: Option<Position>,
     reads: u64,
     /// A hash of what was reported.
-    pub trace: u64,
+    pub(crate) trace: u64,
 }
 
 impl Core {
-    pub fn new(seed: u64) -> Core {
+    pub(crate) fn new(seed: u64) -> Core {
         let fs = Faulty::new(seed);
         let (journal, recovered) = Stepped::open(Arc::new(fs.clone()), options(), identity()).unwrap();
         assert_eq!(recovered, Recovered::default());
@@ -90,20 +90,36 @@ impl Core {
     }
 
     /// Submits entries.
-    pub fn submit(&mut self, entries: Vec<Entry>, level: Level) {
+    pub(crate) fn submit(&mut self, entries: Vec<Entry>, level: Level) {
         let first = Position(self.entries.len() as u64 + 1);
         self.entries.extend(entries.iter().cloned());
         self.journal.submit(first, entries, level);
         self.listen();
     }
 
+    /// Submits entries and leaves what is reported for later.
+    pub(crate) fn submit_quietly(&mut self, entries: Vec<Entry>) {
+        let first = Position(self.entries.len() as u64 + 1);
+        self.entries.extend(entries.iter().cloned());
+        self.journal.submit(first, entries, Level::Os);
+    }
+
+    /// Gives the checkpoint that was asked for, if one was.
+    pub(crate) fn answers(&mut self) -> bool {
+        let was_asked = self.asked.is_some();
+        self.answer();
+        was_asked
+    }
+
     /// Takes in what the journal reports. Answers to reads are given back.
-    pub fn listen(&mut self) -> Vec<Event> {
+    pub(crate) fn listen(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         self.journal.take_events(&mut events);
         for event in &events {
             let number = match event {
-                Event::Written(position) | Event::Synced(position) | Event::Checkpoint(position) => position.0,
+                Event::Written(position) | Event::Synced(position) | Event::Checkpoint(position) => {
+                    position.0
+                }
                 Event::Read(_, records) => records.iter().flatten().map(|record| record.index).sum(),
                 Event::Loaded(_, image) => image.rows.len() as u64,
                 Event::Failed(code, _) => code.number().into(),
@@ -125,7 +141,7 @@ impl Core {
     }
 
     /// Submits some random entries.
-    pub fn submit_random(&mut self) {
+    pub(crate) fn submit_random(&mut self) {
         let count = 1 + self.random.below(8);
         let entries = (0..count).map(|_| self.entry()).collect();
         let level = [Level::Mem, Level::Os, Level::Disk][self.random.below(3) as usize];
@@ -172,14 +188,15 @@ impl Core {
             }
             17..21 => {
                 let (key, number) = (self.key(), self.random.below(1000));
-                let value = (number > 200).then(|| Bytes::from(format!("value {number}").repeat(1 + number as usize % 9)));
+                let value = (number > 200)
+                    .then(|| Bytes::from(format!("value {number}").repeat(1 + number as usize % 9)));
                 Entry::State(key, value)
             }
             _ => Entry::Delta(self.key(), format!("change {}", self.random.below(1000)).into_bytes().into()),
         }
     }
 
-    pub fn record(&mut self, log: LogId) -> Record {
+    pub(crate) fn record(&mut self, log: LogId) -> Record {
         let index = self.next_index.get(&log).copied().unwrap_or_default() + 1 + self.random.below(6) / 5 * 3;
         self.next_index.insert(log, index);
         let payload = vec![index as u8; [3, 40, 200, 900][self.random.below(4) as usize]];
@@ -189,7 +206,7 @@ impl Core {
     }
 
     /// Gives the checkpoint that was asked for.
-    pub fn answer(&mut self) {
+    pub(crate) fn answer(&mut self) {
         let Some(asked) = self.asked.take() else { return };
         let until = asked.0 as usize;
         let changed = self.entries[..until].iter().filter_map(|entry| match entry {
@@ -206,7 +223,7 @@ impl Core {
     }
 
     /// Ends the process and starts it again, and checks what came back.
-    pub fn restart(&mut self, end: End) {
+    pub(crate) fn restart(&mut self, end: End) {
         if end == End::Close {
             let closed = self.journal.store().close();
             assert!(closed.is_ok() || self.failed, "{closed:?}");
@@ -219,7 +236,7 @@ impl Core {
     }
 
     /// Opens what is there.
-    pub fn reopen(&mut self, end: End) {
+    pub(crate) fn reopen(&mut self, end: End) {
         let opened = Stepped::open(Arc::new(self.fs.clone()), options(), identity());
         let (journal, recovered) = opened.unwrap_or_else(|e| panic!("{end:?}: {e}"));
         self.journal = journal;
@@ -234,7 +251,8 @@ impl Core {
             Entry::Record(log, _) | Entry::Remove(log, _) | Entry::Forget(log) => !log.is_volatile(),
             _ => true,
         };
-        let promised = if end == End::PowerCut || self.failed { self.synced as usize } else { self.entries.len() };
+        let promised =
+            if end == End::PowerCut || self.failed { self.synced as usize } else { self.entries.len() };
         let lost = self.entries.iter().take(promised).skip(last).find(|entry| is_kept(entry));
         assert_eq!(lost, None, "{end:?}: recovered {last}, promised {promised}");
         self.entries.truncate(last);
@@ -250,7 +268,7 @@ impl Core {
     }
 
     /// Compares everything there is to read with the model.
-    pub fn compare(&mut self, model: &Model) {
+    pub(crate) fn compare(&mut self, model: &Model) {
         for (id, log) in &model.logs {
             let image = self.load(*id);
             let rows: Vec<_> = image
@@ -270,7 +288,7 @@ impl Core {
         }
     }
 
-    pub fn read(&mut self, log: LogId, indices: Vec<u64>) -> Vec<Option<Record>> {
+    pub(crate) fn read(&mut self, log: LogId, indices: Vec<u64>) -> Vec<Option<Record>> {
         self.reads += 1;
         let id = ReadId(self.reads);
         self.journal.read(id, log, indices);
@@ -285,7 +303,7 @@ impl Core {
         }
     }
 
-    pub fn load(&mut self, log: LogId) -> Image {
+    pub(crate) fn load(&mut self, log: LogId) -> Image {
         self.journal.load(log);
         loop {
             for event in self.listen() {
@@ -299,7 +317,7 @@ impl Core {
     }
 
     /// One random step without an end.
-    pub fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         match self.random.below(16) {
             0..8 => self.submit_random(),
             8..11 => {

@@ -275,6 +275,20 @@ document! {
     }
 }
 
+impl ConsumerConfig {
+    /// A durable consumer of this name that wants an acknowledgement for each message. The default, as the protocol has
+    /// it, wants none.
+    pub fn durable(name: impl Into<String>) -> ConsumerConfig {
+        let name = name.into();
+        ConsumerConfig {
+            durable_name: name.clone(),
+            name,
+            ack_policy: AckPolicy::Explicit,
+            ..ConsumerConfig::default()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::document::{read, write};

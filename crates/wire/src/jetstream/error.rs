@@ -31,6 +31,12 @@ impl ApiError {
     pub fn kernel_code(&self) -> Code {
         match (self.fault(), self.code) {
             (Some(fault), _) => fault.code(),
+            (None, 401) => Code::AuthFailed,
+            (None, 403) => Code::PermissionDenied,
+            (None, 404) => Code::NotFound,
+            (None, 408 | 504) => Code::Timeout,
+            (None, 409) => Code::Conflict,
+            (None, 413) => Code::PayloadTooLarge,
             (None, 429) => Code::RateLimited,
             (None, 503) => Code::ServiceUnavailable,
             (None, 500..) => Code::InternalError,

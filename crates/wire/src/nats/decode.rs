@@ -391,6 +391,7 @@ mod tests {
                         headers: if headers { b"NATS/1.0\r\nA: b\r\n\r\n" } else { b"" },
                         payload: &payload,
                         shared: None,
+                        from: None,
                     };
                     encode::publish(&mut out, &m);
                     encode::deliver(&mut out, &m, b"7");
@@ -444,7 +445,7 @@ mod tests {
         #[test]
         fn what_is_published_is_read_back(payload in prop::collection::vec(any::<u8>(), 0..300)) {
             let headers = b"NATS/1.0\r\nA: b\r\n\r\n";
-            let m = Msg { subject: b"a.b", reply: b"r", headers, payload: &payload, shared: None };
+            let m = Msg { subject: b"a.b", reply: b"r", headers, payload: &payload, shared: None, from: None };
             let mut out = Vec::new();
             encode::publish(&mut out, &m);
             match Decoder::default().step(&out) {

@@ -6,5 +6,8 @@ mod decode;
 pub mod encode;
 mod handshake;
 
+/// The release of nats-server whose protocol and API are spoken: clients decide by it what they may use.
+pub const RELEASE: &str = "2.14.0";
+
 pub use decode::{Decoder, Error, Op, Step};
 pub use handshake::{Connect, Info};

@@ -323,10 +323,8 @@ impl Life {
         // What was published or removed since is in the stream nevertheless.
         let (list, config) = (&self.b.list, &self.config);
         self.model.messages.retain(|seq, _| list.rows.contains_key(seq));
-        let fresh: Vec<u64> =
-            match self.deltas.last().map_or(&self.snapshot.1, |(_, m, _)| m).messages.keys().max() {
-                known => list.rows.keys().copied().filter(|seq| Some(seq) > known).collect(),
-            };
+        let known = self.deltas.last().map_or(&self.snapshot.1, |(_, m, _)| m).messages.keys().max();
+        let fresh: Vec<u64> = list.rows.keys().copied().filter(|seq| Some(seq) > known).collect();
         let mut restored =
             Consumer::restore(config.clone(), home(Retention::Limits), &self.snapshot.0, list, self.b.now)
                 .unwrap();

@@ -39,6 +39,27 @@ fn after_a_restart_a_lease_has_the_rest_of_its_time() {
 }
 
 #[test]
+fn a_lease_that_began_anew_and_a_delay_are_remembered() {
+    let mut b = Bench::on(explicit(), &["a"; 2]);
+    b.pull("r", 2);
+    b.consumer.step(b.now, &b.list, &mut |_| true, 10, &mut b.out);
+    let snapshot = b.consumer.snapshot();
+    b.pass(20 * S);
+    b.ack(1, 1, 1, Ack::Working);
+    b.ack(2, 2, 1, Ack::Refuse { delay_ns: 3 * S });
+    let delta = b.consumer.take_delta().unwrap();
+    restart(&mut b, &snapshot, &[delta]);
+    b.pull("r", 2);
+    b.pass(3 * S);
+    ready(&mut b);
+    assert_eq!(b.given(), [(2, 2, "r".into())]);
+    b.pass(27 * S - MS);
+    assert!(b.seqs().is_empty());
+    b.pass(MS);
+    assert_eq!(b.given(), [(1, 2, "r".into())]);
+}
+
+#[test]
 fn an_old_lease_can_be_acknowledged_after_a_restart_until_the_message_is_delivered_again() {
     let mut b = Bench::on(explicit(), &["a"; 2]);
     b.pull("r", 2);

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use kernel::{Msg, headers};
+use wire::jetstream::Fault;
 
 use super::STREAM_PREFIX;
 use super::config::{BucketConfig, BucketInfo};
 use super::entry::{Entry, OPERATION, Operation};
 use super::watch::{Watch, WatchOptions};
 use crate::Error;
-use crate::jetstream::refusal::err_code;
 use crate::jetstream::{Context, PubAck, PublishOptions, Stored, Stream, names};
 
 /// A bucket of keys. Clones are cheap.
@@ -243,11 +243,8 @@ impl Bucket {
         let block = headers::block(pairs.iter().copied()).map_err(|_| Error::Headers)?;
         let message = Msg { subject: subject.as_bytes(), headers: &block, payload: value, ..Msg::default() };
         match self.stream.context().publish_with(message, options).await {
-            Err(Error::Api {
-                err_code: err_code::WRONG_LAST_SEQUENCE | err_code::WRONG_LAST_SEQUENCE_CONSTANT,
-                ..
-            }) => Err(Error::Revision { bucket: self.name.clone(), key: key.into() }),
             Err(Error::NoStream { .. }) => Err(no_bucket(&self.name)),
+            Err(e) if is_conflict(&e) => Err(Error::Revision { bucket: self.name.clone(), key: key.into() }),
             done => done,
         }
     }
@@ -260,11 +257,15 @@ impl Bucket {
     fn found(&self, stored: Result<Stored, Error>) -> Result<Option<Entry>, Error> {
         match stored {
             Ok(stored) => Ok(Some(Entry::of_stored(stored, &self.prefix))),
-            Err(Error::Api { err_code: err_code::STREAM_NOT_FOUND, .. }) => Err(no_bucket(&self.name)),
+            Err(e) if e.fault() == Some(Fault::StreamNotFound) => Err(no_bucket(&self.name)),
             Err(Error::Api { status: 404, .. }) => Ok(None),
             Err(e) => Err(e),
         }
     }
+}
+
+fn is_conflict(e: &Error) -> bool {
+    matches!(e.fault(), Some(Fault::WrongLastSequence | Fault::WrongLastSequenceUnknown))
 }
 
 fn expect(options: PublishOptions, revision: Option<u64>) -> PublishOptions {
@@ -273,7 +274,7 @@ fn expect(options: PublishOptions, revision: Option<u64>) -> PublishOptions {
 
 fn absent<T>(answer: Result<T, Error>, name: &str) -> Result<T, Error> {
     match answer {
-        Err(Error::Api { err_code: err_code::STREAM_NOT_FOUND, .. }) => Err(no_bucket(name)),
+        Err(e) if e.fault() == Some(Fault::StreamNotFound) => Err(no_bucket(name)),
         answer => answer,
     }
 }

@@ -21,7 +21,7 @@ pub struct BucketConfig {
     ttl: Duration,
     marker_ttl: Duration,
     max_bytes: i64,
-    max_value_bytes: i64,
+    max_value_bytes: i32,
     storage: StorageType,
     replicas: i64,
 }
@@ -70,7 +70,7 @@ impl BucketConfig {
 
     /// How many bytes one value may have. Default: as many as a message.
     pub fn max_value_bytes(self, bytes: u32) -> BucketConfig {
-        BucketConfig { max_value_bytes: bytes.into(), ..self }
+        BucketConfig { max_value_bytes: i32::try_from(bytes).unwrap_or(i32::MAX), ..self }
     }
 
     /// Where values live. Default: on the disk.
@@ -173,7 +173,7 @@ mod tests {
         ] {
             assert_eq!(stream[field], value, "{field}");
         }
-        assert!(stream.get("allow_msg_ttl").is_none());
+        assert!(stream["allow_msg_ttl"] == false);
         assert!(BucketConfig::new("a.b").stream().is_err());
     }
 }

@@ -114,7 +114,7 @@ mod tests {
         for (field, value) in [("discard", "new".into()), ("allow_rollup_hdrs", serde_json::json!(true))] {
             assert_eq!(stream[field], value, "{field}");
         }
-        assert!(stream.get("deny_delete").is_none(), "chunks are purged");
+        assert!(stream["deny_delete"] == false, "chunks are purged");
         assert!(StoreConfig::new("").stream().is_err());
     }
 }

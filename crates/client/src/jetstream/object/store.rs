@@ -1,13 +1,13 @@
 //! One bucket of objects: its entries, and deleting.
 
 use kernel::{Msg, headers};
+use wire::jetstream::Fault;
 
 use super::STREAM_PREFIX;
 use super::config::{StoreConfig, StoreInfo};
 use super::info::Info;
 use crate::Error;
 use crate::jetstream::api::Time;
-use crate::jetstream::refusal::err_code;
 use crate::jetstream::{Context, OrderedOptions, Pull, Purge, Stored, Stream, names};
 
 /// How many entries may be on their way.
@@ -121,7 +121,7 @@ impl Store {
         };
         match found {
             Ok(Stored { message, time, .. }) => read(&message.payload, time).map(Some),
-            Err(Error::Api { err_code: err_code::STREAM_NOT_FOUND, .. }) => Err(no_bucket(&self.name)),
+            Err(e) if e.fault() == Some(Fault::StreamNotFound) => Err(no_bucket(&self.name)),
             Err(Error::Api { status: 404, .. }) => Ok(None),
             Err(e) => Err(e),
         }
@@ -137,7 +137,7 @@ impl Store {
     }
 
     pub(super) async fn purge_chunks(&self, nuid: &str) -> Result<(), Error> {
-        let which = Purge { filter: Some(self.chunk_subject(nuid)), ..Purge::default() };
+        let which = Purge { filter: self.chunk_subject(nuid), ..Purge::default() };
         self.stream.purge(&which).await.map(drop)
     }
 
@@ -162,7 +162,7 @@ fn read(entry: &[u8], time: Time) -> Result<Info, Error> {
 
 fn absent<T>(answer: Result<T, Error>, name: &str) -> Result<T, Error> {
     match answer {
-        Err(Error::Api { err_code: err_code::STREAM_NOT_FOUND, .. }) => Err(no_bucket(name)),
+        Err(e) if e.fault() == Some(Fault::StreamNotFound) => Err(no_bucket(name)),
         answer => answer,
     }
 }

@@ -1,5 +1,7 @@
 //! What an account may use and uses.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use wire::jetstream::api::{API_LEVEL, AccountInfo, AccountLimits, ApiStats};
 
 use super::super::Plane;
@@ -21,8 +23,8 @@ impl Plane {
             },
             api: ApiStats {
                 level: API_LEVEL,
-                total: self.api_calls.0,
-                errors: self.api_calls.1,
+                total: self.figures.api_requests_total.load(Relaxed),
+                errors: self.figures.api_errors_total.load(Relaxed),
                 ..ApiStats::default()
             },
             ..AccountInfo::default()

@@ -8,7 +8,7 @@ use wire::jetstream::advisory::{
 };
 use wire::jetstream::{Time, write};
 
-use super::super::Plane;
+use super::super::{Plane, count};
 
 impl Plane {
     fn tell(&mut self, now: Now, tenant: TenantId, event: Event) {
@@ -41,6 +41,9 @@ pub(crate) fn consumer(plane: &mut Plane, now: Now, log: LogId, name: &str, acti
 pub(crate) fn event(plane: &mut Plane, now: Now, log: LogId, name: &str, advisory: &Advisory) {
     let Some(cell) = plane.cells.get(&log) else { return };
     let (tenant, stream, consumer) = (cell.tenant, cell.name.to_string(), name.to_owned());
+    if matches!(advisory, Advisory::MaxDeliveries { .. }) {
+        count(&plane.figures.max_deliveries_total);
+    }
     let event: Event = match advisory {
         Advisory::MaxDeliveries { seq, deliveries } => MaxDeliver {
             stream,

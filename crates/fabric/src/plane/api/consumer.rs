@@ -4,8 +4,8 @@ use bus::consumer::{Action, Consumer, Info, Place, Status, config};
 use kernel::{Entry, LogId, Now};
 use wire::jetstream::advisory::Action as Event;
 use wire::jetstream::api::{
-    ConsumerInfo, ConsumerList, ConsumerNames, ConsumersRequest, CreateAction, CreateConsumerRequest,
-    LIST_MAX, NAMES_MAX, PauseRequest, Paused, SequenceInfo, Success,
+    ConsumerInfo, ConsumerList, ConsumerNames, ConsumerReset, ConsumersRequest, CreateAction,
+    CreateConsumerRequest, LIST_MAX, NAMES_MAX, PauseRequest, Paused, ResetRequest, SequenceInfo, Success,
 };
 use wire::jetstream::{ApiError, ConsumerConfig, Fault, Time, read, read_optional};
 
@@ -14,7 +14,7 @@ use super::super::cell::{Body, Cell, Seat, SeatState, consumer_key, consumer_sta
 use super::super::consume::home;
 use super::super::timers::Timer;
 use super::stream::time_of;
-use super::{Ask, Done, Reply, Stop, advisory, answer, expect_empty};
+use super::{Ask, Done, Reply, Stop, advisory, answer, expect_empty, note_level};
 
 /// What the subject of a create request says.
 pub(super) struct Named<'a> {
@@ -35,7 +35,9 @@ impl Plane {
         check_named(&mut wanted, named)?;
         let cell = self.warm_stream(ask.tenant, stream)?;
         let log = cell.log;
-        let wanted = config::check(wanted, &cell.config)?;
+        let mut wanted = config::check(wanted, &cell.config)?;
+        let level = u64::from(wanted.pause_until.is_some_and(|until| until.0 > 0));
+        note_level(&mut wanted.metadata, level);
         let name = match (wanted.durable_name.as_str(), wanted.name.as_str(), named.consumer) {
             (_, _, Some(name)) => name.to_owned(),
             ("", "", None) => self.some_name(),
@@ -96,8 +98,8 @@ impl Plane {
         if is_create {
             return Err(Fault::ConsumerExists.into());
         }
-        let is_heard =
-            !old.deliver_subject.is_empty() && self.out.hears(cell.tenant, old.deliver_subject.as_bytes());
+        let is_heard = !old.deliver_subject.is_empty()
+            && self.out.hears_in(cell.tenant, old.deliver_subject.as_bytes(), &old.deliver_group);
         let others = cell.consumers.iter().filter(|(n, _)| ***n != *name).map(|(_, seat)| seat.config());
         config::check_update(&old, &wanted, &cell.config, others, is_heard)?;
         let Some(seat) = cell.consumers.get_mut(name) else { return Err(Fault::ConsumerNotFound.into()) };
@@ -172,6 +174,20 @@ impl Plane {
         Ok(Reply::Safe(answer(ask, paused)))
     }
 
+    pub(super) fn consumer_reset(&mut self, ask: &Ask<'_>, stream: &str, name: &str) -> Done {
+        let request: ResetRequest = read_optional(ask.body)?;
+        let cell = self.warm_stream(ask.tenant, stream)?;
+        let log = cell.log;
+        let seat = cell.consumers.get_mut(name);
+        // Nobody answers for a consumer that is not there, as on the real server.
+        let Some(Seat { state: SeatState::Live(consumer), .. }) = seat else { return Ok(Reply::Later) };
+        let reset_seq = consumer.reset(ask.now, (request.seq > 0).then_some(request.seq));
+        self.write_whole(log, name);
+        self.make_due(log, name);
+        let info = self.consumer_told(ask, log, name)?.into();
+        Ok(Reply::Safe(answer(ask, ConsumerReset { info, reset_seq })))
+    }
+
     /// Writes a consumer's state whole, because more than its progress changed.
     fn write_whole(&mut self, log: LogId, name: &str) {
         let seat = self.cells.get_mut(&log).and_then(|cell| cell.consumers.get_mut(name));
@@ -223,7 +239,10 @@ impl Plane {
         let Body::Warm(stream) = body else { return Err(Stop::Load(log)) };
         let Some(seat) = consumers.get_mut(name) else { return Err(Fault::ConsumerNotFound.into()) };
         let SeatState::Live(consumer) = &mut seat.state else { return Err(Fault::ConsumerNotFound.into()) };
-        let info = consumer.info(&**stream);
+        let mut info = consumer.info(&**stream);
+        let config = consumer.config();
+        info.push_bound = !config.deliver_subject.is_empty()
+            && self.out.hears_in(ask.tenant, config.deliver_subject.as_bytes(), &config.deliver_group);
         Ok(document(ask, stream_name, name, seat.created, consumer.config(), &info))
     }
 }

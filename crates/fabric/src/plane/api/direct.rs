@@ -42,12 +42,12 @@ pub(crate) struct Batch {
 impl Plane {
     pub(super) fn direct_get(&mut self, ask: &Ask<'_>, name: &str, subject: Option<&str>) -> Done {
         let Some(log) = self.find(ask.tenant, name) else {
-            unheard(&mut self.out, ask.tenant, ask.reply);
+            unheard(&mut self.out, ask.tenant, ask.reply, ask.subject);
             return Ok(Reply::Later);
         };
         let Some(cell) = self.cells.get(&log) else { return Ok(Reply::Later) };
         if !cell.config.allow_direct {
-            unheard(&mut self.out, ask.tenant, ask.reply);
+            unheard(&mut self.out, ask.tenant, ask.reply, ask.subject);
             return Ok(Reply::Later);
         }
         let Body::Warm(stream) = &cell.body else { return Err(Stop::Load(log)) };

@@ -40,6 +40,13 @@ impl Plane {
         }
         let request: MsgDeleteRequest = read(ask.body)?;
         let Body::Warm(stream) = &mut cell.body else { return Err(Stop::Load(log)) };
+        let state = stream.state();
+        if request.seq > state.last_seq {
+            return Err(Fault::MsgDeleteFailed.with("stream store EOF").into());
+        }
+        if request.seq < state.first_seq.max(1) {
+            return Err(Fault::MsgDeleteFailed.with("no message found").into());
+        }
         let mut changes = Changes::default();
         stream.delete(request.seq, &mut changes)?;
         self.removed(ask.now, log, changes);

@@ -9,7 +9,10 @@ pub(crate) mod message;
 mod next;
 pub(crate) mod stream;
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
+use kernel::headers;
 use kernel::journal::Level;
 use kernel::{Headers, LogId, Msg, Now, TenantId};
 use serde::Serialize;
@@ -19,15 +22,17 @@ use wire::jetstream::api::{
 };
 use wire::jetstream::pub_headers::header;
 use wire::jetstream::{ApiError, Call, Fault};
+use wire::nats::RELEASE;
 
-use super::Plane;
 use super::cell::{Body, Cell};
 use super::inbox::Arrival;
 use super::out::{Held, Out, Said};
+use super::{Plane, count};
 use consumer::Named;
 
 /// A request, taken apart.
 pub(super) struct Ask<'a> {
+    pub(super) subject: &'a [u8],
     pub(super) now: Now,
     pub(super) tenant: TenantId,
     pub(super) reply: &'a Bytes,
@@ -74,12 +79,12 @@ impl Plane {
         let (m, reply, tenant) = (arrival.msg(), arrival.reply(), arrival.tenant);
         let Some(call) = Call::parse(m.subject) else { return };
         let kind = call.answer_type();
-        let ask = Ask { now, tenant, reply: &reply, kind, body: m.payload };
+        let ask = Ask { subject: m.subject, now, tenant, reply: &reply, kind, body: m.payload };
         let done = match level_asked(m.headers) {
             Some(level) if level > API_LEVEL => Err(Fault::RequiredApiLevel.into()),
             _ => self.carry_out(&ask, &call),
         };
-        self.api_calls.0 += 1;
+        count(&self.figures.api_requests_total);
         match done {
             Ok(Reply::Now(answer)) => self.out.answer(tenant, &reply, &answer),
             Ok(Reply::Safe(payload)) => {
@@ -88,11 +93,10 @@ impl Plane {
             }
             Ok(Reply::Later) => {}
             Err(Stop::Load(log)) => {
-                self.api_calls.0 -= 1;
                 self.park(log, arrival);
             }
             Err(Stop::Fault(error)) => {
-                self.api_calls.1 += 1;
+                count(&self.figures.api_errors_total);
                 let answer = refused(&call, kind, error);
                 self.out.answer(tenant, &reply, &answer);
             }
@@ -126,7 +130,7 @@ impl Plane {
             Call::ConsumerDelete { stream, consumer } => self.consumer_delete(ask, stream, consumer),
             Call::ConsumerPause { stream, consumer } => self.consumer_pause(ask, stream, consumer),
             Call::ConsumerNext { stream, consumer } => self.consumer_next(ask, stream, consumer),
-            Call::ConsumerReset { .. } => Err(Fault::BadRequest.into()),
+            Call::ConsumerReset { stream, consumer } => self.consumer_reset(ask, stream, consumer),
             Call::ConsumerUnpin { .. } => Err(Fault::InvalidPriorityGroup.into()),
             Call::Refused(what) => Err(what.fault().into()),
         }
@@ -188,6 +192,19 @@ fn refused(call: &Call<'_>, kind: &'static str, error: ApiError) -> Vec<u8> {
     }
 }
 
+/// Puts into a configuration's metadata what the server says of itself there, whatever a client wrote in its place:
+/// the level of the API that it speaks, the level that the configuration needs, and its release.
+pub(super) fn note_level(metadata: &mut BTreeMap<String, String>, needed: u64) {
+    metadata.retain(|key, _| !key.starts_with("_nats."));
+    for (key, value) in [
+        ("_nats.level", API_LEVEL.to_string()),
+        ("_nats.req.level", needed.to_string()),
+        ("_nats.ver", RELEASE.to_owned()),
+    ] {
+        metadata.insert(key.to_owned(), value);
+    }
+}
+
 /// Refuses a body where none may be.
 pub(super) fn expect_empty(body: &[u8]) -> Result<(), Stop> {
     match wire::jetstream::document::is_empty(body) {
@@ -197,10 +214,10 @@ pub(super) fn expect_empty(body: &[u8]) -> Result<(), Stop> {
 }
 
 /// Tells whoever asked that nobody listens there.
-pub(crate) fn unheard(out: &mut Out, tenant: TenantId, reply: &Bytes) {
+pub(crate) fn unheard(out: &mut Out, tenant: TenantId, reply: &Bytes, subject: &[u8]) {
     if !reply.is_empty() {
-        let m = Msg { subject: reply, headers: b"NATS/1.0 503\r\n\r\n", ..Msg::default() };
-        out.say(tenant, &m);
+        let headers = [headers::NO_RESPONDERS_LINE, b"Nats-Subject: ", subject, b"\r\n\r\n"].concat();
+        out.say(tenant, &Msg { subject: reply, headers: &headers, ..Msg::default() });
     }
 }
 

@@ -13,12 +13,12 @@ use super::{Ask, Done, Reply, Stop, unheard};
 impl Plane {
     pub(super) fn consumer_next(&mut self, ask: &Ask<'_>, stream: &str, consumer: &str) -> Done {
         let Some(log) = self.find(ask.tenant, stream) else {
-            unheard(&mut self.out, ask.tenant, ask.reply);
+            unheard(&mut self.out, ask.tenant, ask.reply, ask.subject);
             return Ok(Reply::Later);
         };
         let Some(cell) = self.cells.get(&log) else { return Ok(Reply::Later) };
         if !cell.consumers.contains_key(consumer) {
-            unheard(&mut self.out, ask.tenant, ask.reply);
+            unheard(&mut self.out, ask.tenant, ask.reply, ask.subject);
             return Ok(Reply::Later);
         }
         if !matches!(cell.body, Body::Warm(_)) {

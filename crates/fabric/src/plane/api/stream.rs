@@ -15,12 +15,14 @@ use wire::jetstream::{Fault, StorageType, StreamConfig, Time, read, read_optiona
 
 use super::super::Plane;
 use super::super::cell::{Body, Cell, KeptStream, producers_key};
-use super::{Ask, Done, Reply, Stop, advisory, answer, expect_empty};
+use super::{Ask, Done, Reply, Stop, advisory, answer, expect_empty, note_level};
 
 impl Plane {
     pub(super) fn stream_create(&mut self, ask: &Ask<'_>, name: &str) -> Done {
         let config = self.requested(ask, name)?;
-        let config = check(config, &self.stream_limits())?;
+        let mut config = check(config, &self.stream_limits())?;
+        let level = u64::from(config.allow_msg_ttl);
+        note_level(&mut config.metadata, level);
         if let Some(log) = self.find(ask.tenant, name) {
             let Some(cell) = self.cells.get_mut(&log) else { return Err(Fault::StreamNotFound.into()) };
             if *cell.config != config {
@@ -49,10 +51,15 @@ impl Plane {
     }
 
     pub(super) fn stream_update(&mut self, ask: &Ask<'_>, name: &str) -> Done {
-        let config = self.requested(ask, name)?;
         let limits = self.stream_limits();
+        if wire::jetstream::document::is_empty(ask.body) {
+            return Err(Fault::StreamInvalidConfig.with(NAME_REQUIRED).into());
+        }
+        let config = self.requested(ask, name)?;
         let old = self.warm_stream(ask.tenant, name)?.config.clone();
-        let config = check_update(&old, config, &limits)?;
+        let mut config = check_update(&old, config, &limits)?;
+        let level = u64::from(config.allow_msg_ttl);
+        note_level(&mut config.metadata, level);
         self.check_overlap(ask.tenant, name, &config)?;
         let Some(log) = self.find(ask.tenant, name) else { return Err(Fault::StreamNotFound.into()) };
         self.listen_anew(log, &config);
@@ -262,6 +269,7 @@ impl Plane {
     }
 }
 
+const NAME_REQUIRED: &str = "stream name is required and can not contain '.', '*', '>', '\\', '/'";
 /// Most deleted sequences that one answer lists.
 const DELETED_MAX: usize = 100_000;
 

@@ -56,7 +56,7 @@ impl Tick {
         match failure {
             Failure::Told { code, message } => Tick { name, mark: Mark::Bad(code), what: message, fix: None },
             Failure::Said(code) => Tick { name, mark: Mark::Bad(code), what: String::new(), fix: None },
-            Failure::PipeClosed => Tick::skipped(name, ""),
+            Failure::PipeClosed | Failure::Interrupted => Tick::skipped(name, ""),
         }
     }
 

@@ -141,7 +141,7 @@ fn config(args: Args) -> Result<ConsumerConfig, Failure> {
     }
     if let Some(seq) = args.start_seq {
         config.deliver_policy = DeliverPolicy::ByStartSequence;
-        config.opt_start_seq = i64::try_from(seq.max(1)).unwrap_or(i64::MAX);
+        config.opt_start_seq = seq.max(1);
     }
     if let Some(text) = &args.start_time {
         let wrong = |_| {

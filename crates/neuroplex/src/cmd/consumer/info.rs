@@ -1,7 +1,7 @@
 //! `neuroplex consumer info`: what a consumer is to be, and how far it is.
 
 use client::jetstream::ConsumerInfo;
-use client::jetstream::api::{AckPolicy, ConsumerConfig, DeliverPolicy, Reached};
+use client::jetstream::api::{AckPolicy, ConsumerConfig, DeliverPolicy, SequenceInfo};
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -96,7 +96,7 @@ fn waits(config: &ConsumerConfig) -> String {
     }
 }
 
-fn reached(at: &Reached) -> String {
+fn reached(at: &SequenceInfo) -> String {
     if at.stream_seq == 0 {
         return "nothing".into();
     }

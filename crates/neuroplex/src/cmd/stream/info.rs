@@ -39,7 +39,10 @@ pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
         None => stream.info().await?,
     };
     show(global, &info)?;
-    let Some(subjects) = info.state.subjects.as_ref().filter(|_| !global.json) else { return Ok(()) };
+    if global.json || args.subjects.is_none() {
+        return Ok(());
+    }
+    let subjects = &info.state.subjects;
     let mut table = Columns::new(&["subject", "#messages"]);
     subjects.iter().for_each(|(subject, messages)| table.row([subject.clone(), messages.to_string()]));
     print(&format!("\n{}", table.text("no messages on such subjects")))
@@ -70,7 +73,7 @@ fn about(config: &StreamConfig) -> Vec<(&'static str, String)> {
     rows.push(("max messages", limit(config.max_msgs, |n| n.to_string())));
     for (name, value) in [
         ("max per subject", limit(config.max_msgs_per_subject, |n| n.to_string())),
-        ("max message", limit(config.max_msg_size, size)),
+        ("max message", limit(config.max_msg_size.into(), size)),
         ("duplicates", limit(config.duplicate_window, nanos)),
     ] {
         if value != "no limit" {

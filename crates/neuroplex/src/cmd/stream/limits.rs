@@ -78,7 +78,10 @@ impl Limits {
         put(&mut config.max_bytes, self.max_bytes.map(|size| api_limit(size.0)));
         put(&mut config.max_msgs, self.max_msgs.map(api_limit));
         put(&mut config.max_msgs_per_subject, self.max_msgs_per_subject.map(api_limit));
-        put(&mut config.max_msg_size, self.max_msg_size.map(|size| api_limit(size.0)));
+        put(
+            &mut config.max_msg_size,
+            self.max_msg_size.map(|size| i32::try_from(api_limit(size.0)).unwrap_or(i32::MAX)),
+        );
         let discard = self.discard.map(|which| match which {
             DiscardArg::Old => Discard::Old,
             DiscardArg::New => Discard::New,

@@ -29,7 +29,7 @@ pub(super) struct Args {
     subject: Option<String>,
 
     /// Only those with a lower number
-    #[arg(long, value_name = "SEQ", conflicts_with = "keep")]
+    #[arg(long, value_name = "SEQ", conflicts_with = "keep", value_parser = clap::value_parser!(u64).range(1..))]
     before: Option<u64>,
 
     /// All but the last so many
@@ -48,7 +48,11 @@ pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     };
     args.yes.confirm(&format!("remove {which} of stream `{}`", args.name))?;
     let context = connect(global, "stream").await?;
-    let purge = Purge { filter: args.subject, seq: args.before, keep: args.keep };
+    let purge = Purge {
+        filter: args.subject.unwrap_or_default(),
+        seq: args.before.unwrap_or_default(),
+        keep: args.keep.unwrap_or_default(),
+    };
     let purged = context.stream(&args.name)?.purge(&purge).await?;
     print(&match global.json {
         true => json!({ "stream": args.name, "purged": purged }).to_string(),

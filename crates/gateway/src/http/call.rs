@@ -1,0 +1,260 @@
+//! A door's own questions to the node: a private inbox that answers come back to, and the session that asks. Requests,
+//! publishes that wait for acknowledgements, and pulls are made of it. It does *not* know what is asked.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use atomic_waker::AtomicWaker;
+use auth::Principal;
+use fabric::{Hub, Session, Woken};
+use kernel::limits::PUBLISHER_PAUSE_MS_MAX;
+use kernel::{
+    Code, ConnectionId, Drain, Full, Listener, Message, Msg, Producer, Put, Spare, SubId, SubjectPattern,
+};
+use tokio::time::{Instant, timeout_at};
+
+use super::problem::Problem;
+
+/// How long the node may take for an answer.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What hears: it keeps messages until the waiting task takes them.
+struct Ear {
+    kept: Mutex<Kept>,
+    /// Bytes that may wait; a message always fits into an empty ear.
+    bytes_max: usize,
+    task: AtomicWaker,
+    judge: Option<Arc<Principal>>,
+}
+
+#[derive(Default)]
+struct Kept {
+    queue: VecDeque<Message>,
+    bytes: usize,
+}
+
+fn size(m: &Msg<'_>) -> usize {
+    m.size() + m.subject.len() + m.reply.len()
+}
+
+impl Ear {
+    fn take(&self) -> Option<Message> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let message = kept.queue.pop_front()?;
+        kept.bytes -= size(&message.as_msg());
+        Some(message)
+    }
+}
+
+impl Drain for Ear {
+    fn on_drain(&self, _: &Waker) -> bool {
+        false
+    }
+}
+
+impl Listener for Ear {
+    fn put(&self, m: &Msg<'_>, _: &mut Spare) -> Put {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = kept.queue.is_empty();
+        if !is_first && kept.bytes + size(m) > self.bytes_max {
+            return Put::Full;
+        }
+        kept.bytes += size(m);
+        kept.queue.push_back(Message::from(m));
+        if is_first { Put::First } else { Put::Queued }
+    }
+
+    fn hears(&self, subject: &[u8]) -> bool {
+        self.judge.as_ref().is_none_or(|who| who.permissions.may_hear(subject))
+    }
+
+    fn full(&self) -> Full {
+        Full::Drop
+    }
+
+    fn flush(&self, _: &mut Spare) {
+        self.task.wake();
+    }
+
+    fn connection(&self) -> Option<ConnectionId> {
+        None
+    }
+}
+
+/// See the module. Nothing comes any more when it is dropped.
+pub(super) struct Call {
+    session: Session,
+    woken: Woken,
+    producer: Arc<Producer>,
+    ear: Arc<Ear>,
+    pattern: SubjectPattern,
+    id: SubId,
+    /// What every reply subject of it begins with.
+    inbox: String,
+    number: u64,
+}
+
+impl Call {
+    /// An inbox for `who`, in which `bytes_max` may wait.
+    pub(super) fn open(hub: &Hub, who: Arc<Principal>, bytes_max: usize) -> Result<Call, Problem> {
+        let inbox = format!("_INBOX.{}.", random_name()?);
+        let pattern = SubjectPattern::parse(format!("{inbox}*").as_bytes())
+            .map_err(|code| Problem::new(code, "an inbox has a name that cannot be"))?;
+        let mut session = Session::new(hub, who);
+        let make =
+            |judge| Arc::new(Ear { kept: Mutex::default(), bytes_max, task: AtomicWaker::new(), judge });
+        let (id, ear) = session.subscribe(&pattern, None, make).map_err(|code| {
+            let detail = match code {
+                Code::PermissionDenied => "answers come to `_INBOX.>`, which this user may not hear",
+                _ => "the node remembers as many subscriptions as it may",
+            };
+            Problem::new(code, detail)
+        })?;
+        let (woken, producer) = (Woken::default(), Arc::default());
+        Ok(Call { session, woken, producer, ear, pattern, id, inbox, number: 0 })
+    }
+
+    /// Publishes `m`, whose answers come to this inbox; their subject ends with the number that is returned. Errors as
+    /// [`Session::publish`], and with [`Code::NoResponders`].
+    pub(super) fn ask(&mut self, m: &Msg<'_>) -> Result<u64, Code> {
+        self.number += 1;
+        let reply = format!("{}{}", self.inbox, self.number);
+        let m = Msg { reply: reply.as_bytes(), from: Some(&self.producer), ..*m };
+        let heard = self.session.publish(&m, &mut self.woken);
+        self.woken.flush();
+        match heard? {
+            0 => Err(Code::NoResponders),
+            _ => Ok(self.number),
+        }
+    }
+
+    /// Publishes `m`, and nobody need answer.
+    pub(super) fn say(&mut self, m: &Msg<'_>) {
+        let _ = self.session.publish(m, &mut self.woken);
+        self.woken.flush();
+    }
+
+    /// Waits a little if what was published met somebody who has a lot to do.
+    pub(super) async fn pause_if_high(&mut self) {
+        if !self.woken.take_high().is_empty() {
+            tokio::time::sleep(Duration::from_millis(PUBLISHER_PAUSE_MS_MAX)).await;
+        }
+    }
+
+    /// What has come already.
+    pub(super) fn take(&mut self) -> Option<Message> {
+        self.ear.take()
+    }
+
+    /// The next message that comes; `None`: nothing came in time. A call that is dropped loses nothing.
+    pub(super) async fn hear(&mut self, until: Instant) -> Option<Message> {
+        let next = std::future::poll_fn(|cx| {
+            self.ear.task.register(cx.waker());
+            self.ear.take().map_or(Poll::Pending, Poll::Ready)
+        });
+        timeout_at(until, next).await.ok()
+    }
+
+    /// The number of the question that a message answers.
+    pub(super) fn number_of(&self, message: &Message) -> Option<u64> {
+        let tail = message.subject.strip_prefix(self.inbox.as_bytes())?;
+        std::str::from_utf8(tail).ok()?.parse().ok()
+    }
+
+    /// Asks and waits for the answer. What else comes meanwhile is passed over.
+    pub(super) async fn request(&mut self, m: &Msg<'_>) -> Result<Message, Problem> {
+        let subject = String::from_utf8_lossy(m.subject).into_owned();
+        let number = self.ask(m).map_err(|code| refused(code, &subject))?;
+        let until = Instant::now() + ANSWER_TIMEOUT;
+        while let Some(message) = self.hear(until).await {
+            if self.number_of(&message) == Some(number) {
+                return Ok(message);
+            }
+        }
+        Err(Problem::new(
+            Code::Timeout,
+            format!("no answer came on `{subject}` within {} s", ANSWER_TIMEOUT.as_secs()),
+        ))
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.session.unsubscribe(&self.pattern, None, self.id);
+    }
+}
+
+/// Why something could not be published.
+pub(super) fn refused(code: Code, subject: &str) -> Problem {
+    let detail = match code {
+        Code::PermissionDenied => format!("this user may not publish on `{subject}`"),
+        Code::NoResponders => format!("nobody listens on `{subject}`"),
+        Code::Backpressure => "the streams have more to do than they can; send it again".to_owned(),
+        _ => format!("`{subject}` could not be published"),
+    };
+    Problem::new(code, detail)
+}
+
+/// A name that nobody can guess: 32 letters and digits.
+pub(super) fn random_name() -> Result<String, Problem> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|_| Problem::new(Code::InternalError, "the system gives no random numbers"))?;
+    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use auth::{Accounts, options::Options};
+    use fabric::Limits;
+
+    use super::*;
+
+    fn hub() -> Hub {
+        let limits = Limits {
+            connections_max: 10,
+            subscriptions_max: 10,
+            outbox_bytes_max: 1 << 20,
+            outboxes_bytes_max: 1 << 20,
+            interest_bytes_max: 1 << 20,
+        };
+        Hub::new(Accounts::new(&Options::default()).unwrap(), limits, 1)
+    }
+
+    #[tokio::test]
+    async fn an_answer_comes_back_to_its_question_and_nothing_comes_when_it_is_over() {
+        let hub = hub();
+        let mut service = Call::open(&hub, Arc::default(), 1000).unwrap();
+        let to = format!("{}x", service.inbox);
+        let mut call = Call::open(&hub, Arc::default(), 1000).unwrap();
+        let number = call.ask(&Msg { subject: to.as_bytes(), payload: b"?", ..Msg::default() }).unwrap();
+        let asked = service.hear(Instant::now() + ANSWER_TIMEOUT).await.unwrap();
+        assert_eq!(asked.payload, "?");
+        service.say(&Msg { subject: &asked.reply, payload: b"!", ..Msg::default() });
+        let answer = call.hear(Instant::now() + ANSWER_TIMEOUT).await.unwrap();
+        assert_eq!((call.number_of(&answer), &*answer.payload), (Some(number), &b"!"[..]));
+        drop(service);
+        assert_eq!(call.ask(&Msg { subject: to.as_bytes(), ..Msg::default() }), Err(Code::NoResponders));
+        assert_eq!(hub.subscriptions(), 1);
+        drop(call);
+        assert_eq!((hub.subscriptions(), hub.interest_memory().used_bytes()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn an_inbox_holds_so_many_bytes_and_always_one_message() {
+        let hub = hub();
+        let mut ear = Call::open(&hub, Arc::default(), 100).unwrap();
+        let to = format!("{}1", ear.inbox);
+        let mut call = Call::open(&hub, Arc::default(), 100).unwrap();
+        let large = vec![b'x'; 1000];
+        for _ in 0..2 {
+            call.say(&Msg { subject: to.as_bytes(), payload: &large, ..Msg::default() });
+        }
+        assert_eq!(ear.take().unwrap().payload.len(), 1000);
+        assert_eq!(ear.take(), None, "the second one did not fit");
+        call.say(&Msg { subject: to.as_bytes(), payload: b"y", ..Msg::default() });
+        assert_eq!(ear.take().unwrap().payload, "y");
+    }
+}

@@ -1,0 +1,347 @@
+//! `POST /v1/streams/{stream}/messages`: messages into a stream, one JSON object a line. Many are on their way at once; what
+//! became of each is answered in the order of the lines.
+
+use std::collections::{BTreeMap, HashMap};
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use kernel::limits::UNACKNOWLEDGED_MAX;
+use kernel::{Code, Headers, Message, Msg, Subject, SubjectPattern};
+use serde::{Serialize, Serializer};
+use tokio::time::{Duration, Instant};
+use wire::jetstream::api::{Nothing, PubAnswer, StreamInfoPage};
+use wire::jetstream::{self as js};
+
+use super::delivery::headers_for;
+use super::lines::Lines;
+use super::{ANSWER_BYTES_MAX, ask, document, stream_name};
+use crate::http::call::{ANSWER_TIMEOUT, Call, refused};
+use crate::http::caller::{Caller, Names};
+use crate::http::flow;
+use crate::http::problem::Problem;
+
+const TYPES: &[&str] =
+    &["application/x-ndjson", "application/ndjson", "application/jsonl", "application/json"];
+/// Most lines of one request.
+const LINES_MAX: usize = 100_000;
+/// Bytes of messages that may wait for their acknowledgement.
+const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How long a message is tried again that the streams had no room for.
+const FULL_PATIENCE: Duration = Duration::from_secs(2);
+const FULL_PAUSE: Duration = Duration::from_millis(20);
+
+/// What became of a line.
+enum Fate {
+    Waiting(usize),
+    Stored { seq: u64, duplicate: bool },
+    Refused(Problem),
+}
+
+impl Serialize for Fate {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Stored {
+            seq: u64,
+            duplicate: bool,
+        }
+        match self {
+            // All that waited is settled before it is written.
+            Fate::Waiting(_) => out.serialize_none(),
+            Fate::Stored { seq, duplicate } => Stored { seq: *seq, duplicate: *duplicate }.serialize(out),
+            Fate::Refused(problem) => BTreeMap::from([("error", problem)]).serialize(out),
+        }
+    }
+}
+
+/// `POST /v1/streams/{stream}/messages`
+pub(super) async fn publish(
+    caller: Caller,
+    Names(stream): Names<String>,
+    headers: HeaderMap,
+    mut body: Body,
+) -> Result<Response, Problem> {
+    let stream = stream_name(&stream)?;
+    flow::check_type(&headers, TYPES)?;
+    let goal = Goal::of(&caller, stream).await?;
+    let payload_bytes_max = caller.door.identity.payload_bytes_max;
+    let mut publisher = Publisher {
+        call: caller.call(ANSWER_BYTES_MAX)?,
+        goal,
+        payload_bytes_max,
+        fates: Vec::new(),
+        numbers: HashMap::new(),
+        waiting_bytes: 0,
+    };
+    // Escapes and base64 make a payload longer.
+    let mut lines = Lines::new(2 * payload_bytes_max);
+    let ended = publisher.read(&mut body, &mut lines).await;
+    if ended.is_err() {
+        flow::drain(body).await;
+    }
+    publisher.settle().await;
+    publisher.answer(ended)
+}
+
+/// Where messages go.
+struct Goal {
+    stream: String,
+    /// The subjects that the stream hears; `None`: this user may not know them.
+    subjects: Option<Vec<SubjectPattern>>,
+}
+
+impl Goal {
+    async fn of(caller: &Caller, stream: &str) -> Result<Goal, Problem> {
+        let mut call = caller.call(ANSWER_BYTES_MAX)?;
+        let what = js::Call::StreamInfo { stream };
+        let config = match ask::<StreamInfoPage>(&mut call, what, &Nothing {}).await {
+            Ok(page) => page.info.into_inner().config,
+            Err(problem) if problem.code() == Code::PermissionDenied => {
+                return Ok(Goal { stream: stream.to_owned(), subjects: None });
+            }
+            Err(problem) => return Err(problem),
+        };
+        if config.no_ack {
+            let detail = "this stream acknowledges nothing (`no_ack`), so nobody would know what is stored";
+            return Err(Problem::new(Code::InvalidRequest, detail));
+        }
+        let patterns = config.subjects.iter().filter_map(|s| SubjectPattern::parse(s.as_bytes()).ok());
+        Ok(Goal { stream: stream.to_owned(), subjects: Some(patterns.collect()) })
+    }
+
+    /// Where a message goes that does not say it.
+    fn only_subject(&self) -> Option<&str> {
+        match self.subjects.as_deref() {
+            Some([only]) => Subject::parse(only.as_str().as_bytes()).is_ok().then_some(only.as_str()),
+            _ => None,
+        }
+    }
+
+    /// Refuses a subject that is none or is not the stream's, so that nothing else can be said through this door.
+    fn check(&self, subject: &[u8]) -> Result<(), Problem> {
+        let shown = String::from_utf8_lossy(subject);
+        let wrong = |detail: String| Err(Problem::new(Code::SubjectInvalid, detail));
+        if Subject::parse(subject).is_err() {
+            return wrong(format!("`{shown}` is no subject"));
+        }
+        let is_heard = match &self.subjects {
+            Some(patterns) => patterns.iter().any(|pattern| pattern.matches(subject)),
+            None => !subject.starts_with(b"$"),
+        };
+        match is_heard {
+            true => Ok(()),
+            false => wrong(format!("stream `{}` does not hear `{shown}`", self.stream)),
+        }
+    }
+}
+
+struct Publisher {
+    call: Call,
+    goal: Goal,
+    payload_bytes_max: usize,
+    /// What became of each line.
+    fates: Vec<Fate>,
+    /// Which line a number of the call belongs to.
+    numbers: HashMap<u64, usize>,
+    waiting_bytes: usize,
+}
+
+impl Publisher {
+    /// Publishes line by line. Errors where nothing after it is read.
+    async fn read(&mut self, body: &mut Body, lines: &mut Lines) -> Result<(), Problem> {
+        let mut number = 0u64;
+        while let Some(piece) = flow::next_piece(body).await? {
+            lines.push(&piece);
+            loop {
+                number += 1;
+                match lines.next() {
+                    Ok(Some(line)) => self.line(number, &line).await?,
+                    Ok(None) => break,
+                    Err(_) => return Err(self.too_long(number)),
+                }
+            }
+            number -= 1;
+        }
+        match lines.rest() {
+            Ok(Some(line)) => self.line(number + 1, &line).await,
+            Ok(None) => Ok(()),
+            Err(_) => Err(self.too_long(number + 1)),
+        }
+    }
+
+    fn too_long(&self, number: u64) -> Problem {
+        let detail = format!("line {number} is longer than {} bytes", 2 * self.payload_bytes_max);
+        Problem::new(Code::PayloadTooLarge, detail).with("line", &number)
+    }
+
+    /// Publishes one line; an empty one is passed over.
+    async fn line(&mut self, number: u64, line: &[u8]) -> Result<(), Problem> {
+        if line.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        let malformed = |why: String| {
+            // The reader of the line knows of one line only.
+            let why = why.replace(" at line 1 column ", " at column ");
+            Problem::new(Code::InvalidRequest, format!("line {number}: {why}")).with("line", &number)
+        };
+        if self.fates.len() >= LINES_MAX {
+            let detail = format!("line {number} is one too many: at most {LINES_MAX} messages at once");
+            return Err(Problem::new(Code::PayloadTooLarge, detail).with("line", &number));
+        }
+        let text = std::str::from_utf8(line).map_err(|e| malformed(e.to_string()))?;
+        let message =
+            wire::json::read_for(text, self.goal.only_subject()).map_err(|e| malformed(e.to_string()))?;
+        let fate = match self.check(&message) {
+            Ok(()) => self.send(message).await?,
+            Err(problem) => Fate::Refused(problem),
+        };
+        self.fates.push(fate);
+        Ok(())
+    }
+
+    fn check(&self, message: &Message) -> Result<(), Problem> {
+        self.goal.check(&message.subject)?;
+        if !message.reply.is_empty() {
+            return Err(Problem::new(Code::InvalidRequest, "replyTo: a stream keeps no reply subject"));
+        }
+        Ok(())
+    }
+
+    /// Publishes one message, when there is room for it.
+    async fn send(&mut self, message: Message) -> Result<Fate, Problem> {
+        let headers = headers_for(&self.goal.stream, &message.headers);
+        let m = Msg { headers: &headers, ..message.as_msg() };
+        if m.size() > self.payload_bytes_max {
+            let detail = format!("{} bytes: at most {} are allowed", m.size(), self.payload_bytes_max);
+            return Ok(Fate::Refused(Problem::new(Code::PayloadTooLarge, detail)));
+        }
+        let is_full = |p: &Publisher| {
+            p.numbers.len() >= UNACKNOWLEDGED_MAX as usize
+                || p.waiting_bytes > 0 && p.waiting_bytes + m.size() > WAITING_BYTES_MAX
+        };
+        while is_full(self) {
+            self.hear().await?;
+        }
+        let start = Instant::now();
+        loop {
+            match self.call.ask(&m) {
+                Ok(number) => {
+                    self.numbers.insert(number, self.fates.len());
+                    self.waiting_bytes += m.size();
+                    self.call.pause_if_high().await;
+                    return Ok(Fate::Waiting(m.size()));
+                }
+                Err(Code::Backpressure) if start.elapsed() < FULL_PATIENCE => {
+                    tokio::time::sleep(FULL_PAUSE).await;
+                }
+                Err(Code::NoResponders) => {
+                    let detail = format!("no stream hears `{}`", String::from_utf8_lossy(m.subject));
+                    return Ok(Fate::Refused(Problem::new(Code::StreamNotFound, detail)));
+                }
+                Err(code) => {
+                    return Ok(Fate::Refused(refused(code, &String::from_utf8_lossy(m.subject))));
+                }
+            }
+        }
+    }
+
+    /// Waits for an acknowledgement.
+    async fn hear(&mut self) -> Result<(), Problem> {
+        let Some(answer) = self.call.hear(Instant::now() + ANSWER_TIMEOUT).await else {
+            let detail = format!("no acknowledgement came within {} s", ANSWER_TIMEOUT.as_secs());
+            return Err(Problem::new(Code::Timeout, detail));
+        };
+        let line = self.call.number_of(&answer).and_then(|number| self.numbers.remove(&number));
+        if let Some(fate) = line.and_then(|line| self.fates.get_mut(line)) {
+            if let Fate::Waiting(bytes) = fate {
+                self.waiting_bytes -= *bytes;
+            }
+            *fate = read(&answer);
+        }
+        Ok(())
+    }
+
+    /// Waits for all that is on its way.
+    async fn settle(&mut self) {
+        while !self.numbers.is_empty() {
+            if let Err(problem) = self.hear().await {
+                for line in std::mem::take(&mut self.numbers).into_values() {
+                    if let Some(fate) = self.fates.get_mut(line) {
+                        *fate = Fate::Refused(Problem::new(problem.code(), "it may or may not be stored"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The answer: every line's fate; an error if reading ended early, or if nothing was stored.
+    fn answer(self, ended: Result<(), Problem>) -> Result<Response, Problem> {
+        let is_stored = |fate: &Fate| matches!(fate, Fate::Stored { .. });
+        let first = self.fates.iter().find_map(|fate| match fate {
+            Fate::Refused(problem) => Some(problem.clone()),
+            _ => None,
+        });
+        match (ended, first) {
+            (Err(problem), _) => {
+                let why = problem.text();
+                let detail = format!("{why}; nothing after it was published, what was before is in `acks`");
+                Err(problem.detail(detail).with("acks", &self.fates))
+            }
+            (Ok(()), Some(problem)) if !self.fates.iter().any(is_stored) => {
+                Err(problem.with("acks", &self.fates))
+            }
+            (Ok(()), _) => Ok(document(StatusCode::OK, &BTreeMap::from([("acks", self.fates)]))),
+        }
+    }
+}
+
+/// What a stream says to a message.
+fn read(answer: &Message) -> Fate {
+    if Headers::new(&answer.headers).status() == Some(503) {
+        return Fate::Refused(Problem::new(Code::StreamNotFound, "the stream is gone"));
+    }
+    match PubAnswer::parse(&answer.payload).map(PubAnswer::into_result) {
+        Ok(Ok(ack)) => Fate::Stored { seq: ack.seq, duplicate: ack.duplicate },
+        Ok(Err(error)) => Fate::Refused(error.into()),
+        Err(_) => Fate::Refused(Problem::new(Code::InternalError, "the acknowledgement cannot be read")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn goal(subjects: Option<&[&str]>) -> Goal {
+        let parse = |s: &&str| SubjectPattern::parse(s.as_bytes()).unwrap();
+        Goal { stream: "S".into(), subjects: subjects.map(|all| all.iter().map(parse).collect()) }
+    }
+
+    #[test]
+    fn a_message_goes_to_the_stream_and_nowhere_else() {
+        let known = goal(Some(&["a.>", "b"]));
+        assert!(known.check(b"a.x").is_ok() && known.check(b"b").is_ok());
+        for bad in [&b"c"[..], b"a", b"a.*", b"$JS.API.STREAM.DELETE.S", b"", b"a. b"] {
+            assert_eq!(known.check(bad).unwrap_err().code(), Code::SubjectInvalid);
+        }
+        let unknown = goal(None);
+        assert!(unknown.check(b"c").is_ok() && unknown.check(b"$JS.API.STREAM.DELETE.S").is_err());
+        assert_eq!(known.only_subject(), None);
+        assert_eq!(goal(Some(&["b"])).only_subject(), Some("b"));
+        assert_eq!(goal(Some(&["a.>"])).only_subject(), None);
+    }
+
+    #[test]
+    fn a_streams_answer_becomes_a_fate() {
+        let answer = |headers: &str, payload: &str| {
+            let (headers, payload) = (headers.to_owned().into(), payload.to_owned().into());
+            read(&Message { headers, payload, ..Message::default() })
+        };
+        let stored = answer("", r#"{"stream":"S","seq":7,"duplicate": true}"#);
+        assert!(matches!(stored, Fate::Stored { seq: 7, duplicate: true }));
+        let full = r#"{"error":{"code":503,"err_code":10077,"description":"maximum messages exceeded"},"stream":"S","seq":0}"#;
+        assert!(matches!(answer("", full), Fate::Refused(p) if p.code() == Code::Backpressure));
+        assert!(
+            matches!(answer("NATS/1.0 503\r\n\r\n", ""), Fate::Refused(p) if p.code() == Code::StreamNotFound)
+        );
+    }
+}
