@@ -136,8 +136,9 @@ impl World {
                     None if consumer.life == Life::Making => {
                         (consumer.life, consumer.since) = (Life::There, sends);
                     }
+                    // An earlier request that was never answered may have made it.
                     Some(e) if consumer.life == Life::Making && e.description != "the journal has failed" => {
-                        consumer.life = Life::Gone;
+                        consumer.life = Life::Ending;
                     }
                     _ => {}
                 }
