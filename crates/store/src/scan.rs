@@ -117,6 +117,9 @@ fn read(
         from = if item.intact || item.next() <= bytes.len() { item.next() } else { item.start + 8 };
         items.push(item);
     }
+    if found == Found::Damage && items.is_empty() {
+        return Ok(None); // It was being begun.
+    }
     bytes.truncate(from);
     bytes.shrink_to_fit();
     let read = Read { place: Place { number, file }, name, bytes: bytes.into(), items, head_synced };

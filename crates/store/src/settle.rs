@@ -67,7 +67,7 @@ impl Store {
                 return false;
             }
             // As far as possible: up to the first change that no whole state stands behind, whatever the checkpoint says.
-            shared.checkpoint.take().map(|_| shared.table.free_until(shared.last))
+            shared.checkpoint.take().map(|_| shared.table.free_until(shared.framed))
         };
         let did = until.is_some_and(|until| self.round(&mut settling, until));
         let did = self.compact(&mut settling) || did;
@@ -85,14 +85,14 @@ impl Store {
         let until = {
             let mut shared = lock(&self.shared);
             shared.stop = true;
-            shared.table.free_until(shared.last)
+            shared.table.free_until(shared.framed)
         };
         self.round(&mut settling, until);
         let mut shared = lock(&self.shared);
         if let Some((code, text)) = shared.failed.clone() {
             return Err(Error { code, text });
         }
-        if shared.settled == shared.last {
+        if shared.settled == shared.framed {
             let mut files: Vec<Place> = shared.files.drain(..).map(|file| file.place).collect();
             files.extend(shared.spare.drain(..));
             for place in files {

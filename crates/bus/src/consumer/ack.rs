@@ -118,6 +118,9 @@ impl Consumer {
                 let is_settled = lease.deliveries > 1 || lease.latest != consumer_seq;
                 self.finish(seq, consumer_seq, lease.first, is_settled, out);
                 self.advise_terminated(token, &ack, out);
+                if ack == Ack::Done {
+                    self.sample(token, &lease, out);
+                }
             }
         }
         Acked::Accepted
@@ -177,6 +180,23 @@ impl Consumer {
         }
     }
 
+    /// Tells of some acknowledgements how long they took: of so many in a hundred, spread evenly.
+    fn sample(&self, token: Token, lease: &Lease, out: &mut Vec<Action>) {
+        let text = self.config.sample_freq.as_str();
+        if text.is_empty() {
+            return;
+        }
+        let percent: u64 = text.strip_suffix('%').unwrap_or(text).parse().unwrap_or(0);
+        // Fibonacci hashing: Knuth, The Art of Computer Programming, volume 3, section 6.4.
+        let place = token.consumer_seq.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        if place % 100 < percent {
+            let Token { seq, consumer_seq, deliveries } = token;
+            let begun_ns = lease.due_ns.saturating_sub(self.wait_ns(lease.deliveries));
+            let took_ns = self.now.mono_ns.saturating_sub(begun_ns);
+            out.push(Action::Advisory(Advisory::Sampled { seq, consumer_seq, deliveries, took_ns }));
+        }
+    }
+
     /// A message is no longer in the stream: whatever was to happen with it will not.
     pub(super) fn drop_message(&mut self, seq: u64, out: &mut Vec<Action>) {
         if let Some(lease) = self.leases.get(seq) {
@@ -188,6 +208,7 @@ impl Consumer {
             }));
         }
         if self.leases.remove(seq, self.end()) {
+            self.acked_ms = self.now.wall_ms;
             self.mark(seq);
         }
     }

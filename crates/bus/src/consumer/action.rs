@@ -130,6 +130,17 @@ pub enum Advisory {
         /// How often it was delivered.
         deliveries: u32,
     },
+    /// A message was acknowledged: one of those that were chosen to be told of.
+    Sampled {
+        /// Sequence of the message.
+        seq: u64,
+        /// Sequence of its last delivery.
+        consumer_seq: u64,
+        /// How often it was delivered.
+        deliveries: u32,
+        /// How long the acknowledgement took, in nanoseconds.
+        took_ns: u64,
+    },
     /// The consumer pauses until then, or has gone on.
     Pause {
         /// Until when.

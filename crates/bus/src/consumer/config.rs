@@ -7,6 +7,8 @@ use wire::jetstream::{AckPolicy, ConsumerConfig, DeliverPolicy, PriorityPolicy, 
 use super::filter::subjects;
 use super::refusal::Refusal;
 
+pub use super::pedantic::check_pedantic;
+
 const ACK_WAIT_NS: i64 = 30_000_000_000;
 const ACK_PENDING: i64 = 1_000;
 const WAITING: i64 = 512;
@@ -51,6 +53,7 @@ pub fn check(config: ConsumerConfig, stream: &StreamConfig) -> Result<ConsumerCo
     }
     check_priority(&c)?;
     match c.ack_policy == AckPolicy::FlowControl {
+        true if c.deliver_subject.is_empty() => Err(Refusal::PullAckFlowControl),
         true => Err(Refusal::Unsupported("flow control acknowledgements")),
         false => Ok(c),
     }
@@ -118,6 +121,16 @@ pub fn check_update<'c>(
     match old.max_waiting == new.max_waiting {
         true => Ok(()),
         false => Err(Refusal::Fixed("max waiting")),
+    }
+}
+
+/// How long a consumer that is changed may be left unused, when the change does not say: as long as is usual for what it
+/// was before, durable or not.
+pub fn kept_threshold(old: &ConsumerConfig, stream: &StreamConfig) -> i64 {
+    match (stream.consumer_limits.inactive_threshold, old.durable_name.is_empty()) {
+        (1.., _) => stream.consumer_limits.inactive_threshold,
+        (_, true) => INACTIVE_NS,
+        (_, false) => 0,
     }
 }
 

@@ -26,6 +26,7 @@ mod filter;
 mod info;
 mod leases;
 mod pace;
+mod pedantic;
 mod pull;
 mod push;
 pub mod refusal;

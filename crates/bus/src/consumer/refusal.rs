@@ -24,6 +24,8 @@ macro_rules! refusals {
             Sampling(String),
             /// This cannot be changed.
             Fixed(&'static str),
+            /// The client wants to be told what would be put right.
+            Pedantic(&'static str),
             /// This is not offered.
             Unsupported(&'static str),
         }
@@ -37,6 +39,7 @@ macro_rules! refusals {
                     Refusal::DeliverPolicy(why) => Fault::InvalidPolicy.with(why),
                     Refusal::Sampling(why) => Fault::InvalidSampling.with(why),
                     Refusal::Fixed(what) => Fault::ConsumerCreate.with(format_args!("{what} can not be updated")),
+                    Refusal::Pedantic(why) => Fault::Pedantic.with(why),
                     Refusal::Unsupported(what) => Fault::ConsumerCreate.with(format_args!("{what} are not supported")),
                 }
             }
@@ -74,6 +77,7 @@ refusals! {
     NamesDiffer = DurableAndNameMismatch "Name and durable name differ."
     PinnedWithoutPriority = PinnedTtlWithPolicyNone "A time for pinned clients needs a policy."
     PriorityWithoutGroup = PriorityPolicyWithoutGroup "A priority policy needs a group."
+    PullAckFlowControl = AckFlowControlRequiresPush "Nothing flows that is asked for."
     PullDirect = DirectRequiresPush "A consumer that is asked cannot be direct."
     PullFlowControl = FlowControlRequiresPush "A consumer that is asked needs no flow control."
     PullHeartbeat = HeartbeatRequiresPush "A consumer that is asked gives signs of life to requests alone."

@@ -13,6 +13,7 @@ pub const ACK_KEY: &str = "np.ack";
 const DESCRIPTION_BYTES_MAX: usize = 4096;
 const METADATA_BYTES_MAX: usize = 128 * 1024;
 const REPLICAS_MAX: i64 = 5;
+const NS_PER_S: i64 = 1_000_000_000;
 const DURATION_NS_MIN: i64 = 100_000_000;
 const DUPLICATE_WINDOW_NS: i64 = 120_000_000_000;
 
@@ -152,7 +153,10 @@ fn missing(config: &StreamConfig) -> Result<(), Refusal> {
         (config.allow_atomic || config.allow_batched, "batches are not supported"),
         (config.allow_msg_schedules, "message schedules are not supported"),
         (config.subject_delete_marker_ttl < 0, "subject delete marker TTL must not be negative"),
-        (config.subject_delete_marker_ttl > 0, "subject delete markers are not supported"),
+        (
+            (1..NS_PER_S).contains(&config.subject_delete_marker_ttl),
+            "subject delete marker TTL must be at least 1 second",
+        ),
         (config.mirror_direct, "stream has no mirror but does have mirror direct"),
     ] {
         if asked {
@@ -178,6 +182,10 @@ fn fill(config: &mut StreamConfig, limits: &Limits) {
         config.max_msg_size = -1;
     }
     config.num_replicas = 1;
+    if config.subject_delete_marker_ttl > 0 {
+        // A marker has a time to live, and stands for what was there before.
+        (config.allow_msg_ttl, config.allow_rollup_hdrs, config.deny_purge) = (true, true, false);
+    }
     if config.duplicate_window == 0 {
         let longest = i64::try_from(limits.duplicate_window_ns_max).unwrap_or(i64::MAX);
         let window = DUPLICATE_WINDOW_NS.min(longest);

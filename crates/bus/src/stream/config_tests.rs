@@ -132,7 +132,6 @@ fn what_this_server_does_not_have_is_refused() {
     assert!(why(|c| c.allow_msg_counter = true).contains("counters"));
     assert!(why(|c| c.allow_atomic = true).contains("batches"));
     assert!(why(|c| c.allow_msg_schedules = true).contains("schedules"));
-    assert!(why(|c| c.subject_delete_marker_ttl = 1_000_000_000).contains("markers"));
 }
 
 #[test]
@@ -192,4 +191,30 @@ fn an_update_keeps_what_must_stay() {
     assert_eq!((sealed.max_age, sealed.deny_delete, sealed.deny_purge), (0, true, true));
     let open = StreamConfig { sealed: false, ..sealed.clone() };
     assert!(check_update(&sealed, open, &limits).unwrap_err().to_string().contains("unseal"));
+}
+
+#[test]
+fn delete_markers_bring_what_they_need() {
+    let config = StreamConfig {
+        name: "T".into(),
+        subject_delete_marker_ttl: 1_000_000_000,
+        deny_purge: true,
+        ..StreamConfig::default()
+    };
+    let c = check(config.clone(), &Limits::default()).unwrap();
+    assert!(c.allow_msg_ttl && c.allow_rollup_hdrs && !c.deny_purge);
+    let pedantic = |c: &StreamConfig| check_pedantic(c).unwrap_err().to_string();
+    assert!(pedantic(&config).contains("message TTLs are disabled"));
+    assert!(pedantic(&StreamConfig { allow_msg_ttl: true, ..config.clone() }).contains("roll-ups"));
+    assert_eq!(check_pedantic(&c), Ok(()), "what was filled in is what a pedantic client writes");
+    let short = StreamConfig { subject_delete_marker_ttl: 999_999_999, ..config };
+    assert!(check(short, &Limits::default()).is_err());
+}
+
+#[test]
+fn a_limit_that_makes_no_sense_is_told_to_whoever_wants_to_know() {
+    let config = StreamConfig { max_msgs: -5, ..StreamConfig::default() };
+    let told = check_pedantic(&config).unwrap_err().api();
+    assert_eq!((told.err_code, &*told.description), (10157, "pedantic mode: max_msgs must be set to -1"));
+    assert_eq!(check_pedantic(&StreamConfig::default()), Ok(()));
 }

@@ -21,7 +21,7 @@ impl Stream {
             }
             self.aged = row.seq + 1;
             if row.flags & flag::STAYS == 0 {
-                self.drop_row(row.seq, changes);
+                self.end_row(now, &row, changes);
             }
         }
         self.expire_lives(now, changes);
@@ -56,9 +56,10 @@ impl Stream {
     fn expire_lives(&mut self, now: Now, changes: &mut Changes) {
         let mut waiting = Vec::new();
         while let Some(seq) = self.deadlines.as_mut().and_then(|d| d.due(now.wall_ms)) {
-            match seq <= self.shown {
-                true => drop(self.drop_row(seq, changes)),
-                false => waiting.push(seq),
+            match self.rows.get(seq) {
+                Some(row) if seq <= self.shown => self.end_row(now, &row, changes),
+                Some(_) => waiting.push(seq),
+                None => {}
             }
         }
         for seq in waiting {

@@ -13,6 +13,8 @@ mod expire;
 mod ids;
 mod index;
 mod look;
+mod marker;
+mod pedantic;
 mod producers;
 mod publish;
 mod refusal;
@@ -43,6 +45,7 @@ use ttl::Deadlines;
 
 pub use config::{ACK_KEY, Limits, check, check_update, level};
 pub use look::State;
+pub use pedantic::check_pedantic;
 pub use producers::Damaged;
 pub use refusal::Refusal;
 pub use remove::Purge;
@@ -62,12 +65,17 @@ pub mod flag {
 }
 
 const NS_PER_MS: u64 = 1_000_000;
+const NS_PER_S: u64 = 1_000_000_000;
 
 /// What a call wants done with the journal. Calls add to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// What is to be appended.
     pub record: Option<Record>,
+    /// The record's headers are not those that came: one of them was raised.
+    pub is_rewritten: bool,
+    /// What is to be appended behind it: messages of the stream's own, in place of what is about to go.
+    pub markers: Vec<Record>,
     /// Sequences that are gone, behind what is appended. A range covers only messages that are gone, or were before.
     pub removed: Vec<RangeInclusive<u64>>,
     /// One of the removed was a producer's: [`Stream::producers_snapshot`] is to be written in front of the removal, or
@@ -111,6 +119,8 @@ struct Bounds {
     age_ns: u64,
     msg_bytes: u64,
     window_ns: u64,
+    /// How long a delete marker lives; 0: none are left.
+    marker_s: u64,
     /// Bytes that a message counts beside its content, without and with headers.
     overhead: [u64; 2],
 }
@@ -125,6 +135,7 @@ impl Bounds {
             age_ns: bound(config.max_age),
             msg_bytes: bound(config.max_msg_size.into()),
             window_ns: u64::try_from(config.duplicate_window).unwrap_or(0),
+            marker_s: u64::try_from(config.subject_delete_marker_ttl).unwrap_or(0) / NS_PER_S,
             overhead: match config.storage {
                 StorageType::File => [30, 34],
                 StorageType::Memory => [16, 16],

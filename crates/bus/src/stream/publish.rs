@@ -3,7 +3,7 @@
 
 use kernel::journal::{Record, flag as journal_flag};
 use kernel::{Msg, Now};
-use wire::jetstream::pub_headers::Feature;
+use wire::jetstream::pub_headers::{Feature, KvOperation};
 use wire::jetstream::{Producer, PublishHeaders, Rollup, Ttl};
 
 use super::producers::{self, Producers, Verdict};
@@ -33,6 +33,13 @@ impl Stream {
     ) -> Result<Published, Refusal> {
         if self.config.sealed {
             return Err(Refusal::Sealed);
+        }
+        if self.bounds.marker_s > 0
+            && let Some(block) = self.raised(m.headers, headers)
+        {
+            changes.is_rewritten = true;
+            let raised = Msg { subject: m.subject, headers: &block, payload: m.payload, ..Msg::default() };
+            return self.publish(now, &raised, &PublishHeaders::read(&block), changes);
         }
         self.check_size(m)?;
         let time_ns = now.wall_ms.saturating_mul(NS_PER_MS).max(self.last_time_ns);
@@ -257,6 +264,9 @@ fn flags_of(headers: &PublishHeaders<'_>, numbered: &Option<Numbered<'_>>, ttl: 
     }
     if numbered.is_some() {
         flags |= journal_flag::HAS_ID | flag::HAS_PRODUCER;
+    }
+    if headers.is_marker || headers.operation == Some(KvOperation::Purge) {
+        flags |= journal_flag::IS_MARKER;
     }
     match ttl {
         Some(Ttl::Never) => flags | journal_flag::HAS_TTL | flag::STAYS,

@@ -84,6 +84,8 @@ pub enum Refusal {
     Name(ApiError),
     /// The configuration makes no sense, or asks for what this server does not have.
     ConfigInvalid(Cow<'static, str>),
+    /// The client wants to be told what would be put right.
+    Pedantic(&'static str),
     /// A stream lives on one node.
     Replicas,
     /// Fewer than no replicas.
@@ -130,6 +132,7 @@ impl Refusal {
             Refusal::TooMany => ours(413, Code::LimitExceeded, "too many results"),
             Refusal::Name(error) => error.clone(),
             Refusal::ConfigInvalid(why) => Fault::StreamInvalidConfig.with(why),
+            Refusal::Pedantic(why) => Fault::Pedantic.with(why),
             Refusal::Replicas => Fault::ReplicasNotSupported.into(),
             Refusal::ReplicasNegative => Fault::ReplicasNegative.into(),
             Refusal::MirrorWithSubjects => Fault::MirrorWithSubjects.into(),

@@ -40,7 +40,8 @@ impl Bench {
     }
 
     fn note(&mut self, changes: Changes) {
-        self.kept.extend(changes.record.map(|record| (record.index, record)));
+        let records = changes.record.into_iter().chain(changes.markers);
+        self.kept.extend(records.map(|record| (record.index, record)));
         for range in changes.removed {
             self.kept.retain(|seq, _| !range.contains(seq));
         }

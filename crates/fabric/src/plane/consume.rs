@@ -20,6 +20,8 @@ use super::{Plane, api, count};
 
 /// Most deliveries of one consumer in one step: what is read and said together.
 const DELIVERIES_MAX: usize = 512;
+/// Tokens of a subject that acknowledges a delivery.
+const ACK_TOKENS: usize = 9;
 /// Most steps of consumers in one turn, so that publishers and calls get theirs.
 const STEPS_MAX: usize = 256;
 
@@ -293,8 +295,14 @@ impl Plane {
     /// An acknowledgement came back.
     pub(crate) fn acknowledged(&mut self, now: Now, arrival: Arrival) {
         let (m, reply, tenant) = (arrival.msg(), arrival.reply(), arrival.tenant);
-        // Subjects with words where numbers belong, or of another form, are nobody's.
-        let Some(delivery) = ack::Delivery::parse(m.subject) else { return };
+        // Words where numbers belong are passed over; a subject of another form is heard by nobody.
+        let Some(delivery) = ack::Delivery::parse(m.subject) else {
+            let is_form = m.subject.split(|b| *b == b'.').count() == ACK_TOKENS;
+            if !is_form {
+                api::unheard(&mut self.out, tenant, &reply, m.subject);
+            }
+            return;
+        };
         let log = self.find(tenant, delivery.stream);
         let cell = log.and_then(|log| self.cells.get_mut(&log));
         let Some((cell, name)) = cell

@@ -3,7 +3,7 @@
 use bus::messages::Messages;
 use bus::stream::{Changes, Published};
 use bytes::Bytes;
-use kernel::{Entry, LogId, Msg, Now, TenantId};
+use kernel::{Entry, LogId, Msg, Now, Record, TenantId};
 use wire::jetstream::{ApiError, PublishHeaders};
 
 use super::cell::{Body, Cell, producers_key};
@@ -28,8 +28,8 @@ impl Plane {
         match published {
             Ok(published) => {
                 let reply = if cell.config.no_ack { Bytes::new() } else { arrival.reply() };
-                let content = arrival.content();
-                Self::keep(cell, &mut self.out, &mut self.to_show, changes, Some(content));
+                let content = (!changes.is_rewritten).then(|| arrival.content());
+                Self::keep(cell, &mut self.out, &mut self.to_show, changes, content);
                 let (seq, duplicate) = match published {
                     Published::Stored { seq } => {
                         count(&self.figures.stored_total);
@@ -62,18 +62,17 @@ impl Plane {
         changes: Changes,
         content: Option<Bytes>,
     ) {
-        let Changes { record, removed, producers, last } = changes;
+        let Changes { record, is_rewritten: _, markers, removed, producers, last } = changes;
         if let Some(mut record) = record {
             let shares = |c: &Bytes| c.len() == record.content.len() && !cell.log.is_volatile();
             if let Some(content) = content.filter(shares) {
                 // The same bytes, shared with the others of the turn instead of held once more.
                 record.content = content;
             }
-            if cell.to_show == 0 {
-                to_show.push(cell.log);
-            }
-            cell.to_show = record.index;
-            out.append(Entry::Record(cell.log, record));
+            Self::append_record(cell, out, to_show, record);
+        }
+        for marker in markers {
+            Self::append_record(cell, out, to_show, marker);
         }
         // What lives in memory only has no state either.
         let is_kept = !cell.log.is_volatile();
@@ -93,6 +92,15 @@ impl Plane {
                 out.append(Entry::State(cell.key.clone(), Some(cell.state())));
             }
         }
+    }
+
+    /// Writes down a message, which is shown when it is safe.
+    fn append_record(cell: &mut Cell, out: &mut Out, to_show: &mut Vec<LogId>, record: Record) {
+        if cell.to_show == 0 {
+            to_show.push(cell.log);
+        }
+        cell.to_show = record.index;
+        out.append(Entry::Record(cell.log, record));
     }
 
     /// Messages are safe: they can be seen, and what is over a limit goes.

@@ -128,6 +128,25 @@ document! {
     }
 }
 
+document! {
+    /// A request of the API was answered. Request and answer are quoted.
+    ApiAudit {
+        server: String,
+        client: Client,
+        subject: String,
+        request?: String,
+        response: String,
+        domain?: String,
+    }
+}
+
+document! {
+    /// Who made a request.
+    Client {
+        acc: String,
+    }
+}
+
 macro_rules! events {
     ($($kind:literal $variant:ident)*) => {
         /// What happened.
@@ -175,7 +194,11 @@ events! {
     "io.nats.jetstream.advisory.v1.consumer_group_pinned" GroupPinned
     "io.nats.jetstream.advisory.v1.consumer_group_unpinned" GroupUnpinned
     "io.nats.jetstream.metric.v1.consumer_ack" AckMetric
+    "io.nats.jetstream.advisory.v1.api_audit" ApiAudit
 }
+
+/// Where every request of the API is told.
+pub const AUDIT_SUBJECT: &str = "$JS.EVENT.ADVISORY.API";
 
 /// The subject that an event is told on.
 impl fmt::Display for Event {
@@ -204,6 +227,7 @@ impl fmt::Display for Event {
             Event::GroupPinned(e) => ("ADVISORY.CONSUMER.PINNED", &e.stream, &e.consumer),
             Event::GroupUnpinned(e) => ("ADVISORY.CONSUMER.UNPINNED", &e.stream, &e.consumer),
             Event::AckMetric(e) => ("METRIC.CONSUMER.ACK", &e.stream, &e.consumer),
+            Event::ApiAudit(_) => return f.write_str(AUDIT_SUBJECT),
             Event::Other(_) => return f.write_str("$JS.EVENT.ADVISORY"),
         };
         write!(f, "$JS.EVENT.{what}.{stream}.{consumer}")

@@ -29,6 +29,8 @@ pub struct PublishHeaders<'a> {
     pub ttl: Option<Ttl>,
     /// What it does to a key-value bucket.
     pub operation: Option<KvOperation>,
+    /// Whether it only says that its subject is empty, and why.
+    pub is_marker: bool,
     /// Who numbers its messages, so that each is stored once.
     pub producer: Option<Producer<'a>>,
     /// A feature that the message asks for and that we do not have.
@@ -148,6 +150,7 @@ impl<'a> PublishHeaders<'a> {
                     b"PURGE" => set(&mut found.operation, KvOperation::Purge),
                     _ => {}
                 },
+                header::MARKER_REASON => found.is_marker = true,
                 name::PRODUCER => set(&mut producer, value),
                 name::EPOCH => set(&mut epoch, number(value)),
                 name::SEQUENCE => set(&mut sequence, number(value)),
@@ -262,6 +265,7 @@ mod tests {
             rollup: Some(Rollup::Subject),
             ttl: Some(Ttl::Seconds(5400)),
             operation: Some(KvOperation::Delete),
+            is_marker: false,
             producer: Some(Producer::Numbered { id: b"p", epoch: 2, sequence: 9 }),
             feature: Some(Feature::Counter),
         };

@@ -4,7 +4,7 @@
 use bus::consumer::{Advisory, Token};
 use kernel::{LogId, Msg, Now, TenantId};
 use wire::jetstream::advisory::{
-    self, Action, ConsumerAction, Event, MaxDeliver, Nak, Pause, StreamAction, Terminated,
+    self, AUDIT_SUBJECT, AckMetric, Action, ApiAudit, Client, ConsumerAction, Event, MaxDeliver, Nak, Pause, StreamAction, Terminated,
 };
 use wire::jetstream::{Time, write};
 
@@ -72,11 +72,39 @@ pub(crate) fn event(plane: &mut Plane, now: Now, log: LogId, name: &str, advisor
             ..Nak::default()
         }
         .into(),
+        Advisory::Sampled { seq, consumer_seq, deliveries, took_ns } => AckMetric {
+            stream,
+            consumer,
+            consumer_seq: *consumer_seq,
+            stream_seq: *seq,
+            ack_time: i64::try_from(*took_ns).unwrap_or(i64::MAX),
+            deliveries: (*deliveries).into(),
+            ..AckMetric::default()
+        }
+        .into(),
         Advisory::Pause { until, paused } => {
             Pause { stream, consumer, paused: *paused, pause_until: *until, ..Pause::default() }.into()
         }
     };
     plane.tell(now, tenant, event);
+}
+
+/// A request was answered.
+pub(crate) fn audit(plane: &mut Plane, now: Now, tenant: TenantId, request: &Msg<'_>, answer: &[u8]) {
+    if !plane.out.hears(tenant, AUDIT_SUBJECT.as_bytes()) {
+        return;
+    }
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let acc = plane.tenants.get(tenant.0 as usize).map(|t| t.name.clone()).unwrap_or_default();
+    let event = ApiAudit {
+        server: plane.options.node.clone(),
+        client: Client { acc },
+        subject: text(request.subject),
+        request: text(request.payload),
+        response: text(answer),
+        ..ApiAudit::default()
+    };
+    plane.tell(now, tenant, event.into());
 }
 
 /// Somebody acknowledged a delivery that had been given to another.

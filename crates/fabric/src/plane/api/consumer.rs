@@ -14,7 +14,7 @@ use super::super::cell::{Body, Cell, Seat, SeatState, consumer_key, consumer_sta
 use super::super::consume::home;
 use super::super::timers::Timer;
 use super::stream::time_of;
-use super::{Ask, Done, Reply, Stop, advisory, answer, expect_empty, note_level};
+use super::{Ask, Done, Reply, Stop, advisory, answer, expect_empty, list_level, note_level};
 
 /// What the subject of a create request says.
 pub(super) struct Named<'a> {
@@ -33,21 +33,29 @@ impl Plane {
         }
         let mut wanted = request.config;
         check_named(&mut wanted, named)?;
+        if request.pedantic {
+            config::check_pedantic(&wanted)?;
+        }
         let cell = self.warm_stream(ask.tenant, stream)?;
         let log = cell.log;
+        let asked_threshold = wanted.inactive_threshold;
         let mut wanted = config::check(wanted, &cell.config)?;
-        let level = u64::from(wanted.pause_until.is_some_and(|until| until.0 > 0));
-        note_level(&mut wanted.metadata, level);
+        note_needed(&mut wanted);
         let name = match (wanted.durable_name.as_str(), wanted.name.as_str(), named.consumer) {
             (_, _, Some(name)) => name.to_owned(),
             ("", "", None) => self.some_name(),
             ("", name, None) | (name, _, None) => name.to_owned(),
         };
         let Some(cell) = self.cells.get(&log) else { return Err(Fault::StreamNotFound.into()) };
-        match cell.consumers.contains_key(&*name) {
-            true => self.consumer_update(ask, log, &name, wanted, is_create),
-            false if is_update => Err(Fault::ConsumerDoesNotExist.into()),
-            false => self.consumer_new(ask, log, &name, wanted),
+        match cell.consumers.get(&*name) {
+            Some(seat) => {
+                if asked_threshold <= 0 {
+                    wanted.inactive_threshold = config::kept_threshold(seat.config(), &cell.config);
+                }
+                self.consumer_update(ask, log, &name, wanted, is_create)
+            }
+            None if is_update => Err(Fault::ConsumerDoesNotExist.into()),
+            None => self.consumer_new(ask, log, &name, wanted),
         }
     }
 
@@ -136,7 +144,12 @@ impl Plane {
         let offset = (request.offset.max(0) as u64).min(total);
         let some = cell.consumers.keys().skip(offset as usize).take(LIST_MAX as usize);
         let names: Vec<Box<str>> = some.cloned().collect();
-        let consumers = names.iter().filter_map(|name| self.consumer_told(ask, log, name).ok()).collect();
+        let listed = |name: &Box<str>| {
+            let mut info = self.consumer_told(ask, log, name).ok()?;
+            list_level(&mut info.config.metadata);
+            Some(info)
+        };
+        let consumers = names.iter().filter_map(listed).collect();
         let list = ConsumerList { total, offset, limit: LIST_MAX, consumers, ..ConsumerList::default() };
         Ok(Reply::Now(answer(ask, list)))
     }
@@ -159,7 +172,8 @@ impl Plane {
         let Some(seat) = cell.consumers.get_mut(name) else { return Err(Fault::ConsumerNotFound.into()) };
         let SeatState::Live(consumer) = &mut seat.state else { return Err(Stop::Load(log)) };
         let until = request.pause_until.filter(|until| until.0 > 0);
-        let changed = ConsumerConfig { pause_until: until, ..consumer.config().clone() };
+        let mut changed = ConsumerConfig { pause_until: until, ..consumer.config().clone() };
+        note_needed(&mut changed);
         let mut actions = Vec::new();
         consumer.update(ask.now, changed, &mut actions).map_err(|_| Fault::BadRequest)?;
         self.act(ask.now, log, name, actions, Vec::new());
@@ -175,7 +189,7 @@ impl Plane {
     }
 
     pub(super) fn consumer_reset(&mut self, ask: &Ask<'_>, stream: &str, name: &str) -> Done {
-        let request: ResetRequest = read_optional(ask.body)?;
+        let request: ResetRequest = read(ask.body)?;
         let cell = self.warm_stream(ask.tenant, stream)?;
         let log = cell.log;
         let seat = cell.consumers.get_mut(name);
@@ -245,6 +259,12 @@ impl Plane {
             && self.out.hears_in(ask.tenant, config.deliver_subject.as_bytes(), &config.deliver_group);
         Ok(document(ask, stream_name, name, seat.created, consumer.config(), &info))
     }
+}
+
+/// Notes the level of the API that a configuration needs.
+fn note_needed(config: &mut ConsumerConfig) {
+    let level = u64::from(config.pause_until.is_some_and(|until| until.0 > 0));
+    note_level(&mut config.metadata, level);
 }
 
 /// What clients are told of a consumer.

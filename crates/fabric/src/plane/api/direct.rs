@@ -75,15 +75,13 @@ impl Plane {
         let count = records.len() as u64;
         for (i, record) in records.into_iter().enumerate() {
             let Some(record) = record else { continue };
-            let size = record.size() as u64;
-            if let Some(left) = &mut batch.bytes_left {
-                if batch.is_begun && *left < size {
-                    batch.beyond += count - i as u64 + batch.left.len() as u64;
-                    batch.left.clear();
-                    break;
-                }
-                *left = left.saturating_sub(size);
+            if batch.bytes_left == Some(0) {
+                batch.beyond += count - i as u64 + batch.left.len() as u64;
+                batch.left.clear();
+                break;
             }
+            // The message that reaches the limit is the last.
+            batch.bytes_left = batch.bytes_left.map(|left| left.saturating_sub(record.size() as u64));
             block.clear();
             let behind = count - 1 - i as u64 + batch.left.len() as u64 + batch.beyond;
             let subject = String::from_utf8_lossy(record.subject());

@@ -17,11 +17,11 @@ use kernel::journal::Level;
 use kernel::{Headers, LogId, Msg, Now, TenantId};
 use serde::Serialize;
 use wire::jetstream::api::{
-    API_LEVEL, Answer, ConsumerList, ConsumerNames, Paused, PubAck, Purged, StreamInfoPage, StreamList,
+    API_LEVEL, Answer, ConsumerList, ConsumerNames, ConsumerReset, Paused, PubAck, Purged, StreamInfoPage, StreamList,
     StreamNames,
 };
 use wire::jetstream::pub_headers::header;
-use wire::jetstream::{ApiError, Call, Fault};
+use wire::jetstream::{ApiError, Call, Fault, Refusal};
 use wire::nats::RELEASE;
 
 use super::cell::{Body, Cell};
@@ -86,8 +86,12 @@ impl Plane {
         };
         count(&self.figures.api_requests_total);
         match done {
-            Ok(Reply::Now(answer)) => self.out.answer(tenant, &reply, &answer),
+            Ok(Reply::Now(answer)) => {
+                self.out.answer(tenant, &reply, &answer);
+                advisory::audit(self, now, tenant, &m, &answer);
+            }
             Ok(Reply::Safe(payload)) => {
+                advisory::audit(self, now, tenant, &m, &payload);
                 let said = Said { tenant, subject: reply, payload, ..Said::default() };
                 self.out.hold(Level::Disk, Held::Say(said));
             }
@@ -99,6 +103,7 @@ impl Plane {
                 count(&self.figures.api_errors_total);
                 let answer = refused(&call, kind, error);
                 self.out.answer(tenant, &reply, &answer);
+                advisory::audit(self, now, tenant, &m, &answer);
             }
         }
     }
@@ -132,7 +137,17 @@ impl Plane {
             Call::ConsumerNext { stream, consumer } => self.consumer_next(ask, stream, consumer),
             Call::ConsumerReset { stream, consumer } => self.consumer_reset(ask, stream, consumer),
             Call::ConsumerUnpin { .. } => Err(Fault::InvalidPriorityGroup.into()),
-            Call::Refused(what) => Err(what.fault().into()),
+            Call::Refused(what) => self.refuse(ask, what),
+        }
+    }
+
+    /// Refuses what we do not do, or what could not be done anyway.
+    fn refuse(&self, ask: &Ask<'_>, what: Refusal) -> Done {
+        let name = ask.subject.rsplit(|b| *b == b'.').next().and_then(|name| std::str::from_utf8(name).ok());
+        let is_there = name.is_some_and(|name| self.find(ask.tenant, name).is_some());
+        match what {
+            Refusal::StreamSnapshot if !is_there => Err(Fault::StreamNotFound.into()),
+            _ => Err(what.fault().into()),
         }
     }
 
@@ -187,6 +202,7 @@ fn refused(call: &Call<'_>, kind: &'static str, error: ApiError) -> Vec<u8> {
         Call::StreamPurge { .. } => Answer::<Purged>::refused(kind, error).to_bytes(),
         Call::ConsumerNames { .. } => Answer::<ConsumerNames>::refused(kind, error).to_bytes(),
         Call::ConsumerList { .. } => Answer::<ConsumerList>::refused(kind, error).to_bytes(),
+        Call::ConsumerReset { .. } => Answer::<ConsumerReset>::refused(kind, error).to_bytes(),
         Call::ConsumerPause { .. } => Answer::<Paused>::refused(kind, error).to_bytes(),
         _ => Answer::<Option<Purged>>::refused(kind, error).to_bytes(),
     }
@@ -203,6 +219,11 @@ pub(super) fn note_level(metadata: &mut BTreeMap<String, String>, needed: u64) {
     ] {
         metadata.insert(key.to_owned(), value);
     }
+}
+
+/// Leaves of it what lists show.
+pub(super) fn list_level(metadata: &mut BTreeMap<String, String>) {
+    metadata.retain(|key, _| !key.starts_with("_nats.") || key == "_nats.req.level");
 }
 
 /// Refuses a body where none may be.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bus::stream::{Changes, Limits, Purge, State, check, check_update};
+use bus::stream::{Changes, Limits, Purge, State, check, check_pedantic, check_update};
 use kernel::journal::Summary;
 use kernel::{Entry, LogId, SubjectPattern, TenantId};
 use wire::jetstream::advisory::Action;
@@ -11,17 +11,17 @@ use wire::jetstream::api::{
     StreamInfoPage, StreamInfoRequest, StreamList, StreamNames, StreamRequest, StreamState, StreamsRequest,
     Success,
 };
-use wire::jetstream::{Fault, StorageType, StreamConfig, Time, read, read_optional};
+use wire::jetstream::{Fault, PersistMode, StorageType, StreamConfig, Time, read, read_optional};
 
 use super::super::Plane;
 use super::super::cell::{Body, Cell, KeptStream, producers_key};
-use super::{Ask, Done, Reply, Stop, advisory, answer, expect_empty, note_level};
+use super::{Ask, Done, Reply, Stop, advisory, answer, expect_empty, list_level, note_level};
 
 impl Plane {
     pub(super) fn stream_create(&mut self, ask: &Ask<'_>, name: &str) -> Done {
         let config = self.requested(ask, name)?;
         let mut config = check(config, &self.stream_limits())?;
-        let level = u64::from(config.allow_msg_ttl);
+        let level = level_needed(&config);
         note_level(&mut config.metadata, level);
         if let Some(log) = self.find(ask.tenant, name) {
             let Some(cell) = self.cells.get_mut(&log) else { return Err(Fault::StreamNotFound.into()) };
@@ -58,7 +58,7 @@ impl Plane {
         let config = self.requested(ask, name)?;
         let old = self.warm_stream(ask.tenant, name)?.config.clone();
         let mut config = check_update(&old, config, &limits)?;
-        let level = u64::from(config.allow_msg_ttl);
+        let level = level_needed(&config);
         note_level(&mut config.metadata, level);
         self.check_overlap(ask.tenant, name, &config)?;
         let Some(log) = self.find(ask.tenant, name) else { return Err(Fault::StreamNotFound.into()) };
@@ -130,7 +130,12 @@ impl Plane {
             cold.iter().for_each(|log| self.warm(*log));
             return Err(Stop::Load(*first));
         }
-        let streams = some.iter().filter_map(|log| self.cells.get(log)).map(|cell| info(ask, cell)).collect();
+        let listed = |cell| {
+            let mut info = info(ask, cell);
+            list_level(&mut info.config.metadata);
+            info
+        };
+        let streams = some.iter().filter_map(|log| self.cells.get(log)).map(listed).collect();
         let list =
             StreamList { total, offset, limit: LIST_MAX, streams: Some(streams), ..StreamList::default() };
         Ok(Reply::Now(answer(ask, list)))
@@ -171,7 +176,11 @@ impl Plane {
         }
         let filter = match request.filter.as_str() {
             "" => None,
-            text => Some(SubjectPattern::parse(text.as_bytes()).map_err(|_| Fault::BadRequest)?),
+            text => match SubjectPattern::parse(text.as_bytes()) {
+                Ok(pattern) => Some(pattern),
+                // No message has such a subject.
+                Err(_) => return Ok(Reply::Now(answer(ask, Purged { success: true, purged: 0 }))),
+            },
         };
         let what = Purge { filter: filter.as_ref(), before: Some(request.seq), keep: Some(request.keep) };
         let mut changes = Changes::default();
@@ -188,6 +197,9 @@ impl Plane {
         let request: StreamRequest = read(ask.body)?;
         if request.config.name != name {
             return Err(Fault::StreamMismatch.into());
+        }
+        if request.pedantic {
+            check_pedantic(&request.config)?;
         }
         Ok(request.config)
     }
@@ -266,6 +278,14 @@ impl Plane {
             Some(_) => Err(Stop::Load(log)),
             None => Err(Fault::StreamNotFound.into()),
         }
+    }
+}
+
+/// The level of the API that a configuration needs.
+fn level_needed(config: &StreamConfig) -> u64 {
+    match config.persist_mode {
+        PersistMode::Async => 2,
+        PersistMode::Default => u64::from(config.allow_msg_ttl),
     }
 }
 
