@@ -18,8 +18,8 @@ use crate::world::{Ask, World};
 const ROUNDS_MAX: usize = 60;
 
 impl World {
-    /// Lets the node do everything that it has to do at this moment.
-    pub(crate) fn quiesce(&mut self) -> Kept {
+    /// Lets the node do everything that it has to do at this moment. False: publishers still wait.
+    pub(crate) fn quiesce(&mut self) -> Result<bool, Broken> {
         for _ in 0..ROUNDS_MAX {
             self.turn()?;
             let mut did = self.node.step(Step::Sync);
@@ -31,12 +31,18 @@ impl World {
         }
         self.turn()?;
         if self.failed {
-            return Ok(());
+            return Ok(false);
+        }
+        // When settling failed, it is tried again after a while that passes for no step, and publishers wait for it.
+        let waits = self.node.counter("settlings_failed") > 0;
+        if waits && self.asks.values().any(|ask| matches!(ask, Ask::Publish { .. })) {
+            return Ok(false);
         }
         // Acknowledgements of what a crash made the node forget have no answer.
         let open = self.asks.iter().find(|(_, ask)| !matches!(ask, Ask::Ack { .. }));
         let what = open.map(|(id, ask)| format!("{id}: {ask:?}")).unwrap_or_default();
-        progress::in_time(&what, open.is_none())
+        progress::in_time(&what, open.is_none())?;
+        Ok(true)
     }
 
     /// Asks and waits for the whole answer; `None`: the journal has failed.
@@ -76,8 +82,7 @@ impl World {
 
     /// Compares everything. False: it could not be done.
     pub(crate) fn audit(&mut self) -> Result<bool, Broken> {
-        self.quiesce()?;
-        if self.failed {
+        if !self.quiesce()? {
             return Ok(false);
         }
         self.figures.audits += 1;
