@@ -9,9 +9,8 @@ use wire::jetstream::{Origin, Status};
 use crate::door::Heard;
 use crate::node::Step;
 use crate::oracle::Life;
-use crate::promise::Broken;
 use crate::promise::genuine::Shown;
-use crate::promise::{Kept, counts, damage, existence, progress};
+use crate::promise::{Broken, counts, damage, existence, progress};
 use crate::world::{Ask, World};
 
 /// Rounds after which something that is not answered never will be.
@@ -137,7 +136,8 @@ impl World {
             *stream == at && book.sent.get(nonce).is_some_and(|sent| sent.stored.is_empty())
         });
         let unseen = unseen.count();
-        let unreadable = book.places.iter().filter(|(seq, p)| p.damaged && !seqs.contains(seq)).count() + unseen;
+        let unreadable =
+            book.places.iter().filter(|(seq, p)| p.damaged && !seqs.contains(seq)).count() + unseen;
         counts::agree(book, &state, &seqs, unreadable as u64)?;
         let subject = format!("$JS.API.CONSUMER.NAMES.{name}");
         let Some(names) = self.question::<ConsumerNames>(&subject)? else { return Ok(None) };

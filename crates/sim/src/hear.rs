@@ -95,7 +95,7 @@ impl World {
                 }
                 Ok(())
             }
-            Ask::ChangeStream { .. } | Ask::ChangeConsumer { .. } => error_of(&heard.payload).map(drop),
+            Ask::ChangeStream | Ask::ChangeConsumer => error_of(&heard.payload).map(drop),
             Ask::EndStream { stream } => {
                 let error = error_of(&heard.payload)?;
                 let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };

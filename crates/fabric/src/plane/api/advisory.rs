@@ -4,7 +4,8 @@
 use bus::consumer::{Advisory, Token};
 use kernel::{LogId, Msg, Now, TenantId};
 use wire::jetstream::advisory::{
-    self, AUDIT_SUBJECT, AckMetric, Action, ApiAudit, Client, ConsumerAction, Event, MaxDeliver, Nak, Pause, StreamAction, Terminated,
+    self, AUDIT_SUBJECT, AckMetric, Action, ApiAudit, Client, ConsumerAction, Event, MaxDeliver, Nak, Pause,
+    StreamAction, Terminated,
 };
 use wire::jetstream::{Time, write};
 

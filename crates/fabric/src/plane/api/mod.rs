@@ -17,8 +17,8 @@ use kernel::journal::Level;
 use kernel::{Headers, LogId, Msg, Now, TenantId};
 use serde::Serialize;
 use wire::jetstream::api::{
-    API_LEVEL, Answer, ConsumerList, ConsumerNames, ConsumerReset, Paused, PubAck, Purged, StreamInfoPage, StreamList,
-    StreamNames,
+    API_LEVEL, Answer, ConsumerList, ConsumerNames, ConsumerReset, Paused, PubAck, Purged, StreamInfoPage,
+    StreamList, StreamNames,
 };
 use wire::jetstream::pub_headers::header;
 use wire::jetstream::{ApiError, Call, Fault, Refusal};
