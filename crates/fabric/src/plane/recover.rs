@@ -339,6 +339,17 @@ impl Plane {
                 }
             }
         }
+        // A message that is damaged may have been the last. Its sequence is not given again: a consumer that had it
+        // would never be given the other.
+        let delivered = cell.consumers.values_mut().filter_map(|seat| match (&mut seat.state, &cell.body) {
+            (SeatState::Live(consumer), Body::Warm(stream)) => Some(consumer.info(&**stream).delivered),
+            _ => None,
+        });
+        // One that was given nothing may wait for a sequence that is far away.
+        let delivered = delivered.filter(|place| place.consumer_seq > 0).map(|place| place.stream_seq).max();
+        if let (Some(delivered), Body::Warm(stream)) = (delivered, &mut cell.body) {
+            stream.raise_last(delivered);
+        }
         Self::make_all_due(cell, &mut self.due);
         let parked = std::mem::take(&mut cell.parked);
         self.expire_warm(now, log);
