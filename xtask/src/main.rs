@@ -5,6 +5,7 @@ mod crash;
 mod fetch;
 mod lab;
 mod peers;
+mod sim;
 mod soak;
 mod tidy;
 
@@ -37,6 +38,11 @@ const CHORES: &[Chore] = &[
         name: "crash",
         about: "kills the server under load again and again, and holds it to what it acknowledged",
         run: crash::run,
+    },
+    Chore {
+        name: "sim",
+        about: "simulates a node under every fault, many seeds, and holds it to its promises",
+        run: sim::run,
     },
     Chore { name: "soak", about: "runs for a long time and watches memory and errors", run: soak::run },
 ];

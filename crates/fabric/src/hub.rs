@@ -1,7 +1,7 @@
 //! What all sessions of a node share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use auth::Accounts;
 use bus::{Budget, Hit, Interest};
@@ -35,6 +35,8 @@ pub struct Hub {
     budget: Arc<Budget>,
     interest_memory: Arc<Budget>,
     is_cutting: AtomicBool,
+    /// How many subscriptions the control plane has.
+    pub(crate) own_subscriptions: AtomicU64,
     interests: Box<[Arc<Interest>]>,
     seed: u64,
 }
@@ -47,7 +49,17 @@ impl Hub {
         let budget = Arc::new(Budget::new(limits.outboxes_bytes_max));
         let interest_memory = Arc::new(Budget::new(limits.interest_bytes_max));
         let is_cutting = AtomicBool::new(false);
-        Hub { accounts, clients, limits, budget, interest_memory, is_cutting, interests, seed }
+        Hub {
+            accounts,
+            clients,
+            limits,
+            budget,
+            interest_memory,
+            is_cutting,
+            own_subscriptions: AtomicU64::new(0),
+            interests,
+            seed,
+        }
     }
 
     /// What all outboxes may hold together.
@@ -91,9 +103,10 @@ impl Hub {
         self.seed
     }
 
-    /// Subscriptions of all tenants.
+    /// Subscriptions of all tenants; those of the node itself are not counted.
     pub fn subscriptions(&self) -> u64 {
-        self.interests.iter().map(|i| i.len()).sum()
+        let all: u64 = self.interests.iter().map(|i| i.len()).sum();
+        all.saturating_sub(self.own_subscriptions.load(Ordering::Relaxed))
     }
 
     /// Cuts the fullest client if the node's budget is used up. One thread at a time looks for it.

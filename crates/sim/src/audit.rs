@@ -9,17 +9,16 @@ use wire::jetstream::{Origin, Status};
 use crate::door::Heard;
 use crate::node::Step;
 use crate::oracle::Life;
-use crate::promise::Broken;
 use crate::promise::genuine::Shown;
-use crate::promise::{Kept, counts, damage, existence, progress};
+use crate::promise::{Broken, counts, damage, existence, progress};
 use crate::world::{Ask, World};
 
 /// Rounds after which something that is not answered never will be.
 const ROUNDS_MAX: usize = 60;
 
 impl World {
-    /// Lets the node do everything that it has to do at this moment.
-    pub(crate) fn quiesce(&mut self) -> Kept {
+    /// Lets the node do everything that it has to do at this moment. False: publishers still wait.
+    pub(crate) fn quiesce(&mut self) -> Result<bool, Broken> {
         for _ in 0..ROUNDS_MAX {
             self.turn()?;
             let mut did = self.node.step(Step::Sync);
@@ -31,12 +30,18 @@ impl World {
         }
         self.turn()?;
         if self.failed {
-            return Ok(());
+            return Ok(false);
+        }
+        // When settling failed, it is tried again after a while that passes for no step, and publishers wait for it.
+        let waits = self.node.counter("settlings_failed") > 0;
+        if waits && self.asks.values().any(|ask| matches!(ask, Ask::Publish { .. })) {
+            return Ok(false);
         }
         // Acknowledgements of what a crash made the node forget have no answer.
         let open = self.asks.iter().find(|(_, ask)| !matches!(ask, Ask::Ack { .. }));
         let what = open.map(|(id, ask)| format!("{id}: {ask:?}")).unwrap_or_default();
-        progress::in_time(&what, open.is_none())
+        progress::in_time(&what, open.is_none())?;
+        Ok(true)
     }
 
     /// Asks and waits for the whole answer; `None`: the journal has failed.
@@ -76,8 +81,7 @@ impl World {
 
     /// Compares everything. False: it could not be done.
     pub(crate) fn audit(&mut self) -> Result<bool, Broken> {
-        self.quiesce()?;
-        if self.failed {
+        if !self.quiesce()? {
             return Ok(false);
         }
         self.figures.audits += 1;
@@ -127,7 +131,13 @@ impl World {
         self.figures.audited += shown.len() as u64;
         let Some(book) = self.streams.get_mut(at) else { return Ok(None) };
         book.audited(&shown, state.last_seq)?;
-        let unreadable = book.places.iter().filter(|(seq, p)| p.damaged && !seqs.contains(seq)).count();
+        // Of what was damaged before anybody saw it nobody knows whether it was stored.
+        let unseen = self.flipped.iter().filter(|(stream, nonce)| {
+            *stream == at && book.sent.get(nonce).is_some_and(|sent| sent.stored.is_empty())
+        });
+        let unseen = unseen.count();
+        let unreadable =
+            book.places.iter().filter(|(seq, p)| p.damaged && !seqs.contains(seq)).count() + unseen;
         counts::agree(book, &state, &seqs, unreadable as u64)?;
         let subject = format!("$JS.API.CONSUMER.NAMES.{name}");
         let Some(names) = self.question::<ConsumerNames>(&subject)? else { return Ok(None) };

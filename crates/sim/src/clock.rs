@@ -7,40 +7,40 @@ const NS_PER_MS: u64 = 1_000_000;
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub struct Clock {
+pub(crate) struct Clock {
     mono_ns: u64,
     wall_ns: u64,
 }
 
 impl Clock {
     /// Clocks that begin at a wall time, in milliseconds since 1970.
-    pub fn new(wall_ms: u64) -> Clock {
+    pub(crate) fn new(wall_ms: u64) -> Clock {
         Clock { mono_ns: 1, wall_ns: wall_ms * NS_PER_MS }
     }
 
     /// The time now.
-    pub fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         Now { mono_ns: self.mono_ns, wall_ms: self.wall_ms() }
     }
 
     /// The wall time, in milliseconds since 1970.
-    pub fn wall_ms(&self) -> u64 {
+    pub(crate) fn wall_ms(&self) -> u64 {
         self.wall_ns / NS_PER_MS
     }
 
     /// Time passes.
-    pub fn advance_ns(&mut self, ns: u64) {
+    pub(crate) fn advance_ns(&mut self, ns: u64) {
         self.mono_ns += ns;
         self.wall_ns += ns;
     }
 
     /// Somebody sets the wall clock.
-    pub fn set_wall_ms(&mut self, wall_ms: u64) {
+    pub(crate) fn set_wall_ms(&mut self, wall_ms: u64) {
         self.wall_ns = wall_ms * NS_PER_MS;
     }
 
     /// A new process begins: its monotonic clock starts over.
-    pub fn new_process(&mut self) {
+    pub(crate) fn new_process(&mut self) {
         self.mono_ns = 1;
     }
 }

@@ -11,25 +11,22 @@ use kernel::{Code, ConnectionId, Drain, Full, Listener, Msg, Put, Spare, SubId, 
 
 /// Something that was heard.
 #[derive(Clone, Debug)]
-pub struct Heard {
-    /// Who heard it.
-    pub client: usize,
+pub(crate) struct Heard {
     /// The pull that it came for; 0: it came to the inbox.
-    pub pull: u64,
+    pub(crate) pull: u64,
     /// The subject that it shows.
-    pub subject: Bytes,
+    pub(crate) subject: Bytes,
     /// Where to answer.
-    pub reply: Bytes,
+    pub(crate) reply: Bytes,
     /// Header block.
-    pub headers: Bytes,
+    pub(crate) headers: Bytes,
     /// Payload.
-    pub payload: Bytes,
+    pub(crate) payload: Bytes,
 }
 
 type Queue = Arc<Mutex<Vec<Heard>>>;
 
 struct Ear {
-    client: usize,
     pull: u64,
     queue: Queue,
 }
@@ -45,7 +42,7 @@ impl Listener for Ear {
         let copy = Bytes::copy_from_slice;
         let (subject, reply) = (copy(m.subject), copy(m.reply));
         let (headers, payload) = (copy(m.headers), copy(m.payload));
-        let heard = Heard { client: self.client, pull: self.pull, subject, reply, headers, payload };
+        let heard = Heard { pull: self.pull, subject, reply, headers, payload };
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).push(heard);
         Put::Queued
     }
@@ -70,14 +67,14 @@ struct Client {
 
 /// All clients of a process.
 #[derive(Default)]
-pub struct Doors {
+pub(crate) struct Doors {
     queue: Queue,
     clients: Vec<Client>,
 }
 
 impl Doors {
     /// Connects so many clients to a process.
-    pub fn connect(hub: &Hub, many: usize) -> Result<Doors, Code> {
+    pub(crate) fn connect(hub: &Hub, many: usize) -> Result<Doors, Code> {
         let mut doors = Doors::default();
         for client in 0..many {
             let who = hub.accounts.authenticate(auth::Credentials::default())?;
@@ -103,14 +100,14 @@ impl Doors {
 
     fn listen(&mut self, client: usize, pull: u64, pattern: &str) -> Result<(SubjectPattern, SubId), Code> {
         let pattern = SubjectPattern::parse(pattern.as_bytes())?;
-        let ear = Arc::new(Ear { client, pull, queue: self.queue.clone() });
+        let ear = Arc::new(Ear { pull, queue: self.queue.clone() });
         let session = &mut self.clients.get_mut(client).ok_or(Code::InternalError)?.session;
         let (id, _) = session.subscribe(&pattern, None, |_| ear)?;
         Ok((pattern, id))
     }
 
     /// Publishes. Says how many took it.
-    pub fn publish(&mut self, client: usize, m: &Msg<'_>) -> Result<usize, Code> {
+    pub(crate) fn publish(&mut self, client: usize, m: &Msg<'_>) -> Result<usize, Code> {
         let client = self.clients.get_mut(client).ok_or(Code::InternalError)?;
         let taken = client.session.publish(m, &mut client.woken);
         client.woken.flush();
@@ -119,7 +116,7 @@ impl Doors {
     }
 
     /// Begins to listen for what a pull brings, and says where.
-    pub fn begin_pull(&mut self, client: usize, pull: u64) -> Result<String, Code> {
+    pub(crate) fn begin_pull(&mut self, client: usize, pull: u64) -> Result<String, Code> {
         let to = format!("_PULL.{pull}");
         let heard = self.listen(client, pull, &to)?;
         if let Some(client) = self.clients.get_mut(client) {
@@ -129,7 +126,7 @@ impl Doors {
     }
 
     /// Ceases to.
-    pub fn end_pull(&mut self, pull: u64) {
+    pub(crate) fn end_pull(&mut self, pull: u64) {
         for client in &mut self.clients {
             if let Some((pattern, id)) = client.pulls.remove(&pull) {
                 client.session.unsubscribe(&pattern, None, id);
@@ -138,7 +135,7 @@ impl Doors {
     }
 
     /// A client is gone without a word, and another takes its place.
-    pub fn replace(&mut self, client: usize) -> Result<(), Code> {
+    pub(crate) fn replace(&mut self, client: usize) -> Result<(), Code> {
         if let Some(client) = self.clients.get_mut(client) {
             let all = std::mem::take(&mut client.pulls).into_values().chain(client.inbox.take());
             all.for_each(|(pattern, id)| client.session.unsubscribe(&pattern, None, id));
@@ -147,7 +144,7 @@ impl Doors {
     }
 
     /// Takes what was heard since the last time.
-    pub fn take(&self) -> Vec<Heard> {
+    pub(crate) fn take(&self) -> Vec<Heard> {
         std::mem::take(&mut self.queue.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

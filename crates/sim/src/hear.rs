@@ -95,7 +95,7 @@ impl World {
                 }
                 Ok(())
             }
-            Ask::ChangeStream { .. } | Ask::ChangeConsumer { .. } => error_of(&heard.payload).map(drop),
+            Ask::ChangeStream | Ask::ChangeConsumer => error_of(&heard.payload).map(drop),
             Ask::EndStream { stream } => {
                 let error = error_of(&heard.payload)?;
                 let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
@@ -136,8 +136,9 @@ impl World {
                     None if consumer.life == Life::Making => {
                         (consumer.life, consumer.since) = (Life::There, sends);
                     }
+                    // An earlier request that was never answered may have made it.
                     Some(e) if consumer.life == Life::Making && e.description != "the journal has failed" => {
-                        consumer.life = Life::Gone;
+                        consumer.life = Life::Ending;
                     }
                     _ => {}
                 }

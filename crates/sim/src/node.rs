@@ -12,7 +12,7 @@ use testkit::fs::Faulty;
 
 /// How a process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// In order: state is written whole, the store is closed.
     Close,
     /// The process is gone; what it wrote is with the operating system.
@@ -22,41 +22,41 @@ pub enum End {
 }
 
 /// A process of the node.
-pub struct Process {
+pub(crate) struct Process {
     /// What its clients connect to.
-    pub hub: Arc<Hub>,
+    pub(crate) hub: Arc<Hub>,
     plane: Plane,
     store: Stepped,
 }
 
 /// See the module.
-pub struct Node {
+pub(crate) struct Node {
     /// The disk.
-    pub fs: Faulty,
+    pub(crate) fs: Faulty,
     options: Options,
     seed: u64,
     process: Option<Process>,
     /// Damage that was found, all processes together.
-    pub damage: u64,
+    pub(crate) damage: u64,
 }
 
 /// What a node found when it started.
 #[derive(Clone, Debug, Default)]
-pub struct Found {
+pub(crate) struct Found {
     /// Damage of the store.
-    pub damage: Vec<Damage>,
+    pub(crate) damage: Vec<Damage>,
     /// State that the plane could not read.
-    pub trouble: Vec<String>,
+    pub(crate) trouble: Vec<String>,
 }
 
 impl Node {
     /// A node with an empty disk that does not run yet.
-    pub fn new(seed: u64, options: Options) -> Node {
+    pub(crate) fn new(seed: u64, options: Options) -> Node {
         Node { fs: Faulty::new(seed), options, seed, process: None, damage: 0 }
     }
 
     /// Starts a process. Errors with what an operator would read.
-    pub fn start(&mut self) -> Result<Found, String> {
+    pub(crate) fn start(&mut self) -> Result<Found, String> {
         let fs: Arc<dyn FileSystem> = Arc::new(self.fs.clone());
         let node = "node-1".parse().map_err(|code| format!("{code:?}"))?;
         let identity = Identity { fabric: String::new(), node };
@@ -85,25 +85,25 @@ impl Node {
     }
 
     /// The process, if one runs.
-    pub fn process(&self) -> Option<&Process> {
+    pub(crate) fn process(&self) -> Option<&Process> {
         self.process.as_ref()
     }
 
     /// The plane takes a turn. Gives when the next is due, and what it could not read.
-    pub fn turn(&mut self, now: Now) -> (Option<u64>, Vec<String>) {
+    pub(crate) fn turn(&mut self, now: Now) -> (Option<u64>, Vec<String>) {
         let Some(process) = &mut self.process else { return (None, Vec::new()) };
         let due = process.plane.turn(now, &mut process.store);
         (due, process.plane.take_trouble())
     }
 
     /// Whether the journal has failed: the node says so, and stores nothing more.
-    pub fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self) -> Option<String> {
         let failed = self.process.as_ref().and_then(|process| process.plane.failure());
         failed.map(|(code, why)| format!("{code:?}: {why}"))
     }
 
     /// A step of what the store does in the background; true: it did something.
-    pub fn step(&mut self, step: Step) -> bool {
+    pub(crate) fn step(&mut self, step: Step) -> bool {
         let Some(process) = &self.process else { return false };
         let store = process.store.store();
         match step {
@@ -114,13 +114,13 @@ impl Node {
     }
 
     /// A counter of the store, by name.
-    pub fn counter(&self, name: &str) -> u64 {
+    pub(crate) fn counter(&self, name: &str) -> u64 {
         let stats = self.process.as_ref().map(|process| process.store.store().stats().all());
         stats.into_iter().flatten().find(|(n, _)| *n == name).map_or(0, |(_, value)| value)
     }
 
     /// Ends the process.
-    pub fn end(&mut self, how: End, now: Now) {
+    pub(crate) fn end(&mut self, how: End, now: Now) {
         self.damage += self.counter("damaged_records");
         let Some(mut process) = self.process.take() else { return };
         if how == End::Close {
@@ -137,7 +137,7 @@ impl Node {
 
 /// What the store does in the background.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Makes what is written safe.
     Sync,
     /// Moves what is safe out of the journal, and rewrites segments.

@@ -8,7 +8,7 @@ use crate::random::Random;
 /// A kind of event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is named as it is done")]
-pub enum Act {
+pub(crate) enum Act {
     Publish,
     PublishAgain,
     Impostor,
@@ -42,22 +42,22 @@ pub enum Act {
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// How often what comes.
-    pub weights: Vec<(Act, u32)>,
+    pub(crate) weights: Vec<(Act, u32)>,
     /// Events.
-    pub steps: u64,
+    pub(crate) steps: u64,
     /// The store's sizes.
-    pub options: Options,
+    pub(crate) options: Options,
     /// Largest payload, in bytes.
-    pub payload_max: u64,
+    pub(crate) payload_max: u64,
     /// Whether the run ends with a bit that is flipped just anywhere.
-    pub rots_anywhere: bool,
+    pub(crate) rots_anywhere: bool,
 }
 
 impl Plan {
     /// The plan of a seed.
-    pub fn new(random: &mut Random) -> Plan {
+    pub(crate) fn new(random: &mut Random) -> Plan {
         use Act::*;
         let mut rare =
             |weight: u32| if random.one_in(2) { random.between(0, weight.into()) as u32 } else { 0 };

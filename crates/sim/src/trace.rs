@@ -8,7 +8,7 @@ const KEPT_MAX: usize = 50;
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub struct Trace {
+pub(crate) struct Trace {
     hash: u64,
     lines: u64,
     last: VecDeque<String>,
@@ -17,12 +17,12 @@ pub struct Trace {
 
 impl Trace {
     /// An empty one. `loud`: every line is printed as it comes.
-    pub fn new(seed: u64, loud: bool) -> Trace {
+    pub(crate) fn new(seed: u64, loud: bool) -> Trace {
         Trace { hash: seed ^ 0xcbf2_9ce4_8422_2325, lines: 0, last: VecDeque::new(), loud }
     }
 
     /// Takes a line.
-    pub fn note(&mut self, line: String) {
+    pub(crate) fn note(&mut self, line: String) {
         self.lines += 1;
         self.add(line.as_bytes());
         if self.loud {
@@ -35,7 +35,7 @@ impl Trace {
     }
 
     /// Takes bytes into the hash only.
-    pub fn add(&mut self, bytes: &[u8]) {
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
         // FNV-1a: Fowler, Noll, Vo.
         for byte in bytes {
             self.hash = (self.hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
@@ -43,12 +43,12 @@ impl Trace {
     }
 
     /// The hash of everything so far.
-    pub fn hash(&self) -> u64 {
+    pub(crate) fn hash(&self) -> u64 {
         self.hash
     }
 
     /// The last lines, oldest first.
-    pub fn last(&self) -> Vec<String> {
+    pub(crate) fn last(&self) -> Vec<String> {
         self.last.iter().cloned().collect()
     }
 }

@@ -30,9 +30,7 @@ pub(crate) enum Ask {
     MakeStream {
         stream: usize,
     },
-    ChangeStream {
-        stream: usize,
-    },
+    ChangeStream,
     EndStream {
         stream: usize,
     },
@@ -54,10 +52,7 @@ pub(crate) enum Ask {
         stream: usize,
         consumer: usize,
     },
-    ChangeConsumer {
-        stream: usize,
-        consumer: usize,
-    },
+    ChangeConsumer,
     EndConsumer {
         stream: usize,
         consumer: usize,

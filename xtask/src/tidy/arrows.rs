@@ -87,7 +87,7 @@ const HOUSE: &[Row] = &[
             "store",
         ],
     },
-    Row { name: "sim", may_use: &["kernel", "fabric", "store"] },
+    Row { name: "sim", may_use: &["kernel", "wire", "auth", "bus", "fabric", "store", "testkit"] },
 ];
 
 /// Finds every arrow that the table does not allow.

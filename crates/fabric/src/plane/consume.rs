@@ -163,11 +163,15 @@ impl Plane {
         let group =
             cell.consumers.get(name).map(|seat| seat.config().deliver_group.clone()).unwrap_or_default();
         let (mut records, mut reply, mut block) = (records.into_iter(), Vec::new(), Vec::new());
+        let mut unreadable = Vec::new();
         for action in actions {
             match action {
                 Action::Deliver(delivery) => {
-                    // Deleted since: the consumer notices by itself when the lease ends.
-                    let Some(Some(record)) = records.next() else { continue };
+                    let Some(Some(record)) = records.next() else {
+                        let Delivery { seq, consumer_seq, deliveries, .. } = delivery;
+                        unreadable.push(Token { seq, consumer_seq, deliveries });
+                        continue;
+                    };
                     reply.clear();
                     write_reply(&mut reply, &stream_name, name, &delivery, &record);
                     let m = message(&delivery, &record, &reply, &mut block);
@@ -184,6 +188,24 @@ impl Plane {
                 Action::Gone => self.remove_consumer(now, log, name),
             }
         }
+        if !unreadable.is_empty() {
+            self.give_up(now, log, name, unreadable);
+        }
+    }
+
+    /// Messages could not be read. Those that were deleted since are forgotten already; a damaged one would be tried again
+    /// for ever and keep its place among what is out, so it is terminated, with the advisory that says so.
+    fn give_up(&mut self, now: Now, log: LogId, name: &str, unreadable: Vec<Token>) {
+        let Some(cell) = self.cells.get_mut(&log) else { return };
+        let (Body::Warm(stream), Some(seat)) = (&cell.body, cell.consumers.get_mut(name)) else { return };
+        let SeatState::Live(consumer) = &mut seat.state else { return };
+        let mut actions = Vec::new();
+        for token in unreadable.into_iter().filter(|token| stream.row(token.seq).is_some()) {
+            let reason = Bytes::from_static(b"Message cannot be read");
+            consumer.ack(now, token, Ack::Terminate { reason }, &mut actions);
+        }
+        self.act(now, log, name, actions, Vec::new());
+        self.settle(log, name);
     }
 
     /// A consumer needs messages no longer: they go, if the stream keeps them for nobody else.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use auth::Principal;
 use bus::consumer::{Consumer, Home};
@@ -113,6 +114,7 @@ impl Plane {
         let pattern = SubjectPattern::parse(pattern.as_bytes()).ok()?;
         let inlet = Arc::new(Inlet { inbox: self.inbox.clone(), tenant, target });
         let id = self.hub.interest(tenant).subscribe(&pattern, None, inlet);
+        self.hub.own_subscriptions.fetch_add(1, Relaxed);
         Some((pattern, id))
     }
 
@@ -238,7 +240,9 @@ impl Plane {
 
     /// Ends what [`Plane::capture`] began.
     pub(crate) fn release_capture(&mut self, tenant: TenantId, (pattern, id): &(SubjectPattern, SubId)) {
-        self.hub.interest(tenant).unsubscribe(pattern, None, *id);
+        if self.hub.interest(tenant).unsubscribe(pattern, None, *id) {
+            self.hub.own_subscriptions.fetch_sub(1, Relaxed);
+        }
         if let Some(tenant) = self.tenant(tenant) {
             tenant.claims.remove(pattern);
         }
@@ -334,6 +338,17 @@ impl Plane {
                     self.trouble.push(what);
                 }
             }
+        }
+        // A message that is damaged may have been the last. Its sequence is not given again: a consumer that had it
+        // would never be given the other.
+        let delivered = cell.consumers.values_mut().filter_map(|seat| match (&mut seat.state, &cell.body) {
+            (SeatState::Live(consumer), Body::Warm(stream)) => Some(consumer.info(&**stream).delivered),
+            _ => None,
+        });
+        // One that was given nothing may wait for a sequence that is far away.
+        let delivered = delivered.filter(|place| place.consumer_seq > 0).map(|place| place.stream_seq).max();
+        if let (Some(delivered), Body::Warm(stream)) = (delivered, &mut cell.body) {
+            stream.raise_last(delivered);
         }
         Self::make_all_due(cell, &mut self.due);
         let parked = std::mem::take(&mut cell.parked);

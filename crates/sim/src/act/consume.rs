@@ -60,7 +60,7 @@ impl World {
         let subject = format!("$JS.API.CONSUMER.CREATE.{}.{name}", request.stream_name);
         let client = self.client();
         let ask = match action {
-            CreateAction::Update => Ask::ChangeConsumer { stream, consumer },
+            CreateAction::Update => Ask::ChangeConsumer,
             _ => Ask::MakeConsumer { stream, consumer },
         };
         let taken = self.ask(client, subject.as_bytes(), &[], &write(&request), ask);

@@ -1,7 +1,5 @@
 //! Publishing: something new, something that was sent before, and something that only pretends to be.
 
-use wire::jetstream::Retention;
-
 use crate::oracle::{Life, Number, Sent};
 use crate::promise::{Kept, demand};
 use crate::world::{Ask, World};
@@ -126,10 +124,5 @@ impl World {
             number.sequence += self.random.below(3);
         }
         self.publish_content(stream, id, number)
-    }
-
-    /// Whether acknowledgements remove messages of a stream.
-    pub(crate) fn is_consumed(&self, stream: usize) -> bool {
-        self.streams.get(stream).is_some_and(|s| s.rules.retention != Retention::Limits)
     }
 }

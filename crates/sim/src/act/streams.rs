@@ -81,7 +81,7 @@ impl World {
         let body = write(&config(&book.rules, &note));
         let subject = format!("$JS.API.STREAM.UPDATE.{}", book.rules.name);
         let client = self.client();
-        let taken = self.ask(client, subject.as_bytes(), &[], &body, Ask::ChangeStream { stream });
+        let taken = self.ask(client, subject.as_bytes(), &[], &body, Ask::ChangeStream);
         self.trace.note(format!("change {subject} ({}): {taken:?}", self.numbers));
         Ok(())
     }

@@ -7,53 +7,59 @@ use super::Life;
 
 /// A delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Given {
+pub(crate) struct Given {
     /// Sequence of the message.
-    pub seq: u64,
+    pub(crate) seq: u64,
     /// How often it had been delivered, as it says.
-    pub deliveries: u64,
+    pub(crate) deliveries: u64,
     /// In which process of the node.
-    pub process: u64,
+    pub(crate) process: u64,
 }
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub struct Consumer {
+pub(crate) struct Consumer {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// How far it is.
-    pub life: Life,
+    pub(crate) life: Life,
     /// What it hears; empty: all.
-    pub filter: String,
+    pub(crate) filter: String,
     /// How often a message is delivered; 0: any number of times.
-    pub max_deliver: u64,
+    pub(crate) max_deliver: u64,
     /// How many may be out; 0: any number.
-    pub cap: u64,
+    pub(crate) cap: u64,
     /// How long a lease lasts, in milliseconds.
-    pub ack_wait_ms: u64,
+    pub(crate) ack_wait_ms: u64,
     /// Publishes that the stream had seen when its creation was answered.
-    pub since: u64,
+    pub(crate) since: u64,
     /// All deliveries, by number.
-    pub given: BTreeMap<u64, Given>,
+    pub(crate) given: BTreeMap<u64, Given>,
     /// The highest number.
-    pub last_cseq: u64,
+    pub(crate) last_cseq: u64,
     /// Of each message the last delivery.
-    pub latest: BTreeMap<u64, u64>,
+    pub(crate) latest: BTreeMap<u64, u64>,
     /// Messages whose acknowledgement was confirmed.
-    pub done: BTreeSet<u64>,
+    pub(crate) done: BTreeSet<u64>,
     /// Messages for which an acknowledgement was sent that may count.
-    pub acking: BTreeSet<u64>,
+    pub(crate) acking: BTreeSet<u64>,
     /// Messages that are out in this process and about which nothing was said, with their deliveries.
-    pub open: BTreeMap<u64, u64>,
+    pub(crate) open: BTreeMap<u64, u64>,
     /// How often each message was delivered in this process.
-    pub times: BTreeMap<u64, u64>,
+    pub(crate) times: BTreeMap<u64, u64>,
     /// The most deliveries that each message said it had.
-    pub said: BTreeMap<u64, u64>,
+    pub(crate) said: BTreeMap<u64, u64>,
 }
 
 impl Consumer {
     /// One whose creation is asked for.
-    pub fn new(name: String, filter: String, max_deliver: u64, cap: u64, ack_wait_ms: u64) -> Consumer {
+    pub(crate) fn new(
+        name: String,
+        filter: String,
+        max_deliver: u64,
+        cap: u64,
+        ack_wait_ms: u64,
+    ) -> Consumer {
         Consumer {
             name,
             life: Life::Making,
@@ -74,12 +80,12 @@ impl Consumer {
     }
 
     /// Whether it hears a subject.
-    pub fn hears(&self, subject: &str) -> bool {
+    pub(crate) fn hears(&self, subject: &str) -> bool {
         self.filter.is_empty() || self.filter == subject
     }
 
     /// Notes a delivery. Gives how often the message was delivered in this process.
-    pub fn deliver(&mut self, cseq: u64, given: Given) -> u64 {
+    pub(crate) fn deliver(&mut self, cseq: u64, given: Given) -> u64 {
         let Given { seq, deliveries, .. } = given;
         self.last_cseq = self.last_cseq.max(cseq);
         self.latest.insert(seq, cseq);
@@ -93,18 +99,18 @@ impl Consumer {
     }
 
     /// Whether a delivery is not the message's latest, and the latest was made in this process.
-    pub fn is_stale(&self, seq: u64, cseq: u64, process: u64) -> bool {
+    pub(crate) fn is_stale(&self, seq: u64, cseq: u64, process: u64) -> bool {
         let latest = self.latest.get(&seq).filter(|latest| **latest > cseq);
         latest.and_then(|latest| self.given.get(latest)).is_some_and(|given| given.process == process)
     }
 
     /// Whether a message may have had its last delivery.
-    pub fn is_spent(&self, seq: u64) -> bool {
+    pub(crate) fn is_spent(&self, seq: u64) -> bool {
         self.max_deliver > 0 && self.said.get(&seq).is_some_and(|said| *said >= self.max_deliver)
     }
 
     /// The process ended. `is_doubtful`: with more lost than it promised to keep.
-    pub fn crashed(&mut self, is_doubtful: bool) {
+    pub(crate) fn crashed(&mut self, is_doubtful: bool) {
         self.open.clear();
         self.times.clear();
         if is_doubtful {

@@ -5,13 +5,13 @@ mod consumer;
 mod sent;
 mod stream;
 
-pub use consumer::{Consumer, Given};
-pub use sent::{Number, Sent};
-pub use stream::{Attempt, Expect, Rules, Stream};
+pub(crate) use consumer::{Consumer, Given};
+pub(crate) use sent::{Number, Sent};
+pub(crate) use stream::{Attempt, Expect, Rules, Stream};
 
 /// How far a stream or consumer is in its life, as its clients know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Life {
+pub(crate) enum Life {
     /// Its creation was asked for and not answered.
     Making,
     /// Its creation was answered.

@@ -4,49 +4,49 @@ use std::collections::BTreeSet;
 
 /// A producer's number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Number {
+pub(crate) struct Number {
     /// The producer.
-    pub producer: String,
+    pub(crate) producer: String,
     /// Its life.
-    pub epoch: u64,
+    pub(crate) epoch: u64,
     /// Number of the message.
-    pub sequence: u64,
+    pub(crate) sequence: u64,
 }
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub struct Sent {
+pub(crate) struct Sent {
     /// Subject.
-    pub subject: String,
+    pub(crate) subject: String,
     /// Header block.
-    pub headers: Vec<u8>,
+    pub(crate) headers: Vec<u8>,
     /// Payload; it begins with the content's nonce.
-    pub payload: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
     /// Its id.
-    pub id: Option<String>,
+    pub(crate) id: Option<String>,
     /// Its number.
-    pub number: Option<Number>,
+    pub(crate) number: Option<Number>,
     /// How often it was sent.
-    pub sends: u64,
+    pub(crate) sends: u64,
     /// How many of these had no answer yet; after a crash they never have one.
-    pub unresolved: u64,
+    pub(crate) unresolved: u64,
     /// Where it is known to have been stored.
-    pub stored: BTreeSet<u64>,
+    pub(crate) stored: BTreeSet<u64>,
     /// The earliest wall time at which it may have been stored, in milliseconds.
-    pub wall_lo: u64,
+    pub(crate) wall_lo: u64,
     /// The latest wall time there was since it was sent, in milliseconds.
-    pub wall_hi: u64,
+    pub(crate) wall_hi: u64,
     /// How many publishes its stream had seen when it was first sent.
-    pub order: u64,
+    pub(crate) order: u64,
     /// A purge may have taken it the moment it was stored.
-    pub may_go: bool,
+    pub(crate) may_go: bool,
     /// Something happened to it that excuses a second storing: damage, or a power cut that its level does not survive.
-    pub is_excused: bool,
+    pub(crate) is_excused: bool,
 }
 
 impl Sent {
     /// The wall clock shows another time.
-    pub fn wall(&mut self, now_ms: u64) {
+    pub(crate) fn wall(&mut self, now_ms: u64) {
         self.wall_hi = self.wall_hi.max(now_ms);
         if self.unresolved > 0 {
             self.wall_lo = self.wall_lo.min(now_ms);
@@ -54,7 +54,7 @@ impl Sent {
     }
 
     /// How old it may be, in milliseconds.
-    pub fn age_ms(&self) -> u64 {
+    pub(crate) fn age_ms(&self) -> u64 {
         self.wall_hi - self.wall_lo
     }
 }

@@ -13,45 +13,45 @@ use crate::promise::{Kept, genuine, gone, kept, once, sequence};
 
 /// What a stream is to be.
 #[derive(Clone, Debug)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// Its name, which is also the first token of its subjects.
-    pub name: String,
+    pub(crate) name: String,
     /// How safe an acknowledgement is.
-    pub level: Level,
+    pub(crate) level: Level,
     /// When messages go.
-    pub retention: Retention,
+    pub(crate) retention: Retention,
     /// Most messages; 0: any number.
-    pub max_msgs: u64,
+    pub(crate) max_msgs: u64,
     /// Most of one subject; 0: any number.
-    pub per_subject: u64,
+    pub(crate) per_subject: u64,
     /// Oldest, in milliseconds; 0: any age.
-    pub max_age_ms: u64,
+    pub(crate) max_age_ms: u64,
     /// The duplicate window, in milliseconds.
-    pub window_ms: u64,
+    pub(crate) window_ms: u64,
     /// New messages are refused when there are too many, instead of old ones going.
-    pub discard_new: bool,
+    pub(crate) discard_new: bool,
 }
 
 /// A sequence of which it is known what stands there.
 #[derive(Clone, Debug, Default)]
-pub struct Place {
+pub(crate) struct Place {
     /// The content.
-    pub nonce: u64,
+    pub(crate) nonce: u64,
     /// Its removal was asked for, or seen: it may be gone, and may come back with a crash.
-    pub may_go: bool,
+    pub(crate) may_go: bool,
     /// Its removal was confirmed.
-    pub must_go: bool,
+    pub(crate) must_go: bool,
     /// A power cut may have taken it, which its level does not survive.
-    pub doubtful: bool,
+    pub(crate) doubtful: bool,
     /// A bit of it was flipped.
-    pub damaged: bool,
+    pub(crate) damaged: bool,
     /// It would have to be there but for that, and is not.
-    pub is_missed: bool,
+    pub(crate) is_missed: bool,
 }
 
 /// What must be answered to a publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expect {
+pub(crate) enum Expect {
     /// Anything that makes sense.
     Any,
     /// Its id is that of this message; it is a duplicate within the window.
@@ -66,45 +66,45 @@ pub enum Expect {
 
 /// A publish on its way.
 #[derive(Clone, Debug)]
-pub struct Attempt {
+pub(crate) struct Attempt {
     /// The content.
-    pub nonce: u64,
+    pub(crate) nonce: u64,
     /// How many publishes the stream had seen with it.
     index: u64,
     /// The highest sequence that was known when it was sent.
-    pub above: u64,
+    pub(crate) above: u64,
     /// What must be answered.
-    pub expect: Expect,
+    pub(crate) expect: Expect,
 }
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub struct Stream {
+pub(crate) struct Stream {
     /// What it is to be.
-    pub rules: Rules,
+    pub(crate) rules: Rules,
     /// How far it is.
-    pub life: Life,
+    pub(crate) life: Life,
     /// Every content that was sent, by nonce.
-    pub sent: BTreeMap<u64, Sent>,
+    pub(crate) sent: BTreeMap<u64, Sent>,
     /// Every sequence that is known.
-    pub places: BTreeMap<u64, Place>,
+    pub(crate) places: BTreeMap<u64, Place>,
     /// Ids that are surely remembered within their window, and where their messages are.
-    pub ids: BTreeMap<String, u64>,
+    pub(crate) ids: BTreeMap<String, u64>,
     /// Numbers that are surely stored.
-    pub numbers: BTreeMap<Number, (u64, u64)>,
+    pub(crate) numbers: BTreeMap<Number, (u64, u64)>,
     /// Of each producer the highest epoch that surely, and that possibly, was stored.
     epochs: BTreeMap<String, (u64, u64)>,
     /// Its consumers, by name; those of one name one after the other.
-    pub consumers: Vec<Consumer>,
+    pub(crate) consumers: Vec<Consumer>,
     /// Publishes so far.
-    pub sends: u64,
+    pub(crate) sends: u64,
     /// No sequence beyond this was given out.
     last_bound: u64,
 }
 
 impl Stream {
     /// A stream whose creation is asked for.
-    pub fn new(rules: Rules) -> Stream {
+    pub(crate) fn new(rules: Rules) -> Stream {
         Stream {
             rules,
             life: Life::Making,
@@ -120,7 +120,7 @@ impl Stream {
     }
 
     /// A content is sent, for the first time or again.
-    pub fn send(&mut self, nonce: u64, new: Option<Sent>, wall_ms: u64) -> Attempt {
+    pub(crate) fn send(&mut self, nonce: u64, new: Option<Sent>, wall_ms: u64) -> Attempt {
         self.sends += 1;
         self.last_bound += 1;
         if let Some(new) = new {
@@ -160,7 +160,7 @@ impl Stream {
     }
 
     /// A publish was not taken by anybody.
-    pub fn not_taken(&mut self, attempt: &Attempt) {
+    pub(crate) fn not_taken(&mut self, attempt: &Attempt) {
         if let Some(sent) = self.sent.get_mut(&attempt.nonce) {
             sent.unresolved = sent.unresolved.saturating_sub(1);
             sent.sends -= 1;
@@ -168,14 +168,14 @@ impl Stream {
     }
 
     /// A publish was refused with an error.
-    pub fn refused(&mut self, attempt: &Attempt, error: u16) -> Kept {
+    pub(crate) fn refused(&mut self, attempt: &Attempt, error: u16) -> Kept {
         once::is_refused_rightly(self, attempt, error)?;
         self.not_taken(attempt);
         Ok(())
     }
 
     /// A publish was acknowledged.
-    pub fn acknowledged(&mut self, attempt: &Attempt, seq: u64, duplicate: bool) -> Kept {
+    pub(crate) fn acknowledged(&mut self, attempt: &Attempt, seq: u64, duplicate: bool) -> Kept {
         once::is_first_or_same(self, attempt, seq, duplicate)?;
         if duplicate {
             return self.known_before(attempt, seq);
@@ -248,7 +248,7 @@ impl Stream {
     }
 
     /// A message was read or delivered.
-    pub fn seen(&mut self, shown: &Shown) -> Kept {
+    pub(crate) fn seen(&mut self, shown: &Shown) -> Kept {
         let nonce = genuine::was_published(self, shown)?;
         gone::stays_gone(self, shown.seq)?;
         self.is_at(nonce, shown.seq)
@@ -256,7 +256,7 @@ impl Stream {
 
     /// It was read from end to end while nothing was on its way. `read`: what it holds, ascending; `last`: the last
     /// sequence that it ever gave out, as it says.
-    pub fn audited(&mut self, read: &[Shown], last: u64) -> Kept {
+    pub(crate) fn audited(&mut self, read: &[Shown], last: u64) -> Kept {
         read.iter().try_for_each(|shown| self.seen(shown))?;
         let seqs: Vec<u64> = read.iter().map(|shown| shown.seq).collect();
         kept::all_there(self, &seqs)?;
@@ -273,7 +273,7 @@ impl Stream {
     }
 
     /// Whether a message is surely within the duplicate window.
-    pub fn is_within_window(&self, seq: u64) -> bool {
+    pub(crate) fn is_within_window(&self, seq: u64) -> bool {
         let sent = self.places.get(&seq).and_then(|place| self.sent.get(&place.nonce));
         sent.is_some_and(|sent| sent.age_ms() < self.rules.window_ms)
     }
@@ -285,7 +285,7 @@ impl Stream {
     }
 
     /// Whether a message must be there.
-    pub fn must_hold(&self, seq: u64) -> bool {
+    pub(crate) fn must_hold(&self, seq: u64) -> bool {
         self.places.get(&seq).is_some_and(|place| !place.damaged) && self.would_hold(seq)
     }
 
@@ -332,12 +332,12 @@ impl Stream {
     }
 
     /// The wall clock shows another time.
-    pub fn wall(&mut self, now_ms: u64) {
+    pub(crate) fn wall(&mut self, now_ms: u64) {
         self.sent.values_mut().for_each(|sent| sent.wall(now_ms));
     }
 
     /// The process ended.
-    pub fn crashed(&mut self, end: End) {
+    pub(crate) fn crashed(&mut self, end: End) {
         let is_doubtful = end == End::PowerCut && self.rules.level != Level::Disk;
         let kept: BTreeSet<u64> = self.places.keys().copied().filter(|seq| self.must_hold(*seq)).collect();
         // The duplicate window is filled again from the messages that are there.
@@ -354,7 +354,7 @@ impl Stream {
     }
 
     /// A bit of a content was flipped: what is known of it may be lost with it.
-    pub fn damaged(&mut self, nonce: u64) {
+    pub(crate) fn damaged(&mut self, nonce: u64) {
         if let Some(sent) = self.sent.get_mut(&nonce) {
             sent.is_excused = true;
             if let Some(id) = &sent.id {
@@ -372,7 +372,7 @@ impl Stream {
 
     /// A purge is asked for: of a subject (empty: all) the messages before a sequence (0: all), but for the last few.
     /// Gives those that it takes for sure.
-    pub fn purge(&mut self, subject: &str, before: u64, keep: u64) -> Vec<u64> {
+    pub(crate) fn purge(&mut self, subject: &str, before: u64, keep: u64) -> Vec<u64> {
         let hears = |sent: &Sent| subject.is_empty() || sent.subject == subject;
         let is_meant = |(seq, place): &(&u64, &Place)| {
             (before == 0 || **seq < before) && self.sent.get(&place.nonce).is_some_and(hears)
@@ -398,7 +398,7 @@ impl Stream {
     }
 
     /// Messages are gone, says an answer.
-    pub fn removed(&mut self, seqs: &[u64]) {
+    pub(crate) fn removed(&mut self, seqs: &[u64]) {
         for seq in seqs {
             if let Some(place) = self.places.get_mut(seq) {
                 place.must_go = true;

@@ -5,7 +5,7 @@ use super::{Kept, demand};
 use crate::oracle::Consumer;
 
 /// A message was delivered.
-pub fn not_again(consumer: &Consumer, seq: u64) -> Kept {
+pub(crate) fn not_again(consumer: &Consumer, seq: u64) -> Kept {
     demand("acked", !consumer.done.contains(&seq), || {
         format!("{} was given message {seq} again, whose acknowledgement was confirmed", consumer.name)
     })

@@ -4,7 +4,7 @@ use super::{Kept, demand};
 use crate::oracle::Consumer;
 
 /// A delivery came with this number.
-pub fn grows(consumer: &Consumer, cseq: u64) -> Kept {
+pub(crate) fn grows(consumer: &Consumer, cseq: u64) -> Kept {
     demand("consumer_sequence", cseq > consumer.last_cseq, || {
         format!("{} gave out number {cseq} behind number {}", consumer.name, consumer.last_cseq)
     })

@@ -6,7 +6,7 @@ use super::{Kept, demand};
 use crate::oracle::Stream;
 
 /// A stream was read from end to end while nothing else went on. `unreadable`: messages that are there and damaged.
-pub fn agree(stream: &Stream, state: &StreamState, read: &[u64], unreadable: u64) -> Kept {
+pub(crate) fn agree(stream: &Stream, state: &StreamState, read: &[u64], unreadable: u64) -> Kept {
     let name = &stream.rules.name;
     let held = read.len() as u64;
     demand("counts", (held..=held + unreadable).contains(&state.messages), || {
@@ -26,7 +26,7 @@ pub fn agree(stream: &Stream, state: &StreamState, read: &[u64], unreadable: u64
 }
 
 /// A consumer acknowledged everything there was.
-pub fn is_through(stream: &Stream, info: &ConsumerInfo, unreadable: u64) -> Kept {
+pub(crate) fn is_through(stream: &Stream, info: &ConsumerInfo, unreadable: u64) -> Kept {
     let left = info.num_pending + info.num_ack_pending;
     demand("counts", left <= unreadable, || {
         format!(

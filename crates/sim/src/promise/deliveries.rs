@@ -5,7 +5,7 @@ use super::{Kept, demand};
 use crate::oracle::Consumer;
 
 /// A message was delivered, for the n-th time since the node started, and as it says for the n-th time at all.
-pub fn within_limit(consumer: &Consumer, seq: u64, times: u64, says: u64) -> Kept {
+pub(crate) fn within_limit(consumer: &Consumer, seq: u64, times: u64, says: u64) -> Kept {
     let most = consumer.max_deliver;
     demand("deliveries", most == 0 || (times <= most && says <= most), || {
         format!(

@@ -5,7 +5,7 @@ use super::{Kept, demand};
 use crate::oracle::Life;
 
 /// Whether something with this life may be listed, or not.
-pub fn as_answered(what: &str, life: Life, is_listed: bool) -> Kept {
+pub(crate) fn as_answered(what: &str, life: Life, is_listed: bool) -> Kept {
     let holds = match life {
         Life::There => is_listed,
         Life::Gone => !is_listed,

@@ -5,7 +5,7 @@ use super::{Kept, demand};
 
 /// How an acknowledgement was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// It counts.
     Confirmed,
     /// 409 and 6004.
@@ -18,7 +18,7 @@ pub enum Answer {
 
 /// An acknowledgement was answered. `is_stale`: another delivery of the message was made after it in this life of the
 /// node, and heard before the acknowledgement was sent.
-pub fn holds(is_stale: bool, answer: Answer, what: &str) -> Kept {
+pub(crate) fn holds(is_stale: bool, answer: Answer, what: &str) -> Kept {
     demand("fence", answer != Answer::Other, || format!("{what} has an answer that nobody understands"))?;
     demand("fence", !is_stale || answer != Answer::Confirmed, || {
         format!("{what} is confirmed, although the message was delivered again since")

@@ -5,25 +5,25 @@ use crate::oracle::Stream;
 
 /// A message as it was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shown {
+pub(crate) struct Shown {
     /// Its sequence.
-    pub seq: u64,
+    pub(crate) seq: u64,
     /// Subject.
-    pub subject: String,
+    pub(crate) subject: String,
     /// The publisher's headers.
-    pub headers: Vec<u8>,
+    pub(crate) headers: Vec<u8>,
     /// Payload.
-    pub payload: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
 }
 
 /// Which content it is.
-pub fn nonce_of(payload: &[u8]) -> Option<u64> {
+pub(crate) fn nonce_of(payload: &[u8]) -> Option<u64> {
     let digits = payload.strip_prefix(b"~")?.get(..16)?;
     u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 /// Whether a message was published so. Gives its nonce.
-pub fn was_published(stream: &Stream, shown: &Shown) -> Result<u64, Broken> {
+pub(crate) fn was_published(stream: &Stream, shown: &Shown) -> Result<u64, Broken> {
     let (name, seq) = (&stream.rules.name, shown.seq);
     let sent = nonce_of(&shown.payload).and_then(|nonce| Some((nonce, stream.sent.get(&nonce)?)));
     let Some((nonce, sent)) = sent else {
@@ -37,7 +37,7 @@ pub fn was_published(stream: &Stream, shown: &Shown) -> Result<u64, Broken> {
 }
 
 /// A single message was asked for, and another came.
-pub fn is_the_one(asked: u64, came: u64) -> Kept {
+pub(crate) fn is_the_one(asked: u64, came: u64) -> Kept {
     match asked == came {
         true => Ok(()),
         false => broken("genuine", format!("message {asked} was asked for, and {came} came")),

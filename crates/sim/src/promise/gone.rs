@@ -4,7 +4,7 @@ use super::{Kept, demand};
 use crate::oracle::Stream;
 
 /// A message was read or delivered.
-pub fn stays_gone(stream: &Stream, seq: u64) -> Kept {
+pub(crate) fn stays_gone(stream: &Stream, seq: u64) -> Kept {
     let is_gone = stream.places.get(&seq).is_some_and(|place| place.must_go);
     demand("gone", !is_gone, || {
         format!("{} holds message {seq}, whose removal was confirmed", stream.rules.name)

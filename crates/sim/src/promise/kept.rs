@@ -6,7 +6,7 @@ use super::{Kept, demand};
 use crate::oracle::Stream;
 
 /// A stream was read from end to end; `read` are the sequences in it, ascending.
-pub fn all_there(stream: &Stream, read: &[u64]) -> Kept {
+pub(crate) fn all_there(stream: &Stream, read: &[u64]) -> Kept {
     for (seq, place) in &stream.places {
         if read.binary_search(seq).is_err() {
             demand("kept", !stream.must_hold(*seq), || {
@@ -18,6 +18,6 @@ pub fn all_there(stream: &Stream, read: &[u64]) -> Kept {
 }
 
 /// A single message was asked for and is not there.
-pub fn may_be_missing(stream: &Stream, seq: u64) -> Kept {
+pub(crate) fn may_be_missing(stream: &Stream, seq: u64) -> Kept {
     demand("kept", !stream.must_hold(seq), || format!("{} does not find message {seq}", stream.rules.name))
 }

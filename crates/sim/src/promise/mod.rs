@@ -1,33 +1,33 @@
 //! What clients were promised, one file for each promise. A promise looks at the oracle's books, which know only what
 //! clients sent and heard; it does *not* look into the node.
 
-pub mod acked;
-pub mod consumer_sequence;
-pub mod counts;
-pub mod damage;
-pub mod deliveries;
-pub mod existence;
-pub mod fence;
-pub mod genuine;
-pub mod gone;
-pub mod kept;
-pub mod once;
-pub mod pending;
-pub mod progress;
-pub mod sequence;
-pub mod silence;
+pub(crate) mod acked;
+pub(crate) mod consumer_sequence;
+pub(crate) mod counts;
+pub(crate) mod damage;
+pub(crate) mod deliveries;
+pub(crate) mod existence;
+pub(crate) mod fence;
+pub(crate) mod genuine;
+pub(crate) mod gone;
+pub(crate) mod kept;
+pub(crate) mod once;
+pub(crate) mod pending;
+pub(crate) mod progress;
+pub(crate) mod sequence;
+pub(crate) mod silence;
 
 /// A promise that was not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broken {
+pub(crate) struct Broken {
     /// Which: the name of its file.
-    pub promise: &'static str,
+    pub(crate) promise: &'static str,
     /// What came instead.
-    pub what: String,
+    pub(crate) what: String,
 }
 
 /// What a judgement comes to.
-pub type Kept = Result<(), Broken>;
+pub(crate) type Kept = Result<(), Broken>;
 
 /// Breaks a promise unless something holds.
 pub(crate) fn demand(promise: &'static str, holds: bool, what: impl FnOnce() -> String) -> Kept {

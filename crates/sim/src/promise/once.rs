@@ -6,7 +6,7 @@ use super::{Kept, broken, demand};
 use crate::oracle::{Attempt, Expect, Stream};
 
 /// A publish was answered with a sequence.
-pub fn is_first_or_same(stream: &Stream, attempt: &Attempt, seq: u64, duplicate: bool) -> Kept {
+pub(crate) fn is_first_or_same(stream: &Stream, attempt: &Attempt, seq: u64, duplicate: bool) -> Kept {
     let Some(sent) = stream.sent.get(&attempt.nonce) else { return Ok(()) };
     let what = format!("content {:x} of {}", attempt.nonce, stream.rules.name);
     demand("once", !duplicate || sent.id.is_some() || sent.number.is_some(), || {
@@ -29,7 +29,7 @@ pub fn is_first_or_same(stream: &Stream, attempt: &Attempt, seq: u64, duplicate:
 }
 
 /// A publish was refused, with our number in the error.
-pub fn is_refused_rightly(stream: &Stream, attempt: &Attempt, error: u16) -> Kept {
+pub(crate) fn is_refused_rightly(stream: &Stream, attempt: &Attempt, error: u16) -> Kept {
     let what = || format!("content {:x} of {} was refused with {error}", attempt.nonce, stream.rules.name);
     match attempt.expect {
         Expect::Mismatch => demand("once", error == 6005, || format!("{}, expected 6005", what())),
@@ -43,7 +43,7 @@ pub fn is_refused_rightly(stream: &Stream, attempt: &Attempt, error: u16) -> Kep
 }
 
 /// A content was seen at another sequence too.
-pub fn is_not_doubled(stream: &Stream, nonce: u64, seq: u64) -> Kept {
+pub(crate) fn is_not_doubled(stream: &Stream, nonce: u64, seq: u64) -> Kept {
     let Some(sent) = stream.sent.get(&nonce) else { return Ok(()) };
     let Some(other) = sent.stored.iter().find(|other| **other != seq).copied() else { return Ok(()) };
     let is_known_for_ever = sent.number.is_some() && !sent.is_excused;

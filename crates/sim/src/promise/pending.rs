@@ -5,7 +5,7 @@ use super::{Kept, demand};
 use crate::oracle::{Consumer, Stream};
 
 /// A message was delivered for the first time.
-pub fn within_limit(stream: &Stream, consumer: &Consumer) -> Kept {
+pub(crate) fn within_limit(stream: &Stream, consumer: &Consumer) -> Kept {
     let most = consumer.cap;
     let counts = |(seq, deliveries): (&u64, &u64)| {
         (consumer.max_deliver == 0 || *deliveries < consumer.max_deliver) && stream.must_hold(*seq)

@@ -6,7 +6,7 @@ use super::{Kept, demand};
 use crate::oracle::{Consumer, Stream};
 
 /// A consumer asked and acknowledged until nothing more came. `there`: what was in the stream before.
-pub fn all_came(stream: &Stream, consumer: &Consumer, there: &[u64], came: &BTreeSet<u64>) -> Kept {
+pub(crate) fn all_came(stream: &Stream, consumer: &Consumer, there: &[u64], came: &BTreeSet<u64>) -> Kept {
     for seq in there {
         let Some(place) = stream.places.get(seq) else { continue };
         let hears = stream.sent.get(&place.nonce).is_some_and(|sent| consumer.hears(&sent.subject));
@@ -24,6 +24,6 @@ pub fn all_came(stream: &Stream, consumer: &Consumer, there: &[u64], came: &BTre
 }
 
 /// Something took too long although nothing is wrong any more.
-pub fn in_time(what: &str, is_done: bool) -> Kept {
+pub(crate) fn in_time(what: &str, is_done: bool) -> Kept {
     demand("progress", is_done, || format!("{what}: no answer although all is well"))
 }

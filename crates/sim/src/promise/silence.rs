@@ -3,6 +3,6 @@
 use super::{Kept, demand};
 
 /// Something new was confirmed.
-pub fn holds(has_failed: bool, what: &str) -> Kept {
+pub(crate) fn holds(has_failed: bool, what: &str) -> Kept {
     demand("silence", !has_failed, || format!("{what} was confirmed after the journal had failed"))
 }
