@@ -32,6 +32,9 @@ use crate::session::Session;
 
 /// Most records that are read together when a stream is loaded.
 const RESTORE_READ_MAX: usize = 4096;
+/// Sequences that a stream leaves out for each report of damage: more than one report can stand for.
+const DAMAGE_GAP: u64 = 256;
+
 /// Subjects on which the plane itself listens, for each tenant.
 const OWN: &[(&str, Target)] =
     &[("$JS.API.>", Target::Call), ("$JS.ACK.>", Target::Ack), ("$JS.FC.>", Target::Flow)];
@@ -118,7 +121,24 @@ impl Plane {
         Some((pattern, id))
     }
 
+    /// What is damaged may have been the last of a stream. Its sequence must not be given again: who had the one would
+    /// never be given the other. So every stream goes on a little further behind.
+    fn leave_gaps(&mut self, reports: u64) {
+        let mut logs: Vec<LogId> = self.cells.keys().copied().collect();
+        logs.sort_unstable();
+        for log in logs {
+            let Some(cell) = self.cells.get_mut(&log) else { continue };
+            let Body::Cold(summary) = &cell.body else { continue };
+            let behind = summary.last + reports * DAMAGE_GAP;
+            if cell.raised_to < behind {
+                cell.raised_to = behind;
+                self.out.append(Entry::State(cell.key(), Some(cell.state())));
+            }
+        }
+    }
+
     fn recover(&mut self, recovered: Recovered) {
+        let reports = recovered.damage.len() as u64;
         let mut summaries: HashMap<LogId, Summary, FixedState> = recovered.logs.into_iter().collect();
         let mut deltas: HashMap<Bytes, Vec<Bytes>, FixedState> = HashMap::default();
         for (key, delta) in recovered.deltas {
@@ -171,10 +191,19 @@ impl Plane {
                 _ => {}
             }
         }
-        // What belongs to no stream is the rest of one whose creation or deletion was half done.
-        let mut orphans: Vec<LogId> = summaries.into_keys().collect();
-        orphans.sort();
-        orphans.into_iter().for_each(|log| _ = self.out.append(Entry::Forget(log)));
+        // What belongs to no stream is the rest of one whose creation or deletion was half done; or of one whose own
+        // state is damaged, and then somebody may want it.
+        let mut orphans: Vec<(LogId, Summary)> = summaries.into_iter().collect();
+        orphans.sort_unstable_by_key(|(log, _)| *log);
+        for (log, summary) in orphans {
+            match reports {
+                0 => drop(self.out.append(Entry::Forget(log))),
+                _ => self.trouble.push(format!("{} messages belong to no stream; they are kept", summary.count)),
+            }
+        }
+        if reports > 0 {
+            self.leave_gaps(reports);
+        }
         self.wake_at_start();
     }
 
@@ -338,17 +367,6 @@ impl Plane {
                     self.trouble.push(what);
                 }
             }
-        }
-        // A message that is damaged may have been the last. Its sequence is not given again: a consumer that had it
-        // would never be given the other.
-        let delivered = cell.consumers.values_mut().filter_map(|seat| match (&mut seat.state, &cell.body) {
-            (SeatState::Live(consumer), Body::Warm(stream)) => Some(consumer.info(&**stream).delivered),
-            _ => None,
-        });
-        // One that was given nothing may wait for a sequence that is far away.
-        let delivered = delivered.filter(|place| place.consumer_seq > 0).map(|place| place.stream_seq).max();
-        if let (Some(delivered), Body::Warm(stream)) = (delivered, &mut cell.body) {
-            stream.raise_last(delivered);
         }
         Self::make_all_due(cell, &mut self.due);
         let parked = std::mem::take(&mut cell.parked);
