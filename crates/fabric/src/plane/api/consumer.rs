@@ -39,7 +39,7 @@ impl Plane {
         let cell = self.warm_stream(ask.tenant, stream)?;
         let log = cell.log;
         let asked_threshold = wanted.inactive_threshold;
-        let mut wanted = config::check(wanted, &cell.config)?;
+        let mut wanted = config::check(wanted, &cell.full())?;
         note_needed(&mut wanted);
         let name = match (wanted.durable_name.as_str(), wanted.name.as_str(), named.consumer) {
             (_, _, Some(name)) => name.to_owned(),
