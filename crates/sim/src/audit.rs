@@ -130,7 +130,7 @@ impl World {
         let seqs: Vec<u64> = shown.iter().map(|shown| shown.seq).collect();
         self.figures.audited += shown.len() as u64;
         let Some(book) = self.streams.get_mut(at) else { return Ok(None) };
-        book.audited(&shown, state.last_seq)?;
+        book.audited(&shown)?;
         // Of what was damaged before anybody saw it nobody knows whether it was stored.
         let unseen = self.flipped.iter().filter(|(stream, nonce)| {
             *stream == at && book.sent.get(nonce).is_some_and(|sent| sent.stored.is_empty())

@@ -34,6 +34,9 @@ use crate::session::Session;
 const PARKED_MAX: usize = 65_536;
 /// Most records that are read together when a stream is loaded.
 const RESTORE_READ_MAX: usize = 4096;
+/// Sequences that a stream leaves out for each report of damage: more than one report can stand for.
+const DAMAGE_GAP: u64 = 256;
+
 /// Subjects on which the plane itself listens, for each tenant.
 const OWN: &[(&str, Target)] =
     &[("$JS.API.>", Target::Call), ("$JS.ACK.>", Target::Ack), ("$JS.FC.>", Target::Flow)];
@@ -122,7 +125,24 @@ impl Plane {
         Some((pattern, id))
     }
 
+    /// What is damaged may have been the last of a stream. Its sequence must not be given again: who had the one would
+    /// never be given the other. So every stream goes on a little further behind.
+    fn leave_gaps(&mut self, reports: u64) {
+        let mut logs: Vec<LogId> = self.cells.keys().copied().collect();
+        logs.sort_unstable();
+        for log in logs {
+            let Some(cell) = self.cells.get_mut(&log) else { continue };
+            let Body::Cold(summary) = &cell.body else { continue };
+            let behind = summary.last + reports * DAMAGE_GAP;
+            if cell.raised_to < behind {
+                cell.raised_to = behind;
+                self.out.append(Entry::State(cell.key(), Some(cell.state())));
+            }
+        }
+    }
+
     fn recover(&mut self, recovered: Recovered) {
+        let reports = recovered.damage.len() as u64;
         let mut summaries: HashMap<LogId, Summary, FixedState> = recovered.logs.into_iter().collect();
         let mut deltas: HashMap<Bytes, Vec<Bytes>, FixedState> = HashMap::default();
         for (key, delta) in recovered.deltas {
@@ -197,6 +217,9 @@ impl Plane {
                 .flat_map(|d| [&(d.len() as u32).to_le_bytes()[..], d].concat())
                 .collect::<Vec<_>>();
             self.set_aside(&key, None, all.into());
+        }
+        if reports > 0 {
+            self.leave_gaps(reports);
         }
         self.wake_at_start();
     }

@@ -112,6 +112,9 @@ impl World {
         }
         while self.node.step(Step::Sync) {}
         self.turn()?;
+        if self.failed {
+            return Ok(());
+        }
         let is_live = self.random.one_in(3);
         if !is_live {
             self.stop(End::Kill);

@@ -69,8 +69,6 @@ pub(crate) enum Expect {
 pub(crate) struct Attempt {
     /// The content.
     pub(crate) nonce: u64,
-    /// How many publishes the stream had seen with it.
-    index: u64,
     /// The highest sequence that was known when it was sent.
     pub(crate) above: u64,
     /// What must be answered.
@@ -98,8 +96,6 @@ pub(crate) struct Stream {
     pub(crate) consumers: Vec<Consumer>,
     /// Publishes so far.
     pub(crate) sends: u64,
-    /// No sequence beyond this was given out.
-    last_bound: u64,
 }
 
 impl Stream {
@@ -115,14 +111,12 @@ impl Stream {
             epochs: BTreeMap::new(),
             consumers: Vec::new(),
             sends: 0,
-            last_bound: 0,
         }
     }
 
     /// A content is sent, for the first time or again.
     pub(crate) fn send(&mut self, nonce: u64, new: Option<Sent>, wall_ms: u64) -> Attempt {
         self.sends += 1;
-        self.last_bound += 1;
         if let Some(new) = new {
             self.sent.insert(nonce, Sent { order: self.sends, ..new });
         }
@@ -141,7 +135,7 @@ impl Stream {
         }
         let is_sure = |(_, place): &(&u64, &Place)| !place.doubtful && !place.damaged;
         let above = self.places.iter().rev().find(is_sure).map_or(0, |(seq, _)| *seq);
-        Attempt { nonce, index: self.sends, above, expect }
+        Attempt { nonce, above, expect }
     }
 
     fn expect(&self, nonce: u64) -> Expect {
@@ -181,7 +175,6 @@ impl Stream {
             return self.known_before(attempt, seq);
         }
         sequence::grows(self, attempt, seq)?;
-        self.last_bound = self.last_bound.min(seq + (self.sends - attempt.index));
         if let Some(sent) = self.sent.get_mut(&attempt.nonce) {
             sent.unresolved = sent.unresolved.saturating_sub(1);
         }
@@ -254,9 +247,8 @@ impl Stream {
         self.is_at(nonce, shown.seq)
     }
 
-    /// It was read from end to end while nothing was on its way. `read`: what it holds, ascending; `last`: the last
-    /// sequence that it ever gave out, as it says.
-    pub(crate) fn audited(&mut self, read: &[Shown], last: u64) -> Kept {
+    /// It was read from end to end while nothing was on its way. `read`: what it holds, ascending.
+    pub(crate) fn audited(&mut self, read: &[Shown]) -> Kept {
         read.iter().try_for_each(|shown| self.seen(shown))?;
         let seqs: Vec<u64> = read.iter().map(|shown| shown.seq).collect();
         kept::all_there(self, &seqs)?;
@@ -268,7 +260,6 @@ impl Stream {
             place.may_go |= seqs.binary_search(seq).is_err();
         }
         self.sent.values_mut().for_each(|sent| sent.unresolved = 0);
-        self.last_bound = last;
         Ok(())
     }
 
@@ -303,17 +294,17 @@ impl Stream {
 
     fn is_beyond_limits(&self, seq: u64, subject: &str) -> bool {
         let Rules { max_msgs, per_subject, discard_new, .. } = self.rules;
-        if max_msgs > 0 && !discard_new && self.last_bound.saturating_sub(seq) >= max_msgs {
-            return true;
-        }
-        if per_subject == 0 {
-            return false;
-        }
-        let of_subject = |nonce: &u64| self.sent.get(nonce).is_some_and(|sent| sent.subject == subject);
-        let behind =
-            self.places.range(seq + 1..).filter(|(_, place)| of_subject(&place.nonce)).count() as u64;
-        let open: u64 = self.sent.values().filter(|s| s.subject == subject).map(|s| s.unresolved).sum();
-        behind + open >= per_subject
+        let evicts = max_msgs > 0 && !discard_new;
+        evicts && self.behind(seq, None) >= max_msgs
+            || per_subject > 0 && self.behind(seq, Some(subject)) >= per_subject
+    }
+
+    /// How many messages may have been stored behind a sequence, of a subject or of all.
+    fn behind(&self, seq: u64, subject: Option<&str>) -> u64 {
+        let counts = |sent: &Sent| subject.is_none_or(|subject| sent.subject == subject);
+        let is_one = |place: &Place| self.sent.get(&place.nonce).is_some_and(counts);
+        let known = self.places.range(seq + 1..).filter(|(_, place)| is_one(place)).count() as u64;
+        known + self.sent.values().filter(|sent| counts(sent)).map(|sent| sent.unresolved).sum::<u64>()
     }
 
     /// Whether the retention keeps it for sure.
