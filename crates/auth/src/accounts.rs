@@ -158,16 +158,15 @@ fn permissions(at: usize, user: &User) -> Result<Permissions, Error> {
         };
         texts.iter().map(read).collect()
     };
-    Ok(Permissions {
-        publish: Rule {
-            allow: list("publish_allow", &user.publish_allow)?,
-            deny: list("publish_deny", &user.publish_deny)?,
-        },
-        subscribe: Rule {
-            allow: list("subscribe_allow", &user.subscribe_allow)?,
-            deny: list("subscribe_deny", &user.subscribe_deny)?,
-        },
-    })
+    let publish = Rule {
+        allow: list("publish_allow", &user.publish_allow)?,
+        deny: list("publish_deny", &user.publish_deny)?,
+    };
+    let subscribe = Rule {
+        allow: list("subscribe_allow", &user.subscribe_allow)?,
+        deny: list("subscribe_deny", &user.subscribe_deny)?,
+    };
+    Ok(Permissions::new(publish, subscribe))
 }
 
 #[cfg(test)]

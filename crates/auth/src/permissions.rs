@@ -55,16 +55,29 @@ pub struct Permissions {
     pub publish: Rule,
     /// What it may hear.
     pub subscribe: Rule,
+    /// Whether it is the node itself, which alone publishes on its own subjects.
+    is_node: bool,
 }
 
 impl Permissions {
     /// First tokens that belong to the node itself: nobody from outside publishes there.
     pub const RESERVED: [&[u8]; 2] = [b"$NP", b"$SYS"];
 
+    /// What somebody may do by these rules.
+    pub fn new(publish: Rule, subscribe: Rule) -> Permissions {
+        Permissions { publish, subscribe, is_node: false }
+    }
+
+    /// What the node itself may do: everything.
+    pub fn of_the_node() -> Permissions {
+        Permissions { is_node: true, ..Permissions::default() }
+    }
+
     /// Whether a message may be published on `subject`.
     pub fn may_publish(&self, subject: &[u8]) -> bool {
         let first = subject.split(|b| *b == b'.').next().unwrap_or_default();
-        !Self::RESERVED.contains(&first) && (self.publish.is_open() || self.publish.admits(subject))
+        (self.is_node || !Self::RESERVED.contains(&first))
+            && (self.publish.is_open() || self.publish.admits(subject))
     }
 
     /// Whether `pattern` may be subscribed to.

@@ -8,7 +8,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use kernel::{ConnectionId, Listener};
+use kernel::{ConnectionId, Full, Listener};
 
 use crate::interest::{Interest, Stamp};
 use crate::trie::{Entry, Hit};
@@ -73,13 +73,15 @@ pub struct RouteCache {
     hasher: FixedState,
     /// Who asks, when it does not want to hear itself.
     deaf_to: Option<ConnectionId>,
+    /// Streams and services do not hear it.
+    only_clients: bool,
 }
 
 impl RouteCache {
     /// An empty cache, whose hashes are seeded by `seed`.
     pub fn new(seed: u64) -> RouteCache {
         let hasher = FixedState::with_seed(seed);
-        RouteCache { slots: Vec::new(), routes: 0, listeners: 0, hasher, deaf_to: None }
+        RouteCache { slots: Vec::new(), routes: 0, listeners: 0, hasher, deaf_to: None, only_clients: false }
     }
 
     /// From now on routes leave out the listeners of `connection`.
@@ -88,10 +90,17 @@ impl RouteCache {
         self.clear();
     }
 
+    /// From now on routes leave out the listeners that may refuse: streams and services.
+    pub fn leave_out_services(&mut self) {
+        self.only_clients = true;
+        self.clear();
+    }
+
     /// Whether a listener is left out of this cache's routes for `subject`.
     pub fn leaves_out(&self, listener: &dyn Listener, subject: &[u8]) -> bool {
         let own = self.deaf_to.is_some() && listener.connection() == self.deaf_to;
-        own || !listener.hears(subject)
+        let is_service = self.only_clients && listener.full() == Full::Refuse;
+        own || is_service || !listener.hears(subject)
     }
 
     /// Looks `subject` up.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use auth::Accounts;
 use bus::{Budget, Hit, Interest};
-use kernel::TenantId;
+use kernel::{Full, Listener, TenantId};
 
 use crate::clients::Clients;
 
@@ -78,13 +78,14 @@ impl Hub {
         own.cloned().unwrap_or_else(|| Arc::new(Interest::new(self.seed)))
     }
 
-    /// Whether somebody of the tenant hears a subject.
-    pub(crate) fn hears(&self, tenant: TenantId, subject: &[u8]) -> bool {
+    /// Whether a client of the tenant hears a subject; `or_stream`: or a stream or service.
+    pub(crate) fn hears(&self, tenant: TenantId, subject: &[u8], or_stream: bool) -> bool {
         let Some(interest) = self.interests.get(tenant.0 as usize) else { return false };
         let mut heard = false;
+        let counts = |l: &dyn Listener| (or_stream || l.full() != Full::Refuse) && l.hears(subject);
         interest.read().matches(subject, &mut |hit| {
             let (Hit::All(entries) | Hit::Group(_, entries)) = hit;
-            heard |= entries.iter().any(|e| e.listener.hears(subject));
+            heard |= entries.iter().any(|e| counts(&*e.listener));
         });
         heard
     }

@@ -61,6 +61,13 @@ impl Session {
         self.cache.leave_out((!hear).then_some(connection));
     }
 
+    /// What is sent through it reaches clients only: what the control plane answers or delivers on a subject that somebody
+    /// chose must not become a request to itself, or a message of a stream.
+    pub(crate) fn for_clients_only(mut self) -> Session {
+        self.cache.leave_out_services();
+        self
+    }
+
     /// Puts a message to everybody who hears its subject, and says how many took it. Errors with
     /// [`Code::PermissionDenied`]: nobody heard it; [`Code::Backpressure`]: a listener that must have it is full, and
     /// others may have heard it.

@@ -22,6 +22,6 @@ pub use id::{ConnectionId, MessageId, NodeId, SubId, TenantId};
 pub use journal::{Entry, Journal, LogId, Position, Record};
 pub use msg::{Message, Msg};
 pub use port::{Client, ClientInfo, ClientStats, Drain, Full, Listener, Put, Spare};
-pub use producer::Producer;
+pub use producer::{Producer, Waiting};
 pub use subject::{Subject, SubjectPattern};
 pub use time::Now;

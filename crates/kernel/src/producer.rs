@@ -2,7 +2,7 @@
 //! *not* refuse anything; that is the listener's to decide.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
 use crate::Drain;
@@ -39,6 +39,24 @@ impl Producer {
     /// How many of its messages wait.
     pub fn waiting(&self) -> u32 {
         self.waiting.load(Ordering::Acquire)
+    }
+}
+
+/// A message of a publisher that waits, for as long as this lives.
+#[derive(Debug)]
+pub struct Waiting(Arc<Producer>);
+
+impl Waiting {
+    /// A message of `producer` begins to wait. True: more wait than should.
+    pub fn begin(producer: &Arc<Producer>) -> (Waiting, bool) {
+        let is_over = producer.begin();
+        (Waiting(producer.clone()), is_over)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

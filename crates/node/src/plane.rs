@@ -86,7 +86,16 @@ impl Driver {
         let (is_over, figures) = (stop.clone(), plane.figures().clone());
         let run = move || {
             let _ = own.set(thread::current());
-            turns(plane, store, clock, &is_over);
+            let run = std::panic::AssertUnwindSafe(|| turns(plane, store, clock, &is_over));
+            if std::panic::catch_unwind(run).is_err() {
+                // A bug of ours. What was acknowledged is in the journal; going on without streams would be a lie.
+                eprintln!(
+                    "error {} {}: the control plane has failed; the node ends",
+                    5001,
+                    Code::InternalError
+                );
+                std::process::exit(Code::InternalError.exit_code().into());
+            }
         };
         let thread = thread::Builder::new().name("plane".into()).spawn(run);
         let thread =

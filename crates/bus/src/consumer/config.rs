@@ -254,12 +254,18 @@ fn check_delivery(c: &ConsumerConfig, stream: &StreamConfig) -> Result<(), Refus
     ])
 }
 
+/// Most filters of one consumer: each is compared with each.
+const FILTERS_MAX: usize = 256;
+
 fn check_filters(c: &ConsumerConfig) -> Result<(), Refusal> {
     if !c.filter_subject.is_empty() && !c.filter_subjects.is_empty() {
         return Err(Refusal::BothFilters);
     }
     if c.filter_subjects.iter().any(String::is_empty) {
         return Err(Refusal::FilterEmpty);
+    }
+    if c.filter_subjects.len() > FILTERS_MAX {
+        return Err(Refusal::Unsupported("more than 256 filter subjects"));
     }
     let patterns = patterns(c)?;
     let covers_another = |(at, pattern): (usize, &SubjectPattern)| {

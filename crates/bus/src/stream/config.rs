@@ -5,7 +5,7 @@ use kernel::journal::Level;
 use kernel::{Code, SubjectPattern};
 use wire::jetstream::{Discard, PersistMode, Retention, StorageType, StreamConfig, StreamName};
 
-use super::Refusal;
+use super::{Refusal, SEQUENCE_MAX};
 
 /// The key in a stream's metadata that names its durability: `mem`, `os` or `disk`.
 pub const ACK_KEY: &str = "np.ack";
@@ -13,6 +13,8 @@ pub const ACK_KEY: &str = "np.ack";
 const DESCRIPTION_BYTES_MAX: usize = 4096;
 const METADATA_BYTES_MAX: usize = 128 * 1024;
 const REPLICAS_MAX: i64 = 5;
+/// Each is compared with each.
+const SUBJECTS_MAX: usize = 1024;
 const NS_PER_S: i64 = 1_000_000_000;
 const DURATION_NS_MIN: i64 = 100_000_000;
 const DUPLICATE_WINDOW_NS: i64 = 120_000_000_000;
@@ -158,6 +160,8 @@ fn missing(config: &StreamConfig) -> Result<(), Refusal> {
             "subject delete marker TTL must be at least 1 second",
         ),
         (config.mirror_direct, "stream has no mirror but does have mirror direct"),
+        (config.subjects.len() > SUBJECTS_MAX, "too many subjects: at most 1024"),
+        (config.first_seq > SEQUENCE_MAX / 2, "first sequence is too large"),
     ] {
         if asked {
             return invalid(why);

@@ -65,6 +65,8 @@ pub mod flag {
 }
 
 const NS_PER_MS: u64 = 1_000_000;
+/// The highest sequence that a message may have: far beyond what can be published, and far from where numbers end.
+const SEQUENCE_MAX: u64 = 1 << 62;
 const NS_PER_S: u64 = 1_000_000_000;
 
 /// What a call wants done with the journal. Calls add to it.

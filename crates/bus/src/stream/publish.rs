@@ -8,7 +8,7 @@ use wire::jetstream::{Producer, PublishHeaders, Rollup, Ttl};
 
 use super::producers::{self, Producers, Verdict};
 use super::ttl::deadline_ms;
-use super::{Changes, Ids, NS_PER_MS, Published, Refusal, Row, Stream, flag};
+use super::{Changes, Ids, NS_PER_MS, Published, Refusal, Row, SEQUENCE_MAX, Stream, flag};
 
 const HEADERS_BYTES_MAX: usize = 65_535;
 
@@ -31,7 +31,7 @@ impl Stream {
         headers: &PublishHeaders<'_>,
         changes: &mut Changes,
     ) -> Result<Published, Refusal> {
-        if self.config.sealed {
+        if self.config.sealed || self.last >= SEQUENCE_MAX {
             return Err(Refusal::Sealed);
         }
         if self.bounds.marker_s > 0

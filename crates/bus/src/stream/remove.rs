@@ -4,7 +4,7 @@
 use kernel::SubjectPattern;
 use kernel::journal::flag as journal_flag;
 
-use super::{Changes, Refusal, Stream, Tally, flag};
+use super::{Changes, Refusal, SEQUENCE_MAX, Stream, Tally, flag};
 
 /// Which messages a purge takes: of those that the filter hears those before `before`, all but the last `keep`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,7 +47,8 @@ impl Stream {
         }
         let zero_is_none = |n: Option<u64>| n.filter(|n| *n > 0);
         let (before, keep) = (zero_is_none(what.before), zero_is_none(what.keep));
-        if before.is_some() && keep.is_some() {
+        let is_absurd = before.is_some_and(|before| before > SEQUENCE_MAX / 2);
+        if is_absurd || before.is_some() && keep.is_some() {
             return Err(Refusal::BadRequest);
         }
         let to = before.map_or(self.shown, |before| (before - 1).min(self.shown));

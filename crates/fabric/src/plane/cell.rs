@@ -33,6 +33,8 @@ pub(crate) struct Seat {
     pub(crate) state: SeatState,
     /// Its deliveries are being read: nothing else goes out before them.
     pub(crate) is_reading: bool,
+    /// It is among those whose listeners are looked for.
+    pub(crate) is_unheard: bool,
     /// It waits in the plane's line to be stepped.
     pub(crate) is_due: bool,
     /// It changed by deltas since its state was last written whole.
@@ -116,6 +118,7 @@ impl Seat {
             created,
             state,
             is_reading: false,
+            is_unheard: false,
             is_due: false,
             is_dirty: false,
             reserved: 0,

@@ -67,8 +67,9 @@ impl Plane {
     /// Lets one consumer decide what it delivers now.
     fn step(&mut self, now: Now, log: LogId, name: &str) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
-        let (Body::Warm(stream), Some(seat)) = (&cell.body, cell.consumers.get_mut(name)) else { return };
+        let Some(seat) = cell.consumers.get_mut(name) else { return };
         seat.is_due = false;
+        let Body::Warm(stream) = &cell.body else { return };
         let SeatState::Live(consumer) = &mut seat.state else { return };
         if seat.is_reading {
             return;
@@ -77,7 +78,7 @@ impl Plane {
         let group = consumer.config().deliver_group.clone();
         let mut hears = |to: &[u8]| out.hears_in(tenant, to, &group);
         let is_more = consumer.step(now, &**stream, &mut hears, DELIVERIES_MAX, &mut actions);
-        if consumer.is_unheard() {
+        if consumer.is_unheard() && !std::mem::replace(&mut seat.is_unheard, true) {
             self.unheard.push((log, name.into()));
         }
         let seqs: Vec<u64> = actions.iter().filter_map(delivered_seq).collect();
@@ -312,8 +313,13 @@ impl Plane {
             return api::unheard(&mut self.out, tenant, &reply, m.subject);
         };
         let (log, level, name) = (cell.log, cell.level, name.to_owned());
+        let is_warm = matches!(cell.body, Body::Warm(_));
         let Some(Seat { state: SeatState::Live(consumer), .. }) = cell.consumers.get_mut(&*name) else {
-            return self.park(log, arrival);
+            // In a stream that is loaded it could not be restored: nothing can be said to it.
+            return match is_warm {
+                true => api::unheard(&mut self.out, tenant, &reply, m.subject),
+                false => self.park(log, arrival),
+            };
         };
         let Some(said) = js::Ack::parse(m.payload) else { return self.confirm(tenant, Level::Mem, reply) };
         let token = Token {
@@ -397,12 +403,12 @@ impl Plane {
         self.next_look = now.mono_ns + LOOK_NS;
         let mut found = false;
         for (log, name) in std::mem::take(&mut self.unheard) {
-            let Some(cell) = self.cells.get(&log) else { continue };
-            let Some(seat) = cell.consumers.get(&name) else { continue };
-            let SeatState::Live(consumer) = &seat.state else { continue };
-            let config = consumer.config();
+            let Some(cell) = self.cells.get_mut(&log) else { continue };
+            let Some(seat) = cell.consumers.get_mut(&name) else { continue };
+            let config = seat.config();
             match self.out.hears_in(cell.tenant, config.deliver_subject.as_bytes(), &config.deliver_group) {
                 true => {
+                    seat.is_unheard = false;
                     found = true;
                     self.make_due(log, &name);
                 }

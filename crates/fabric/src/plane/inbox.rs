@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 
 use bytes::Bytes;
-use kernel::{ConnectionId, Drain, Full, Listener, LogId, Msg, Producer, Put, Spare, TenantId};
+use kernel::{ConnectionId, Drain, Full, Listener, LogId, Msg, Put, Spare, TenantId, Waiting};
 
 /// What an arrival is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,15 +23,17 @@ pub(crate) enum Target {
 }
 
 /// Something that arrived: lengths and the buffer that it lies in.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) target: Target,
     pub(crate) tenant: TenantId,
     /// Who sent it, while it is counted as waiting.
-    pub(crate) from: Option<Arc<Producer>>,
+    pub(crate) from: Option<Waiting>,
     reply_len: u32,
     subject_len: u32,
     headers_len: u32,
+    /// It is about as large as those that lie in the same buffer.
+    is_typical: bool,
     /// Reply, subject, headers and payload, back to back.
     bytes: Bytes,
 }
@@ -49,9 +51,10 @@ impl Arrival {
         Msg { subject, reply, headers, payload, shared: None, from: None }
     }
 
-    /// Subject, headers and payload, back to back: what a record holds.
-    pub(crate) fn content(&self) -> Bytes {
-        self.bytes.slice(self.reply_len as usize..)
+    /// Subject, headers and payload, back to back: what a record holds. `None`: it would hold much more than itself in
+    /// memory, because it is small among large ones.
+    pub(crate) fn content(&self) -> Option<Bytes> {
+        self.is_typical.then(|| self.bytes.slice(self.reply_len as usize..))
     }
 }
 
@@ -59,7 +62,7 @@ impl Arrival {
 struct Place {
     target: Target,
     tenant: TenantId,
-    from: Option<Arc<Producer>>,
+    from: Option<Waiting>,
     reply_len: u32,
     subject_len: u32,
     headers_len: u32,
@@ -72,9 +75,10 @@ impl Place {
         matches!(self.target, Target::Stream(_))
     }
 
-    fn arrival(self, bytes: Bytes) -> Arrival {
+    fn arrival(self, bytes: Bytes, usual: usize) -> Arrival {
+        let is_typical = 4 * bytes.len() >= usual;
         let Place { target, tenant, from, reply_len, subject_len, headers_len, .. } = self;
-        Arrival { target, tenant, from, reply_len, subject_len, headers_len, bytes }
+        Arrival { target, tenant, from, reply_len, subject_len, headers_len, is_typical, bytes }
     }
 }
 
@@ -153,12 +157,15 @@ impl Inbox {
             state.bytes.extend_from_slice(part);
         }
         let from = m.from.filter(|_| is_captured);
-        let is_over = from.is_some_and(|from| from.begin());
+        let (from, is_over) = match from.map(Waiting::begin) {
+            Some((waiting, is_over)) => (Some(waiting), is_over),
+            None => (None, false),
+        };
         let end = state.bytes.len();
         state.places.push(Place {
             target,
             tenant,
-            from: from.cloned(),
+            from,
             reply_len: m.reply.len() as u32,
             subject_len: m.subject.len() as u32,
             headers_len: m.headers.len() as u32,
@@ -200,10 +207,11 @@ impl Inbox {
             (std::mem::replace(&mut state.places, next), std::mem::take(&mut state.bytes), waiting)
         };
         waiting.into_iter().for_each(Waker::wake);
+        let usual = bytes.len() / places.len();
         let bytes = Bytes::from(bytes);
         out.extend(places.into_iter().map(|place| {
             let own = bytes.slice(place.start..place.end);
-            place.arrival(own)
+            place.arrival(own, usual)
         }));
     }
 
@@ -216,7 +224,7 @@ impl Inbox {
             std::mem::take(places).into_iter().partition(Place::is_captured);
         out.extend(urgent.into_iter().map(|place| {
             let own = Bytes::copy_from_slice(bytes.get(place.start..place.end).unwrap_or_default());
-            place.arrival(own)
+            place.arrival(own, 0)
         }));
         *places = stay;
         // What was taken leaves holes; when these are most of the buffer, it is made anew without them.
@@ -274,6 +282,8 @@ impl Listener for Inlet {
 
 #[cfg(test)]
 mod tests {
+    use kernel::Producer;
+
     use super::*;
 
     fn inlet(inbox: &Arc<Inbox>, target: Target) -> Inlet {
@@ -295,7 +305,7 @@ mod tests {
         inbox.take(&mut out);
         let seen: Vec<_> = out.iter().map(|a| (a.target, a.msg().subject, a.msg().payload)).collect();
         assert_eq!(seen, [(Target::Stream(LogId(3)), &b"a"[..], &b"one"[..]), (Target::Call, b"b", b"")]);
-        assert_eq!((out[0].reply(), out[0].content()), (Bytes::from("r"), Bytes::from("ahone")));
+        assert_eq!((out[0].reply(), out[0].content()), (Bytes::from("r"), Some(Bytes::from("ahone"))));
         assert_eq!(stream.put(&msg(b"c", b""), &mut spare), Put::First, "empty again");
     }
 

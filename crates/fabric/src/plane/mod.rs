@@ -15,7 +15,7 @@ mod reading;
 mod recover;
 mod timers;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -71,6 +71,8 @@ pub struct Plane {
     names: u64,
     /// A checkpoint that waits for streams to be loaded.
     checkpoint: Option<Position>,
+    /// The streams that it waits for.
+    awaited: BTreeSet<LogId>,
     figures: Arc<Figures>,
     /// Configurations without name and subjects, by their JSON, and how many were in use when that was last counted.
     templates: HashMap<Vec<u8>, Arc<StreamConfig>, FixedState>,
@@ -102,6 +104,11 @@ impl Plane {
             busy |= self.consume(now);
             self.hold_shows();
             busy |= self.out.submit(journal);
+            if self.out.failed.is_some() {
+                self.refuse_lost();
+            }
+            // A turn with much to say says it bit by bit, before outboxes fill.
+            self.out.woken.flush();
             busy |= self.take_events(now, journal);
             if !busy {
                 break;
@@ -189,7 +196,14 @@ impl Plane {
             busy = true;
             match timer {
                 Timer::Stream(log) => self.expire(now, log),
-                Timer::Consumer(log, name) => self.make_due(log, &name),
+                Timer::Consumer(log, name) => {
+                    if let Some(seat) =
+                        self.cells.get_mut(&log).and_then(|cell| cell.consumers.get_mut(&name))
+                    {
+                        seat.wakes_at = None;
+                    }
+                    self.make_due(log, &name);
+                }
             }
         }
         self.look_for_listeners(now) || busy
@@ -199,9 +213,7 @@ impl Plane {
     fn release(&mut self, now: Now, held: Held) {
         match held {
             Held::Ack { tenant, reply, stream, seq, duplicate, from } => {
-                if let Some(from) = from {
-                    from.end();
-                }
+                drop(from);
                 count(&self.figures.acknowledged_total);
                 if !reply.is_empty() {
                     self.out.acknowledge(tenant, &reply, &stream, seq, duplicate);
@@ -222,19 +234,22 @@ impl Plane {
         self.release_all(now);
         self.inbox.fail();
         self.figures.failed.store(1, Relaxed);
+        self.out.failed = Some((code, why));
+        self.refuse_lost();
+    }
+
+    /// Tells whoever waits for an entry that will never be safe.
+    fn refuse_lost(&mut self) {
         for held in self.out.lost() {
             match held {
                 Held::Ack { tenant, reply, stream, from, .. } => {
-                    if let Some(from) = from {
-                        from.end();
-                    }
+                    drop(from);
                     self.refuse_publish(tenant, &reply, &stream, &api::store_failed());
                 }
                 Held::Show { .. } | Held::Reserved { .. } => {}
                 Held::Say(said) => api::say_store_failed(&mut self.out, &said),
             }
         }
-        self.out.failed = Some((code, why));
     }
 
     /// What operators see of it.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use kernel::journal::{Level, ReadId};
-use kernel::{Code, Entry, Journal, LogId, Msg, Position, Producer, TenantId};
+use kernel::{Code, Entry, Journal, LogId, Msg, Position, TenantId, Waiting};
 
 use super::reading::Reading;
 use crate::hub::Hub;
@@ -19,14 +19,7 @@ use crate::woken::Woken;
 /// What waits until an entry is safe.
 pub(crate) enum Held {
     /// The acknowledgement of a stored message; without a reply subject only its producer is told.
-    Ack {
-        tenant: TenantId,
-        reply: Bytes,
-        stream: Arc<str>,
-        seq: u64,
-        duplicate: bool,
-        from: Option<Arc<Producer>>,
-    },
+    Ack { tenant: TenantId, reply: Bytes, stream: Arc<str>, seq: u64, duplicate: bool, from: Option<Waiting> },
     /// A stream's messages up to here may be seen.
     Show { log: LogId, seq: u64 },
     /// Consumer sequences below this may be given out.
@@ -56,8 +49,8 @@ struct Line {
 /// See the module.
 pub(crate) struct Out {
     hub: Arc<Hub>,
-    /// The plane's own session with each tenant.
-    sessions: Vec<Session>,
+    /// The plane's own sessions with each tenant: for what clients hear, and for events, which streams may capture.
+    sessions: Vec<(Session, Session)>,
     pub(crate) woken: Woken,
     entries: Vec<Entry>,
     /// Position of the last entry that was appended.
@@ -76,7 +69,7 @@ pub(crate) struct Out {
 }
 
 impl Out {
-    pub(crate) fn new(hub: Arc<Hub>, sessions: Vec<Session>, last: Position) -> Out {
+    pub(crate) fn new(hub: Arc<Hub>, sessions: Vec<(Session, Session)>, last: Position) -> Out {
         let line = || Line { reached: last, ..Line::default() };
         let reads = HashMap::with_hasher(FixedState::with_seed(hub.seed()));
         Out {
@@ -100,7 +93,9 @@ impl Out {
     /// Appends an entry to the journal at the end of the turn.
     pub(crate) fn append(&mut self, entry: Entry) -> Position {
         self.last.0 += 1;
-        self.entries.push(entry);
+        if self.failed.is_none() {
+            self.entries.push(entry);
+        }
         self.last
     }
 
@@ -120,6 +115,10 @@ impl Out {
 
     /// Gives the turn's entries to the journal, and asks it for what must be read. True: something was asked of it.
     pub(crate) fn submit(&mut self, journal: &mut dyn Journal) -> bool {
+        if self.entries.is_empty() && !self.disk.now.is_empty() && self.disk.reached < self.last {
+            // What something waits for went out without anybody waiting: this entry, which says nothing, asks for the sync.
+            self.append(Entry::Remove(LogId::default(), Box::default()));
+        }
         let asks = !self.entries.is_empty() || !self.asked.is_empty() || !self.loads.is_empty();
         if !self.entries.is_empty() {
             let first = Position(self.last.0 + 1 - self.entries.len() as u64);
@@ -182,15 +181,28 @@ impl Out {
         self.loads.push(log);
     }
 
-    /// Whether somebody of the tenant listens on a subject.
+    /// Whether somebody of the tenant, or a stream, hears events on a subject.
+    pub(crate) fn hears_event(&self, tenant: TenantId, subject: &[u8]) -> bool {
+        self.hub.hears(tenant, subject, true)
+    }
+
+    /// Whether a client of the tenant listens on a subject.
     pub(crate) fn hears(&self, tenant: TenantId, subject: &[u8]) -> bool {
-        self.hub.hears(tenant, subject)
+        self.hub.hears(tenant, subject, false)
+    }
+
+    /// Tells an event to whoever listens, streams included.
+    pub(crate) fn tell(&mut self, tenant: TenantId, m: &Msg<'_>) {
+        if let Some((_, session)) = self.sessions.get_mut(tenant.0 as usize) {
+            // Nobody waits for it.
+            let _ = session.publish(m, &mut self.woken);
+        }
     }
 
     /// Says a message; how many heard it.
     pub(crate) fn say(&mut self, tenant: TenantId, m: &Msg<'_>) -> usize {
         match self.sessions.get_mut(tenant.0 as usize) {
-            Some(session) if !m.subject.is_empty() => session.publish(m, &mut self.woken).unwrap_or(0),
+            Some((session, _)) if !m.subject.is_empty() => session.publish(m, &mut self.woken).unwrap_or(0),
             _ => 0,
         }
     }
@@ -198,14 +210,14 @@ impl Out {
     /// Whether a member of the queue group listens on a subject; of no group: whether anybody does.
     pub(crate) fn hears_in(&self, tenant: TenantId, subject: &[u8], group: &str) -> bool {
         match group {
-            "" => self.hub.hears(tenant, subject),
+            "" => self.hub.hears(tenant, subject, false),
             group => self.hub.hears_in(tenant, subject, group.as_bytes()),
         }
     }
 
     /// Says a message to those who hear `to`, or to one of the queue group; it keeps its own subject.
     pub(crate) fn send_in(&mut self, tenant: TenantId, to: &[u8], group: &str, m: &Msg<'_>) -> usize {
-        let Some(session) = self.sessions.get_mut(tenant.0 as usize) else { return 0 };
+        let Some((session, _)) = self.sessions.get_mut(tenant.0 as usize) else { return 0 };
         match group {
             "" => session.send(to, m, &mut self.woken).unwrap_or(0),
             group => session.send_in(to, group.as_bytes(), m, &mut self.woken),

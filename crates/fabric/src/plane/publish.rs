@@ -28,7 +28,7 @@ impl Plane {
         match published {
             Ok(published) => {
                 let reply = if cell.config.no_ack { Bytes::new() } else { arrival.reply() };
-                let content = (!changes.is_rewritten).then(|| arrival.content());
+                let content = (!changes.is_rewritten).then(|| arrival.content()).flatten();
                 Self::keep(cell, &mut self.out, &mut self.to_show, changes, content);
                 let (seq, duplicate) = match published {
                     Published::Stored { seq } => {
@@ -43,9 +43,7 @@ impl Plane {
             }
             Err(refusal) => {
                 count(&self.figures.refused_total);
-                if let Some(from) = from {
-                    from.end();
-                }
+                drop(from);
                 let reply = if cell.config.no_ack { Bytes::new() } else { arrival.reply() };
                 let tenant = cell.tenant;
                 let name = cell.name.clone();

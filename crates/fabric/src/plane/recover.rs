@@ -1,11 +1,11 @@
 //! From what the journal gives back to a plane that works: streams are known at once and loaded when they are first
 //! needed; checkpoints write down whole what changed bit by bit.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use auth::Principal;
+use auth::{Permissions, Principal};
 use bus::consumer::{Consumer, Home};
 use bus::stream::{Changes, Stream};
 use bytes::Bytes;
@@ -26,10 +26,12 @@ use super::inbox::{Arrival, Inlet, Target};
 use super::out::Out;
 use super::reading::Reading;
 use super::timers::{Timer, Timers};
-use super::{Inbox, Plane, PlaneOptions, Tenant, count};
+use super::{Inbox, Plane, PlaneOptions, Tenant, api, count};
 use crate::hub::Hub;
 use crate::session::Session;
 
+/// Most arrivals that wait for one stream to be loaded; what comes then is told to come again.
+const PARKED_MAX: usize = 65_536;
 /// Most records that are read together when a stream is loaded.
 const RESTORE_READ_MAX: usize = 4096;
 /// Sequences that a stream leaves out for each report of damage: more than one report can stand for.
@@ -53,8 +55,9 @@ impl Plane {
             })
             .collect();
         let session = |tenant: u32| {
-            let who = Principal { name: "$JS".into(), tenant: TenantId(tenant), ..Principal::default() };
-            Session::new(&hub, Arc::new(who))
+            let permissions = Permissions::of_the_node();
+            let who = Arc::new(Principal { name: "$JS".into(), tenant: TenantId(tenant), permissions });
+            (Session::new(&hub, who.clone()).for_clients_only(), Session::new(&hub, who))
         };
         let sessions = (0..tenants.len() as u32).map(session).collect();
         let cells = HashMap::with_hasher(FixedState::with_seed(hub.seed()));
@@ -77,6 +80,7 @@ impl Plane {
             templates_used: 0,
             next_look: 0,
             checkpoint: None,
+            awaited: BTreeSet::new(),
             volatile: 0,
             trouble: Vec::new(),
         };
@@ -144,16 +148,19 @@ impl Plane {
         for (key, delta) in recovered.deltas {
             deltas.entry(key).or_default().push(delta);
         }
-        let mut others = Vec::new();
+        let (mut others, mut is_whole) = (Vec::new(), recovered.damage.is_empty());
         for (key, value) in recovered.states {
             let mut parts = key.splitn(3, |b| *b == 0);
             match (parts.next(), parts.next(), parts.next()) {
                 (Some(b"stream"), Some(tenant), Some(name)) => {
                     let read = read_stream(&value);
                     let tenant = self.tenants.iter().position(|t| t.name.as_bytes() == tenant);
+                    // Whether it can be used or not, its messages stay.
+                    let log = read.as_ref().ok().map(|kept| LogId(kept.log));
+                    let summary = log.and_then(|log| summaries.remove(&log)).unwrap_or_default();
+                    is_whole &= read.is_ok();
                     match (read, tenant) {
                         (Ok(kept), Some(tenant)) => {
-                            let summary = summaries.remove(&LogId(kept.log)).unwrap_or_default();
                             self.seat_stream(TenantId(tenant as u32), kept, Body::Cold(summary));
                         }
                         (read, tenant) => {
@@ -191,20 +198,38 @@ impl Plane {
                 _ => {}
             }
         }
-        // What belongs to no stream is the rest of one whose creation or deletion was half done; or of one whose own
-        // state is damaged, and then somebody may want it.
-        let mut orphans: Vec<(LogId, Summary)> = summaries.into_iter().collect();
-        orphans.sort_unstable_by_key(|(log, _)| *log);
-        for (log, summary) in orphans {
-            match reports {
-                0 => drop(self.out.append(Entry::Forget(log))),
-                _ => self.trouble.push(format!("{} messages belong to no stream; they are kept", summary.count)),
-            }
+        // What belongs to no stream is the rest of one whose creation or deletion was half done.
+        // Where something was damaged or could not be read, it may as well be one whose name was lost: it is kept.
+        let mut orphans: Vec<LogId> = summaries.into_keys().collect();
+        orphans.sort();
+        match is_whole {
+            true => orphans.into_iter().for_each(|log| _ = self.out.append(Entry::Forget(log))),
+            false if orphans.is_empty() => {}
+            false => self
+                .trouble
+                .push(format!("{} logs belong to no stream that is known; they are kept", orphans.len())),
+        }
+        // A change of what nobody knows would keep the journal from being settled for ever: what is there is written whole,
+        // under another name, for whoever can read it.
+        for (key, deltas) in deltas {
+            let all = deltas
+                .iter()
+                .flat_map(|d| [&(d.len() as u32).to_le_bytes()[..], d].concat())
+                .collect::<Vec<_>>();
+            self.set_aside(&key, None, all.into());
         }
         if reports > 0 {
             self.leave_gaps(reports);
         }
         self.wake_at_start();
+    }
+
+    /// Keeps changes that cannot be applied under a key of their own, and the state that they belong to as it was, so that
+    /// the journal owes nobody anything for them.
+    fn set_aside(&mut self, key: &Bytes, state: Option<Bytes>, deltas: Bytes) {
+        let aside = [b"aside\0", &key[..]].concat();
+        self.out.append(Entry::State(aside.into(), Some(deltas)));
+        self.out.append(Entry::State(key.clone(), state));
     }
 
     /// Streams that have something to do without being asked: messages that end, consumers that send on their own.
@@ -291,6 +316,9 @@ impl Plane {
     /// Keeps what came for a stream until it is loaded.
     pub(crate) fn park(&mut self, log: LogId, arrival: Arrival) {
         if let Some(cell) = self.cells.get_mut(&log) {
+            if cell.parked.len() >= PARKED_MAX {
+                return api::busy(&mut self.out, &arrival);
+            }
             cell.parked.push(arrival);
         }
         self.warm(log);
@@ -346,8 +374,9 @@ impl Plane {
         }
         let seed = self.hub.seed();
         let names: Vec<Box<str>> = cell.consumers.keys().cloned().collect();
+        let mut broken = Vec::new();
         for name in names {
-            let Some(Seat { state: SeatState::Kept(config, progress, deltas), .. }) =
+            let Some(Seat { created, state: SeatState::Kept(config, progress, deltas), .. }) =
                 cell.consumers.get(&name)
             else {
                 continue;
@@ -365,13 +394,38 @@ impl Plane {
                 Err(why) => {
                     let what = format!("consumer {name} of stream {}: {why}; it is left as it is", cell.name);
                     self.trouble.push(what);
+                    let all = deltas.iter().flat_map(|d| [&(d.len() as u32).to_le_bytes()[..], d].concat());
+                    let state = consumer_state(*created, config, progress);
+                    broken.push((consumer_key(log, &name), state, Bytes::from(all.collect::<Vec<_>>())));
                 }
+            }
+        }
+        // A message that is damaged may have been the last. Its sequence is not given again: a consumer that had it
+        // would never be given the other.
+        let delivered = cell.consumers.values_mut().filter_map(|seat| match (&mut seat.state, &cell.body) {
+            (SeatState::Live(consumer), Body::Warm(stream)) => Some(consumer.info(&**stream).delivered),
+            _ => None,
+        });
+        // One that was given nothing may wait for a sequence that is far away.
+        let delivered = delivered.filter(|place| place.consumer_seq > 0).map(|place| place.stream_seq).max();
+        if let (Some(delivered), Body::Warm(stream)) = (delivered, &mut cell.body) {
+            stream.raise_last(delivered);
+        }
+        for (_, seat) in &mut cell.consumers {
+            if let SeatState::Kept(_, _, deltas) = &mut seat.state {
+                deltas.clear();
             }
         }
         Self::make_all_due(cell, &mut self.due);
         let parked = std::mem::take(&mut cell.parked);
+        for (key, state, deltas) in broken {
+            self.set_aside(&key, Some(state), deltas);
+        }
         self.expire_warm(now, log);
-        if let Some(position) = self.checkpoint {
+        if self.awaited.remove(&log)
+            && self.awaited.is_empty()
+            && let Some(position) = self.checkpoint
+        {
             self.checkpoint(now, position);
         }
         parked.into_iter().for_each(|arrival| self.arrive(now, arrival));
@@ -387,6 +441,7 @@ impl Plane {
         if !missing.is_empty() {
             self.checkpoint = Some(position);
             missing.sort();
+            self.awaited = missing.iter().copied().collect();
             return missing.into_iter().for_each(|log| self.warm(log));
         }
         self.checkpoint = None;

@@ -14,11 +14,11 @@ use super::super::{Plane, count};
 impl Plane {
     fn tell(&mut self, now: Now, tenant: TenantId, event: Event) {
         let subject = event.to_string();
-        if self.out.hears(tenant, subject.as_bytes()) {
+        if self.out.hears_event(tenant, subject.as_bytes()) {
             let id = self.some_name() + &self.some_name() + &self.some_name();
             let document = advisory::Advisory::new(id, Time(now.wall_ms * 1_000_000), event);
             let payload = write(&document);
-            self.out.say(tenant, &Msg { subject: subject.as_bytes(), payload: &payload, ..Msg::default() });
+            self.out.tell(tenant, &Msg { subject: subject.as_bytes(), payload: &payload, ..Msg::default() });
         }
     }
 }
@@ -92,7 +92,7 @@ pub(crate) fn event(plane: &mut Plane, now: Now, log: LogId, name: &str, advisor
 
 /// A request was answered.
 pub(crate) fn audit(plane: &mut Plane, now: Now, tenant: TenantId, request: &Msg<'_>, answer: &[u8]) {
-    if !plane.out.hears(tenant, AUDIT_SUBJECT.as_bytes()) {
+    if !plane.out.hears_event(tenant, AUDIT_SUBJECT.as_bytes()) {
         return;
     }
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -113,7 +113,7 @@ pub(crate) fn stale(plane: &mut Plane, now: Now, log: LogId, name: &str, token: 
     let Some(cell) = plane.cells.get(&log) else { return };
     let (tenant, stream) = (cell.tenant, cell.name.clone());
     let subject = format!("$NP.EVENT.STALE_ACK.{stream}.{name}");
-    if plane.out.hears(tenant, subject.as_bytes()) {
+    if plane.out.hears_event(tenant, subject.as_bytes()) {
         let payload = serde_json::json!({
             "type": "neuroplex.event.v1.stale_ack",
             "timestamp": Time(now.wall_ms * 1_000_000),
@@ -126,6 +126,6 @@ pub(crate) fn stale(plane: &mut Plane, now: Now, log: LogId, name: &str, token: 
         })
         .to_string();
         let m = Msg { subject: subject.as_bytes(), payload: payload.as_bytes(), ..Msg::default() };
-        plane.out.say(tenant, &m);
+        plane.out.tell(tenant, &m);
     }
 }

@@ -111,7 +111,7 @@ impl Plane {
         let others = cell.consumers.iter().filter(|(n, _)| ***n != *name).map(|(_, seat)| seat.config());
         config::check_update(&old, &wanted, &cell.config, others, is_heard)?;
         let Some(seat) = cell.consumers.get_mut(name) else { return Err(Fault::ConsumerNotFound.into()) };
-        let SeatState::Live(consumer) = &mut seat.state else { return Err(Stop::Load(log)) };
+        let SeatState::Live(consumer) = &mut seat.state else { return Err(broken()) };
         let mut actions = Vec::new();
         consumer.update(ask.now, wanted, &mut actions).map_err(|_| Fault::BadRequest)?;
         self.act(ask.now, log, name, actions, Vec::new());
@@ -170,7 +170,7 @@ impl Plane {
         let cell = self.warm_stream(ask.tenant, stream)?;
         let log = cell.log;
         let Some(seat) = cell.consumers.get_mut(name) else { return Err(Fault::ConsumerNotFound.into()) };
-        let SeatState::Live(consumer) = &mut seat.state else { return Err(Stop::Load(log)) };
+        let SeatState::Live(consumer) = &mut seat.state else { return Err(broken()) };
         let until = request.pause_until.filter(|until| until.0 > 0);
         let mut changed = ConsumerConfig { pause_until: until, ..consumer.config().clone() };
         note_needed(&mut changed);
@@ -346,4 +346,9 @@ impl From<bus::consumer::Refusal> for Stop {
             description: refusal.to_string().into(),
         })
     }
+}
+
+/// A consumer whose state could not be read: it can only be deleted.
+fn broken() -> Stop {
+    Fault::ConsumerStoreFailed.with("its state cannot be read; delete it and make it anew").into()
 }

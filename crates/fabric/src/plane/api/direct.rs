@@ -16,6 +16,8 @@ use super::{Ask, Done, Reply, Stop, unheard};
 
 /// Most messages that are read together.
 const READ_MAX: usize = 256;
+/// Most messages that one request is answered with.
+const BATCH_MAX: usize = 65_536;
 /// Most subjects that one request for the last of many may find, as nats-server has it.
 const MULTI_LAST_MAX: usize = 1024;
 
@@ -97,7 +99,10 @@ impl Plane {
             }
             let m =
                 Msg { subject: &batch.reply, headers: &block, payload: record.payload(), ..Msg::default() };
-            self.out.say(batch.tenant, &m);
+            if self.out.say(batch.tenant, &m) == 0 {
+                // Nobody hears it any more.
+                return;
+            }
             (batch.last, batch.is_begun) = (record.index, true);
         }
         if batch.is_single {
@@ -193,7 +198,8 @@ fn many(stream: &Stream, request: &MsgGetRequest, mut batch: Batch) -> Result<Ba
         text => Some(SubjectPattern::parse(text.as_bytes()).map_err(|_| (408, text::BAD_REQUEST))?),
     };
     let mut hears = |_: u32, subject: &[u8]| filter.as_ref().is_none_or(|f| f.matches(subject));
-    let most = usize::try_from(request.batch).unwrap_or(0);
+    // What is beyond the limit is told as pending at the end of the batch, and asked for again.
+    let most = usize::try_from(request.batch).unwrap_or(0).min(BATCH_MAX);
     let mut at = from;
     while batch.left.len() < most
         && let Some(seq) = stream.next(at, &mut hears)
@@ -211,6 +217,9 @@ fn many(stream: &Stream, request: &MsgGetRequest, mut batch: Batch) -> Result<Ba
 
 /// The last message of each of many subjects.
 fn multi_last(stream: &Stream, request: &MsgGetRequest, mut batch: Batch) -> Result<Batch, Refused> {
+    if request.multi_last.len() > MULTI_LAST_MAX {
+        return Err((413, text::TOO_MANY_RESULTS));
+    }
     let patterns: Option<Vec<SubjectPattern>> =
         request.multi_last.iter().map(|p| SubjectPattern::parse(p.as_bytes()).ok()).collect();
     let patterns = patterns.ok_or((408, text::BAD_REQUEST))?;

@@ -249,6 +249,14 @@ pub(crate) fn pub_ack_error(stream: &str, error: &ApiError) -> Vec<u8> {
     out
 }
 
+/// Tells whoever asked to come again a little later.
+pub(crate) fn busy(out: &mut Out, arrival: &Arrival) {
+    let answer = pub_ack_error("", &Fault::TooManyRequests.into());
+    let m = arrival.msg();
+    let headers = b"NATS/1.0\r\nNp-Code: 6003\r\nRetry-After-Ms: 100\r\n\r\n";
+    out.say(arrival.tenant, &Msg { subject: m.reply, headers, payload: &answer, ..Msg::default() });
+}
+
 /// The error of a journal that takes nothing more.
 pub(crate) fn store_failed() -> ApiError {
     Fault::StoreFailed.with("the journal has failed")

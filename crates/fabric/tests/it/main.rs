@@ -1,0 +1,5 @@
+//! The control plane against a journal that only writes down what it is given.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod plane;
