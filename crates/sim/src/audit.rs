@@ -66,7 +66,7 @@ impl World {
         Ok(None)
     }
 
-    fn question<T: Default + for<'de> serde::Deserialize<'de>>(
+    pub(crate) fn question<T: Default + for<'de> serde::Deserialize<'de>>(
         &mut self,
         subject: &str,
     ) -> Result<Option<T>, Broken> {
@@ -131,14 +131,12 @@ impl World {
         self.figures.audited += shown.len() as u64;
         let Some(book) = self.streams.get_mut(at) else { return Ok(None) };
         book.audited(&shown)?;
-        // Of what was damaged before anybody saw it nobody knows whether it was stored.
-        let unseen = self.flipped.iter().filter(|(stream, nonce)| {
-            *stream == at && book.sent.get(nonce).is_some_and(|sent| sent.stored.is_empty())
-        });
-        let unseen = unseen.count();
-        let unreadable =
-            book.places.iter().filter(|(seq, p)| p.damaged && !seqs.contains(seq)).count() + unseen;
-        counts::agree(book, &state, &seqs, unreadable as u64)?;
+        // Nobody knows how often a content was stored whose bits were flipped before it was seen.
+        let flipped: BTreeSet<u64> =
+            self.flipped.iter().filter(|(stream, _)| *stream == at).map(|(_, nonce)| *nonce).collect();
+        let unreadable: u64 =
+            flipped.iter().filter_map(|nonce| book.sent.get(nonce)).map(|sent| sent.sends).sum();
+        counts::agree(book, &state, &seqs, unreadable)?;
         let subject = format!("$JS.API.CONSUMER.NAMES.{name}");
         let Some(names) = self.question::<ConsumerNames>(&subject)? else { return Ok(None) };
         let Some(book) = self.streams.get_mut(at) else { return Ok(None) };

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wire::jetstream::api::{Answer, ConsumerInfo, CreateAction};
+use wire::jetstream::api::{Answer, ConsumerInfo, CreateAction, StreamInfoPage};
 use wire::jetstream::{PullRequest, Retention};
 
 use crate::node::{End, Step};
@@ -109,7 +109,9 @@ impl World {
             .map(|(seq, _)| *seq)
             .collect();
         progress::all_came(book, one, &there, &came)?;
-        let unreadable = self.flipped.iter().filter(|(of, _)| *of == stream).count() as u64;
+        let nonces = self.flipped.iter().filter(|(of, _)| *of == stream).map(|(_, nonce)| nonce);
+        let flipped: BTreeSet<&u64> = nonces.collect();
+        let unreadable = flipped.iter().filter_map(|nonce| book.sent.get(nonce)).map(|sent| sent.sends).sum();
         counts::is_through(book, &info, unreadable)
     }
 
@@ -146,11 +148,9 @@ impl World {
                 continue;
             }
             let name = book.rules.name.clone();
-            let read = self.read_all(&name);
-            let seqs: Option<BTreeSet<u64>> = match read {
-                Ok(shown) => shown.map(|all| all.iter().map(|shown| shown.seq).collect()),
-                Err(_) => None,
-            };
+            let is_there = self.question::<StreamInfoPage>(&format!("$JS.API.STREAM.INFO.{name}"))?.is_some();
+            let read = if is_there { self.read_all(&name)? } else { None };
+            let seqs: Option<BTreeSet<u64>> = read.map(|all| all.iter().map(|shown| shown.seq).collect());
             let Some(book) = self.streams.get(at) else { continue };
             match seqs {
                 None => lost.push(format!("stream {name}")),

@@ -105,7 +105,7 @@ impl Plan {
             seed: random.any(),
             ..Options::default()
         };
-        let payload_max = random.pick(&[40, 200, 600, 2500]).unwrap_or(200);
+        let payload_max = random.pick(&[40, 200, 600, 2500, 9000]).unwrap_or(200);
         Plan {
             weights,
             steps: random.between(150, 500),

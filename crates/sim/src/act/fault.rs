@@ -2,9 +2,10 @@
 //! time that passes.
 
 use crate::node::{End, Step};
+use crate::oracle::Expect;
 use crate::promise::Kept;
 use crate::promise::genuine::nonce_of;
-use crate::world::World;
+use crate::world::{Ask, World};
 
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -147,6 +148,12 @@ impl World {
         self.flipped.push((stream, nonce));
         if let Some(stream) = self.streams.get_mut(stream) {
             stream.damaged(nonce);
+        }
+        // What is on its way may meet a node that knows less than when it was sent.
+        for ask in self.asks.values_mut() {
+            if let Ask::Publish { attempt, .. } = ask {
+                attempt.expect = Expect::Any;
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //! *nothing* of the node: not its files, not its memory, only what was said.
 
 mod consumer;
+mod hold;
 mod sent;
 mod stream;
 
