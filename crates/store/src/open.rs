@@ -67,6 +67,14 @@ pub(crate) fn open(
     let of_records = Segments::new(fs.clone(), identity.clone(), stats.clone(), options.footer_cache_bytes);
     table.logs.values_mut().for_each(|log| log.refresh(&of_records));
     let held = held(&table, &sizes, &mut recovered.damage);
+    if catalogues.is_empty() && !segments.is_empty() && (scan.last == 0 || !scan.broken.is_empty()) {
+        // The catalogue comes with the first settling, and until then the journal has everything.
+        return Err(Error::unusable(format!(
+            "the catalogue is missing, which says what is in the {} segments that are there; put its file back, or move \
+             the folder away",
+            segments.len()
+        )));
+    }
 
     // Put in order.
     for folder in [What::Journal.folder(), What::Segment.folder(), What::Catalogue.folder(), QUARANTINE] {

@@ -200,13 +200,28 @@ impl Plane {
         let Some(cell) = self.cells.get_mut(&log) else { return };
         let (Body::Warm(stream), Some(seat)) = (&cell.body, cell.consumers.get_mut(name)) else { return };
         let SeatState::Live(consumer) = &mut seat.state else { return };
-        let mut actions = Vec::new();
+        let (mut actions, mut gone) = (Vec::new(), Vec::new());
         for token in unreadable.into_iter().filter(|token| stream.row(token.seq).is_some()) {
             let reason = Bytes::from_static(b"Message cannot be read");
             consumer.ack(now, token, Ack::Terminate { reason }, &mut actions);
+            gone.push(token.seq..=token.seq);
         }
         self.act(now, log, name, actions, Vec::new());
         self.settle(log, name);
+        self.pass_over(now, log, &gone);
+    }
+
+    /// Passes over messages that cannot be read, for as long as the node runs: nobody else is to stumble over them. Nothing
+    /// is written down, so that what was only a passing failure of the disk is there again after the next start.
+    fn pass_over(&mut self, now: Now, log: LogId, gone: &[std::ops::RangeInclusive<u64>]) {
+        let Some(cell) = self.cells.get_mut(&log).filter(|_| !gone.is_empty()) else { return };
+        let Body::Warm(stream) = &mut cell.body else { return };
+        for seq in gone.iter().cloned().flatten() {
+            stream.acknowledged(seq, &mut Changes::default());
+            self.trouble
+                .push(format!("message {seq} of stream {} cannot be read; it is passed over", cell.name));
+        }
+        self.cleared(now, log, gone);
     }
 
     /// A consumer needs messages no longer: they go, if the stream keeps them for nobody else.

@@ -411,7 +411,7 @@ impl Plane {
         if let (Some(delivered), Body::Warm(stream)) = (delivered, &mut cell.body) {
             stream.raise_last(delivered);
         }
-        for (_, seat) in &mut cell.consumers {
+        for seat in cell.consumers.values_mut() {
             if let SeatState::Kept(_, _, deltas) = &mut seat.state {
                 deltas.clear();
             }
