@@ -68,6 +68,7 @@ impl World {
             wall_hi: 0,
             order: 0,
             may_go: false,
+            is_flipped: false,
             is_excused: false,
         };
         self.put(stream, nonce, Some(sent))

@@ -40,6 +40,8 @@ pub(crate) struct Sent {
     pub(crate) order: u64,
     /// A purge may have taken it the moment it was stored.
     pub(crate) may_go: bool,
+    /// A bit of it was flipped.
+    pub(crate) is_flipped: bool,
     /// Something happened to it that excuses a second storing: damage, or a power cut that its level does not survive.
     pub(crate) is_excused: bool,
 }

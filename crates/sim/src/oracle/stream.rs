@@ -263,7 +263,8 @@ impl Stream {
             // A removal that nobody confirmed may be undone by a crash.
             place.may_go |= seqs.binary_search(seq).is_err();
         }
-        self.sent.values_mut().for_each(|sent| sent.unresolved = 0);
+        // What could not be read may be there, and count.
+        self.sent.values_mut().filter(|sent| !sent.is_flipped).for_each(|sent| sent.unresolved = 0);
         Ok(())
     }
 
@@ -292,7 +293,7 @@ impl Stream {
     /// A bit of a content was flipped: what is known of it may be lost with it.
     pub(crate) fn damaged(&mut self, nonce: u64) {
         if let Some(sent) = self.sent.get_mut(&nonce) {
-            sent.is_excused = true;
+            (sent.is_excused, sent.is_flipped) = (true, true);
             if let Some(id) = &sent.id {
                 self.ids.remove(id);
             }
