@@ -142,7 +142,7 @@ impl Consumer {
         let push = (!config.deliver_subject.is_empty()).then(|| {
             let answers = format!("$JS.FC.{}.{}", home.stream, home.name);
             let flow = config.flow_control.then_some((answers, home.seed));
-            Box::new(Push::new(&config.deliver_subject, positive(config.idle_heartbeat), flow, now.mono_ns))
+            Box::new(Push::new(&config.deliver_subject, positive(config.idle_heartbeat), flow))
         });
         let is_leasing = config.ack_policy != AckPolicy::None;
         let mut consumer = Consumer {
@@ -191,12 +191,6 @@ impl Consumer {
     /// An answer to a flow control message came on `subject`. False: it is not the one that was awaited.
     pub fn flow(&mut self, subject: &[u8]) -> bool {
         self.push.as_mut().is_some_and(|push| push.answered(subject))
-    }
-
-    /// Whether it sends on its own, and nobody heard its deliver subject when it was last asked: it is to be stepped
-    /// when somebody begins to.
-    pub fn is_unheard(&self) -> bool {
-        self.push.as_ref().is_some_and(|push| !push.is_heard)
     }
 
     /// Sends all waiting requests away: the consumer is deleted, or the node stops.

@@ -19,7 +19,7 @@ pub(super) struct Push {
     pub(super) to: Bytes,
     /// Whether somebody heard the deliver subject when it was last asked.
     pub(super) is_heard: bool,
-    /// When the next sign of life is due.
+    /// When the next sign of life is due, if somebody hears it.
     pub(super) beat_at_ns: u64,
     beat_ns: u64,
     /// What stands before the id in the subjects that answers come to; `None`: no flow control.
@@ -40,7 +40,7 @@ struct Window {
 
 impl Push {
     /// `flow`: the subject, without its last token, that answers come to, and a seed for these tokens.
-    pub(super) fn new(to: &str, beat_ns: u64, flow: Option<(String, u64)>, now_ns: u64) -> Push {
+    pub(super) fn new(to: &str, beat_ns: u64, flow: Option<(String, u64)>) -> Push {
         let flow = flow.map(|(answers, seed)| Window {
             answers,
             size: WINDOW_START,
@@ -49,15 +49,8 @@ impl Push {
             count: 0,
             hasher: FixedState::with_seed(seed),
         });
-        let mut push = Push {
-            to: Bytes::copy_from_slice(to.as_bytes()),
-            is_heard: false,
-            beat_at_ns: NEVER,
-            beat_ns,
-            flow,
-        };
-        push.restart_beat(now_ns);
-        push
+        let to = Bytes::copy_from_slice(to.as_bytes());
+        Push { to, is_heard: false, beat_at_ns: NEVER, beat_ns, flow }
     }
 
     /// The next sign of life is due a whole interval from now.

@@ -10,8 +10,6 @@ use crate::messages::{Messages, Stored};
 
 /// Ended leases that are looked at in one turn.
 const ENDED_MAX: usize = 4_096;
-/// How often somebody who hears the deliver subject is looked for, should nobody tell us.
-const LISTEN_EVERY_NS: u64 = 1_000_000_000;
 
 /// Why no more was delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,16 +80,15 @@ impl Consumer {
     /// Whether somebody hears the deliver subject.
     fn listen(&mut self, hears: &mut dyn FnMut(&[u8]) -> bool) {
         let Some(push) = &mut self.push else { return };
-        let was_heard = push.is_heard;
-        push.is_heard = hears(&push.to);
-        if was_heard && !push.is_heard {
-            push.reset();
+        let is_heard = hears(&push.to);
+        if std::mem::replace(&mut push.is_heard, is_heard) == is_heard {
+            return;
         }
-        let is_changed = was_heard != push.is_heard;
-        if is_changed {
-            self.touch();
+        match is_heard {
+            true => push.restart_beat(self.now.mono_ns),
+            false => push.reset(),
         }
-        self.wake_at(self.now.mono_ns.saturating_add(LISTEN_EVERY_NS));
+        self.touch();
     }
 
     /// Queues what was not acknowledged in time.
@@ -265,15 +262,13 @@ impl Consumer {
         true
     }
 
-    /// A sign of life of a consumer that sends on its own.
+    /// A sign of life of a consumer that sends on its own. One that nobody hears gives none, and sleeps.
     fn beat(&mut self, out: &mut Vec<Action>) {
         let (last_consumer, last_stream) = (self.delivered.consumer, self.backlog.looked_to());
-        let Some(push) = &mut self.push else { return };
+        let Some(push) = self.push.as_mut().filter(|push| push.is_heard) else { return };
         if push.beat_at_ns <= self.now.mono_ns {
-            if push.is_heard {
-                let status = Status::IdleHeartbeat { last_consumer, last_stream, stalled: push.awaited() };
-                out.push(Action::Status { to: push.to.clone(), status });
-            }
+            let status = Status::IdleHeartbeat { last_consumer, last_stream, stalled: push.awaited() };
+            out.push(Action::Status { to: push.to.clone(), status });
             push.restart_beat(self.now.mono_ns);
         }
         let at = push.beat_at_ns;

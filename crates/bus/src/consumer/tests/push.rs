@@ -48,6 +48,41 @@ fn it_gives_signs_of_life_when_it_is_quiet() {
 }
 
 #[test]
+fn it_sleeps_while_nobody_hears_it() {
+    let mut b = Bench::on(ConsumerConfig { idle_heartbeat: S as i64, ..pushing() }, &["a"]);
+    b.deaf.push("to.me".into());
+    b.step();
+    assert_eq!(b.consumer.next_wake(), None, "nothing happens by itself");
+    b.deaf.clear();
+    assert_eq!(b.seqs(), [1]);
+    b.ack(1, 1, 1, Ack::Done);
+    b.pass(S);
+    assert!(b.consumer.next_wake().is_some_and(|at| at <= b.now.mono_ns), "a sign of life is due");
+    b.deaf.push("to.me".into());
+    assert!(b.step().is_empty());
+    b.pass(60 * S);
+    b.step();
+    assert_eq!(b.consumer.next_wake(), None);
+    b.deaf.clear();
+    assert!(b.step().is_empty(), "the first sign of life comes a whole interval later");
+    b.pass(S);
+    assert_eq!(statuses(&b.step()).len(), 1);
+}
+
+#[test]
+fn it_sleeps_while_nobody_asks() {
+    let mut b = Bench::on(explicit(), &["a", "a"]);
+    b.step();
+    assert_eq!(b.consumer.next_wake(), None);
+    b.pull("r", 2);
+    assert_eq!(b.seqs(), [1, 2]);
+    assert!(b.consumer.next_wake().is_some(), "leases end");
+    b.pass(30 * S);
+    b.step();
+    assert_eq!(b.consumer.next_wake(), None, "they wait for somebody to ask");
+}
+
+#[test]
 fn flow_control_stops_it_until_the_receiver_answers_and_then_lets_more_through() {
     let config = ConsumerConfig {
         flow_control: true,
