@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use auth::Accounts;
-use bus::{Budget, Hit, Interest};
+use bus::{Budget, Hit, Interest, Stamp};
 use kernel::{Full, Listener, TenantId};
 
 use crate::clients::Clients;
+use crate::watch::Watch;
 
 /// Limits of the node, as its configuration sets them.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +39,7 @@ pub struct Hub {
     /// How many subscriptions the control plane has.
     pub(crate) own_subscriptions: AtomicU64,
     interests: Box<[Arc<Interest>]>,
+    watch: Arc<Watch>,
     seed: u64,
 }
 
@@ -58,6 +60,7 @@ impl Hub {
             is_cutting,
             own_subscriptions: AtomicU64::new(0),
             interests,
+            watch: Arc::default(),
             seed,
         }
     }
@@ -76,6 +79,21 @@ impl Hub {
     pub(crate) fn interest(&self, tenant: TenantId) -> Arc<Interest> {
         let own = self.interests.get(tenant.0 as usize);
         own.cloned().unwrap_or_else(|| Arc::new(Interest::new(self.seed)))
+    }
+
+    /// Tells that subscriptions have changed.
+    pub(crate) fn watch(&self) -> &Arc<Watch> {
+        &self.watch
+    }
+
+    /// What [`Hub::is_current`] compares: taken before it is asked who hears a subject.
+    pub(crate) fn stamp(&self, tenant: TenantId, subject: &[u8]) -> Option<Stamp> {
+        self.interests.get(tenant.0 as usize).map(|interest| interest.stamp(subject))
+    }
+
+    /// Whether no subscription has come or gone since that concerns the subject.
+    pub(crate) fn is_current(&self, tenant: TenantId, stamp: Stamp) -> bool {
+        self.interests.get(tenant.0 as usize).is_none_or(|interest| interest.is_current(stamp))
     }
 
     /// Whether a client of the tenant hears a subject; `or_stream`: or a stream or service.

@@ -8,6 +8,7 @@ pub mod hub;
 pub mod options;
 pub mod plane;
 pub mod session;
+mod watch;
 pub mod woken;
 
 /// Where a door lets bytes wait for its clients.

@@ -7,6 +7,7 @@ use bus::{Budget, Entry, Found, Groups, Hit, Interest, Route, RouteCache};
 use kernel::{Code, ConnectionId, Listener, Msg, SubId, SubjectPattern};
 
 use crate::hub::Hub;
+use crate::watch::Watch;
 use crate::woken::{Outcome, Woken};
 
 /// See the module.
@@ -15,6 +16,8 @@ pub struct Session {
     interest: Arc<Interest>,
     /// What the subscriptions of all sessions may cost.
     memory: Arc<Budget>,
+    /// Hears when subscriptions change.
+    watch: Arc<Watch>,
     cache: RouteCache,
     random: u64,
 }
@@ -48,7 +51,8 @@ impl Session {
         // Any odd number will do: it only spreads the choice among members of a queue group.
         let random = hub.seed().wrapping_add(hub.clients.total()) | 1;
         let memory = hub.interest_memory().clone();
-        Session { who, interest, memory, cache: RouteCache::new(hub.seed()), random }
+        let watch = hub.watch().clone();
+        Session { who, interest, memory, watch, cache: RouteCache::new(hub.seed()), random }
     }
 
     /// Who it is.
@@ -181,13 +185,16 @@ impl Session {
         }
         self.memory.add(cost);
         let listener = listener(judge);
-        Ok((self.interest.subscribe(pattern, queue, listener.clone()), listener))
+        let id = self.interest.subscribe(pattern, queue, listener.clone());
+        self.watch.tell();
+        Ok((id, listener))
     }
 
     /// Ends a subscription, named as it was made.
     pub fn unsubscribe(&mut self, pattern: &SubjectPattern, queue: Option<&[u8]>, id: SubId) {
         if self.interest.unsubscribe(pattern, queue, id) {
             self.memory.sub(cost(pattern, queue));
+            self.watch.tell();
         }
     }
 }

@@ -27,14 +27,25 @@ pub(crate) enum Body {
     Warm(Box<Stream>),
 }
 
+/// A consumer as what is under way names it: a read, a timer, something held. One that was made anew under the same name
+/// is another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SeatId {
+    pub(crate) log: LogId,
+    pub(crate) name: Box<str>,
+    number: u64,
+}
+
 /// A consumer as the plane keeps it.
 pub(crate) struct Seat {
+    /// Tells it from those that had its name before; 0 if it was there at the start.
+    number: u64,
     pub(crate) created: Time,
     pub(crate) state: SeatState,
     /// Its deliveries are being read: nothing else goes out before them.
     pub(crate) is_reading: bool,
-    /// It is among those whose listeners are looked for.
-    pub(crate) is_unheard: bool,
+    /// It sends on its own, and will be stepped when somebody begins or ceases to listen.
+    pub(crate) is_watched: bool,
     /// It waits in the plane's line to be stepped.
     pub(crate) is_due: bool,
     /// It changed by deltas since its state was last written whole.
@@ -115,15 +126,26 @@ impl Seat {
     /// A consumer that nothing waits for yet.
     pub(crate) fn new(created: Time, state: SeatState) -> Seat {
         Seat {
+            number: 0,
             created,
             state,
             is_reading: false,
-            is_unheard: false,
+            is_watched: false,
             is_due: false,
             is_dirty: false,
             reserved: 0,
             wakes_at: None,
         }
+    }
+
+    /// The same, with a number that none under its name has had.
+    pub(crate) fn numbered(self, number: u64) -> Seat {
+        Seat { number, ..self }
+    }
+
+    /// What is under way for it calls it this.
+    pub(crate) fn id(&self, log: LogId, name: &str) -> SeatId {
+        SeatId { log, name: name.into(), number: self.number }
     }
 
     /// Whether it may have something to do without being asked: it sends on its own, or may be given up.
@@ -152,6 +174,11 @@ impl Cell {
         let mut stream = Stream::restore(self.full(), image, summary, seed);
         stream.raise_last(self.raised_to);
         stream
+    }
+
+    /// The consumer that something under way is for, if it is still that one.
+    pub(crate) fn seat(&mut self, id: &SeatId) -> Option<&mut Seat> {
+        self.consumers.get_mut(&id.name).filter(|seat| seat.number == id.number)
     }
 
     /// Whether all that clients are told of it is at hand: it is in memory, or empty.

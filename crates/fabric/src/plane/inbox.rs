@@ -126,6 +126,13 @@ impl Inbox {
         let _ = self.wake.set(Box::new(wake));
     }
 
+    /// Wakes the plane.
+    pub(crate) fn wake(&self) {
+        if let Some(wake) = self.wake.get() {
+            wake();
+        }
+    }
+
     /// Captured messages wait for as long as `pressed` holds.
     pub(crate) fn press(&self, pressed: bool) {
         let (from, to) = if pressed { (OPEN, PRESSED) } else { (PRESSED, OPEN) };
@@ -270,9 +277,7 @@ impl Listener for Inlet {
     }
 
     fn flush(&self, _: &mut Spare) {
-        if let Some(wake) = self.inbox.wake.get() {
-            wake();
-        }
+        self.inbox.wake();
     }
 
     fn connection(&self) -> Option<ConnectionId> {

@@ -2,13 +2,16 @@
 //! the cores decide, gives the journal one submission, and says what has become safe to say. The driver gives it
 //! time, a journal and turns; it does *not* know whether these are real.
 
+mod acked;
 mod api;
 mod cell;
 mod claims;
 mod compact;
 mod consume;
+mod deliver;
 mod figures;
 mod inbox;
+mod listeners;
 mod out;
 mod publish;
 mod reading;
@@ -19,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use bus::Stamp;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use kernel::journal::{Event, Level};
@@ -31,7 +35,7 @@ pub use inbox::Inbox;
 use figures::count;
 
 use crate::hub::Hub;
-use cell::Cell;
+use cell::{Cell, Seat, SeatId};
 use claims::Claims;
 use inbox::{Arrival, Target};
 use out::{Held, Out};
@@ -60,9 +64,11 @@ pub struct Plane {
     out: Out,
     timers: Timers,
     /// Consumers that may have something to deliver.
-    due: VecDeque<(LogId, Box<str>)>,
-    /// Push consumers to whom nobody listens, looked at from time to time.
-    unheard: Vec<(LogId, Box<str>)>,
+    due: VecDeque<SeatId>,
+    /// Push consumers, and since when no subscription may have changed for them to go on as they are.
+    watched: BTreeMap<SeatId, (TenantId, Stamp)>,
+    /// Number of the last consumer that was made.
+    seats: u64,
     /// Streams with messages that are appended and not yet shown.
     to_show: Vec<LogId>,
     arrivals: Vec<Arrival>,
@@ -81,7 +87,7 @@ pub struct Plane {
     volatile: u64,
     /// State that could not be read, to be told.
     trouble: Vec<String>,
-    /// When to look again for listeners of push consumers, on the monotonic clock.
+    /// The next look at who listens to push consumers is no sooner, on the monotonic clock.
     next_look: u64,
 }
 
@@ -123,7 +129,7 @@ impl Plane {
     }
 
     fn next_wake(&self, now: Now) -> Option<u64> {
-        let look = (!self.unheard.is_empty()).then_some(self.next_look);
+        let look = self.hub.watch().is_changed().then_some(self.next_look);
         let soon = (!self.due.is_empty()).then_some(now.mono_ns);
         [self.timers.next(now), look, soon].into_iter().flatten().min()
     }
@@ -196,13 +202,11 @@ impl Plane {
             busy = true;
             match timer {
                 Timer::Stream(log) => self.expire(now, log),
-                Timer::Consumer(log, name) => {
-                    if let Some(seat) =
-                        self.cells.get_mut(&log).and_then(|cell| cell.consumers.get_mut(&name))
-                    {
+                Timer::Consumer(id) => {
+                    if let Some(seat) = self.seat(&id) {
                         seat.wakes_at = None;
+                        self.make_due(id.log, &id.name);
                     }
-                    self.make_due(log, &name);
                 }
             }
         }
@@ -220,7 +224,7 @@ impl Plane {
                 }
             }
             Held::Show { log, seq } => self.show(now, log, seq),
-            Held::Reserved { log, consumer, reserved } => self.reserved(log, &consumer, reserved),
+            Held::Reserved { seat, reserved } => self.reserved(&seat, reserved),
             Held::Say(said) => self.out.say_kept(&said),
         }
     }
@@ -270,6 +274,11 @@ impl Plane {
                 self.out.hold(cell.level, Held::Show { log, seq });
             }
         }
+    }
+
+    /// The consumer that something under way is for, if it is still that one.
+    fn seat(&mut self, id: &SeatId) -> Option<&mut Seat> {
+        self.cells.get_mut(&id.log)?.seat(id)
     }
 
     fn tenant(&mut self, tenant: TenantId) -> Option<&mut Tenant> {

@@ -10,7 +10,9 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use kernel::journal::{Level, ReadId};
 use kernel::{Code, Entry, Journal, LogId, Msg, Position, TenantId, Waiting};
+use wire::jetstream::api::PubAck;
 
+use super::cell::SeatId;
 use super::reading::Reading;
 use crate::hub::Hub;
 use crate::session::Session;
@@ -23,7 +25,7 @@ pub(crate) enum Held {
     /// A stream's messages up to here may be seen.
     Show { log: LogId, seq: u64 },
     /// Consumer sequences below this may be given out.
-    Reserved { log: LogId, consumer: Box<str>, reserved: u64 },
+    Reserved { seat: SeatId, reserved: u64 },
     /// An answer, ready to be said.
     Say(Said),
 }
@@ -242,26 +244,8 @@ impl Out {
     ) {
         let mut text = std::mem::take(&mut self.text);
         text.clear();
-        text.extend_from_slice(b"{\"stream\":\"");
-        text.extend_from_slice(stream.as_bytes());
-        text.extend_from_slice(b"\",\"seq\":");
-        text.extend_from_slice(itoa(seq, &mut [0; 20]));
-        text.extend_from_slice(if duplicate { b",\"duplicate\": true}" } else { b"}" });
+        PubAck::write(&mut text, stream, seq, duplicate);
         self.say(tenant, &Msg { subject: reply, payload: &text, ..Msg::default() });
         self.text = text;
     }
-}
-
-/// A number in decimal digits.
-fn itoa(mut number: u64, buffer: &mut [u8; 20]) -> &[u8] {
-    let mut at = buffer.len();
-    for (i, digit) in buffer.iter_mut().enumerate().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-        at = i;
-        if number == 0 {
-            break;
-        }
-    }
-    &buffer[at..]
 }

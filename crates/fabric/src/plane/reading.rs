@@ -5,12 +5,13 @@ use bytes::Bytes;
 use kernel::{LogId, Now, Record, TenantId};
 
 use super::api::direct::Batch;
+use super::cell::SeatId;
 use super::{Plane, api};
 
 /// Why records were asked for.
 pub(crate) enum Reading {
     /// A consumer delivers them; its other actions keep their places among them.
-    Deliver { log: LogId, consumer: Box<str>, actions: Vec<Action> },
+    Deliver { seat: SeatId, actions: Vec<Action> },
     /// A stream remembers by them what its image does not say.
     Restore { log: LogId, rest: Vec<u64> },
     /// Somebody asked for one message, in the form of an answer.
@@ -23,15 +24,13 @@ impl Plane {
     /// The one table of what records are for.
     pub(crate) fn read(&mut self, now: Now, reading: Reading, records: Vec<Option<Record>>) {
         match reading {
-            Reading::Deliver { log, consumer, actions } => {
-                self.delivered(now, log, &consumer, actions, records)
-            }
+            Reading::Deliver { seat, actions } => self.delivered(now, &seat, actions, records),
             Reading::Restore { log, rest } => self.restored(now, log, &records, rest),
             Reading::Message { tenant, reply, kind, no_headers } => {
                 let answer = api::message::document(kind, records.into_iter().flatten().next(), no_headers);
                 self.out.answer(tenant, &reply, &answer);
             }
-            Reading::Direct(batch) => self.direct_read(now, *batch, records),
+            Reading::Direct(batch) => self.direct_read(*batch, records),
         }
     }
 }

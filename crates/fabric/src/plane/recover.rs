@@ -61,6 +61,7 @@ impl Plane {
         };
         let sessions = (0..tenants.len() as u32).map(session).collect();
         let cells = HashMap::with_hasher(FixedState::with_seed(hub.seed()));
+        let templates = HashMap::with_hasher(FixedState::with_seed(hub.seed()));
         let mut plane = Plane {
             out: Out::new(hub.clone(), sessions, recovered.last),
             names: hub.seed(),
@@ -71,12 +72,13 @@ impl Plane {
             cells,
             timers: Timers::default(),
             due: VecDeque::new(),
-            unheard: Vec::new(),
+            watched: BTreeMap::new(),
+            seats: 0,
             to_show: Vec::new(),
             arrivals: Vec::new(),
             events: Vec::new(),
             figures: Arc::default(),
-            templates: HashMap::with_hasher(FixedState::with_seed(0)),
+            templates,
             templates_used: 0,
             next_look: 0,
             checkpoint: None,
@@ -89,6 +91,8 @@ impl Plane {
                 plane.listen(TenantId(tenant), pattern, *target);
             }
         }
+        let inbox = plane.inbox.clone();
+        plane.hub.watch().on_change(move || inbox.wake());
         plane.recover(recovered);
         plane
     }
@@ -144,7 +148,8 @@ impl Plane {
     fn recover(&mut self, recovered: Recovered) {
         let reports = recovered.damage.len() as u64;
         let mut summaries: HashMap<LogId, Summary, FixedState> = recovered.logs.into_iter().collect();
-        let mut deltas: HashMap<Bytes, Vec<Bytes>, FixedState> = HashMap::default();
+        let mut deltas: HashMap<Bytes, Vec<Bytes>, FixedState> =
+            HashMap::with_hasher(FixedState::with_seed(self.hub.seed()));
         for (key, delta) in recovered.deltas {
             deltas.entry(key).or_default().push(delta);
         }

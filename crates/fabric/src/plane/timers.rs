@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use kernel::{LogId, Now};
 
+use super::cell::SeatId;
+
 /// What to look at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
     /// A stream whose oldest message ends.
     Stream(LogId),
     /// A consumer with a deadline.
-    Consumer(LogId, Box<str>),
+    Consumer(SeatId),
 }
 
 /// See the module. Monotonic times are nanoseconds, wall times milliseconds.

@@ -8,16 +8,29 @@ use bytes::Bytes;
 use fabric::{Hub, Limits, Plane, PlaneOptions, Session, Woken};
 use kernel::journal::{Event, Level, ReadId, Recovered, Summary};
 use kernel::{
-    Code, ConnectionId, Drain, Entry, Full, Journal, Listener, LogId, Msg, Now, Position, Put, Spare,
+    Code, ConnectionId, Drain, Entry, Full, Journal, Listener, LogId, Msg, Now, Position, Put, Record, Spare,
     SubjectPattern,
 };
 
 /// Writes down; says that everything is safe while it is well.
 #[derive(Default)]
-struct Ledger {
-    entries: Vec<Entry>,
-    events: Vec<Event>,
-    is_slow: bool,
+pub(crate) struct Ledger {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) is_slow: bool,
+    /// It gives back the records that were written down, and no gaps.
+    pub(crate) is_readable: bool,
+    /// Reads wait here; `None`: they are answered at once.
+    pub(crate) reads: Option<Vec<Event>>,
+}
+
+impl Ledger {
+    fn record(&self, log: LogId, index: u64) -> Option<Record> {
+        self.entries.iter().filter(|_| self.is_readable).find_map(|entry| match entry {
+            Entry::Record(l, record) if (*l, record.index) == (log, index) => Some(record.clone()),
+            _ => None,
+        })
+    }
 }
 
 impl Journal for Ledger {
@@ -28,8 +41,9 @@ impl Journal for Ledger {
             self.events.push(Event::Synced(last));
         }
     }
-    fn read(&mut self, id: ReadId, _: LogId, indices: Vec<u64>) {
-        self.events.push(Event::Read(id, vec![None; indices.len()]));
+    fn read(&mut self, id: ReadId, log: LogId, indices: Vec<u64>) {
+        let records = indices.into_iter().map(|index| self.record(log, index)).collect();
+        self.reads.as_mut().unwrap_or(&mut self.events).push(Event::Read(id, records));
     }
     fn load(&mut self, log: LogId) {
         self.events.push(Event::Loaded(log, Box::default()));
@@ -41,7 +55,14 @@ impl Journal for Ledger {
 
 /// A client that remembers what it hears.
 #[derive(Default)]
-struct Ear(Mutex<Vec<String>>);
+pub(crate) struct Ear(Mutex<Vec<String>>);
+
+impl Ear {
+    /// Takes what it heard.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
 
 impl Drain for Ear {
     fn on_drain(&self, _: &Waker) -> bool {
@@ -63,17 +84,17 @@ impl Listener for Ear {
     }
 }
 
-struct World {
-    plane: Plane,
-    journal: Ledger,
-    session: Session,
-    woken: Woken,
-    ear: Arc<Ear>,
-    now: Now,
+pub(crate) struct World {
+    pub(crate) plane: Plane,
+    pub(crate) journal: Ledger,
+    pub(crate) session: Session,
+    pub(crate) woken: Woken,
+    pub(crate) ear: Arc<Ear>,
+    pub(crate) now: Now,
 }
 
 impl World {
-    fn new(recovered: Recovered) -> World {
+    pub(crate) fn new(recovered: Recovered) -> World {
         let limits = Limits {
             connections_max: 10,
             subscriptions_max: 10,
@@ -99,7 +120,7 @@ impl World {
     }
 
     /// Publishes, and lets the plane have its turn.
-    fn say(&mut self, subject: &str, reply: &str, payload: &str) {
+    pub(crate) fn say(&mut self, subject: &str, reply: &str, payload: &str) {
         let m = Msg {
             subject: subject.as_bytes(),
             reply: reply.as_bytes(),
@@ -110,18 +131,19 @@ impl World {
         self.turn();
     }
 
-    fn turn(&mut self) {
+    /// Lets the plane have its turn, and gives when the next is due.
+    pub(crate) fn turn(&mut self) -> Option<u64> {
         self.now.wall_ms += 1;
         self.now.mono_ns += 1_000_000;
-        self.plane.turn(self.now, &mut self.journal);
+        self.plane.turn(self.now, &mut self.journal)
     }
 
-    fn heard(&self) -> Vec<String> {
-        std::mem::take(&mut self.ear.0.lock().unwrap())
+    pub(crate) fn heard(&self) -> Vec<String> {
+        self.ear.take()
     }
 }
 
-fn stream(tenant: &str, name: &str, log: u64) -> (Bytes, Bytes) {
+pub(crate) fn stream(tenant: &str, name: &str, log: u64) -> (Bytes, Bytes) {
     let key = ["stream", tenant, name].join("\0");
     let state = format!(
         r#"{{"log":{log},"created":"2026-01-01T00:00:00Z","config":{{"name":"{name}","subjects":["{name}"]}}}}"#

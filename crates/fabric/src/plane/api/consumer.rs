@@ -1,6 +1,7 @@
 //! Consumers: created, changed, listed, paused, deleted.
 
 use bus::consumer::{Action, Consumer, Info, Place, Status, config};
+use kernel::journal::Level;
 use kernel::{Entry, LogId, Now};
 use wire::jetstream::advisory::Action as Event;
 use wire::jetstream::api::{
@@ -12,6 +13,7 @@ use wire::jetstream::{ApiError, ConsumerConfig, Fault, Time, read, read_optional
 use super::super::Plane;
 use super::super::cell::{Body, Cell, Seat, SeatState, consumer_key, consumer_state};
 use super::super::consume::home;
+use super::super::out::Held;
 use super::super::timers::Timer;
 use super::stream::time_of;
 use super::{Ask, Done, Reply, Stop, advisory, answer, expect_empty, list_level, note_level};
@@ -72,15 +74,15 @@ impl Plane {
         let mut consumer = made.map_err(|_| Fault::BadRequest)?;
         let progress = consumer.snapshot();
         let state = consumer_state(time_of(ask), consumer.config(), &progress);
-        let mut seat = Seat::new(time_of(ask), SeatState::Live(Box::new(consumer)));
-        if let SeatState::Live(consumer) = &seat.state {
-            seat.reserved = consumer.reserved();
-        }
-        let reserved = seat.reserved;
+        let reserved = consumer.reserved();
+        self.seats += 1;
+        let mut seat = Seat::new(time_of(ask), SeatState::Live(Box::new(consumer))).numbered(self.seats);
+        seat.reserved = reserved;
+        let id = seat.id(log, name);
         cell.consumers.insert(name.into(), seat);
         if !log.is_volatile() && is_kept {
             self.out.append(Entry::State(consumer_key(log, name), Some(state)));
-            self.hold_reserved(log, name, reserved);
+            self.out.hold(Level::Disk, Held::Reserved { seat: id, reserved });
         }
         self.settle(log, name);
         self.make_due(log, name);
@@ -114,6 +116,9 @@ impl Plane {
         let SeatState::Live(consumer) = &mut seat.state else { return Err(broken()) };
         let mut actions = Vec::new();
         consumer.update(ask.now, wanted, &mut actions).map_err(|_| Fault::BadRequest)?;
+        // It may send to somebody else now.
+        let id = seat.id(log, name);
+        self.unwatch(&id);
         self.act(ask.now, log, name, actions, Vec::new());
         self.write_whole(log, name);
         self.make_due(log, name);
@@ -214,7 +219,7 @@ impl Plane {
             let reserved = consumer.reserved();
             seat.reserved = reserved;
             self.out.append(Entry::State(consumer_key(log, name), Some(state)));
-            self.hold_reserved(log, name, reserved);
+            self.out.hold(Level::Disk, Held::Reserved { seat: seat.id(log, name), reserved });
         }
         self.settle(log, name);
     }
@@ -227,8 +232,9 @@ impl Plane {
         if let SeatState::Live(consumer) = &mut seat.state {
             consumer.dismiss(&Status::ConsumerDeleted, &mut actions);
         }
-        let wakes_at = seat.wakes_at.take();
-        self.timers.move_mono(Timer::Consumer(log, name.into()), wakes_at, None);
+        let (id, wakes_at) = (seat.id(log, name), seat.wakes_at.take());
+        self.unwatch(&id);
+        self.timers.move_mono(Timer::Consumer(id), wakes_at, None);
         actions.retain(|action| matches!(action, Action::Status { .. }));
         self.act(now, log, name, actions, Vec::new());
         advisory::consumer(self, now, log, name, Event::Delete);

@@ -3,7 +3,7 @@
 use bus::messages::Messages;
 use bus::stream::Stream;
 use bytes::Bytes;
-use kernel::{LogId, Msg, Now, Record, SubjectPattern, TenantId};
+use kernel::{LogId, Msg, Record, SubjectPattern, TenantId};
 use wire::jetstream::api::MsgGetRequest;
 use wire::jetstream::status::{Origin, Status, text};
 
@@ -71,7 +71,7 @@ impl Plane {
     }
 
     /// Messages of a batch were read.
-    pub(crate) fn direct_read(&mut self, _now: Now, mut batch: Batch, records: Vec<Option<Record>>) {
+    pub(crate) fn direct_read(&mut self, mut batch: Batch, records: Vec<Option<Record>>) {
         let Some(stream) = self.cells.get(&batch.log).map(|cell| cell.name.clone()) else { return };
         let mut block = Vec::new();
         let count = records.len() as u64;
