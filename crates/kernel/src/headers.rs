@@ -6,8 +6,6 @@ use crate::Code;
 
 /// First line of every block.
 pub const VERSION: &[u8] = b"NATS/1.0";
-/// First line of the block that says "nobody listens".
-pub const NO_RESPONDERS_LINE: &[u8] = b"NATS/1.0 503\r\n";
 
 /// One name and value, borrowed from a block; white space around the value is cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
-use wire::jetstream::Time;
+use wire::jetstream::status::{Status as Block, text};
+use wire::jetstream::{Time, duration};
 
 /// An effect, in the order in which it is to happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,44 +165,50 @@ impl Status {
 
     /// The header block, as clients know it.
     pub fn block(&self) -> Bytes {
-        let code = self.code();
-        let first = |text: &str| format!("NATS/1.0 {code} {text}\r\n\r\n");
-        let left = |text: &str, left: &Left| {
-            let Left { messages, bytes } = left;
-            format!(
-                "NATS/1.0 {code} {text}\r\nNats-Pending-Messages: {messages}\r\nNats-Pending-Bytes: {bytes}\r\n\r\n"
-            )
+        let long;
+        let plain = |text| Block::new(self.code(), text);
+        let left = |text, left: &Left| Block {
+            pending_messages: Some(left.messages),
+            pending_bytes: Some(left.bytes),
+            ..plain(text)
         };
-        let text = match self {
-            Status::IdleHeartbeat { last_consumer, last_stream, stalled } => {
-                let mut text = format!(
-                    "NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: {last_consumer}\r\n\
-                     Nats-Last-Stream: {last_stream}\r\n"
-                );
-                if let Some(reply) = stalled {
-                    let reply = String::from_utf8_lossy(reply);
-                    text.push_str(&format!("Nats-Consumer-Stalled: {reply}\r\n"));
-                }
-                text + "\r\n"
+        let status = match self {
+            Status::IdleHeartbeat { last_consumer, last_stream, stalled } => Block {
+                last_consumer: Some(*last_consumer),
+                last_stream: Some(*last_stream),
+                stalled: stalled.as_ref().and_then(|reply| std::str::from_utf8(reply).ok()),
+                ..plain(text::IDLE_HEARTBEAT)
+            },
+            Status::FlowControl { .. } => plain(text::FLOW_CONTROL),
+            Status::BadRequest(why) => {
+                long = format!("{} - {why}", text::BAD_REQUEST);
+                plain(&long)
             }
-            Status::FlowControl { .. } => first("FlowControl Request"),
-            Status::BadRequest(why) => first(&format!("Bad Request - {why}")),
-            Status::NoMessages => first("No Messages"),
-            Status::RequestsPending => first("Requests Pending"),
-            Status::RequestTimeout(l) => left("Request Timeout", l),
-            Status::BatchCompleted(l) => left("Batch Completed", l),
-            Status::SizeExceedsMaxBytes(l) => left("Message Size Exceeds MaxBytes", l),
-            Status::ExceededMaxWaiting => first("Exceeded MaxWaiting"),
-            Status::ExceededMaxBatch(most) => first(&format!("Exceeded MaxRequestBatch of {most}")),
+            Status::NoMessages => plain(text::NO_MESSAGES),
+            Status::RequestsPending => plain("Requests Pending"),
+            Status::RequestTimeout(l) => left(text::REQUEST_TIMEOUT, l),
+            Status::BatchCompleted(l) => left(text::BATCH_COMPLETED, l),
+            Status::SizeExceedsMaxBytes(l) => left(text::EXCEEDED_MAX_BYTES, l),
+            Status::ExceededMaxWaiting => plain(text::EXCEEDED_MAX_WAITING),
+            Status::ExceededMaxBatch(most) => {
+                long = format!("Exceeded MaxRequestBatch of {most}");
+                plain(&long)
+            }
             Status::ExceededMaxExpires(ns) => {
-                first(&format!("Exceeded MaxRequestExpires of {}", spelled(*ns)))
+                long = format!("Exceeded MaxRequestExpires of {}", spelled(*ns));
+                plain(&long)
             }
-            Status::ExceededMaxBytes(most) => first(&format!("Exceeded MaxRequestMaxBytes of {most}")),
-            Status::PushBased => first("Consumer is push based"),
-            Status::ConsumerDeleted => first("Consumer Deleted"),
-            Status::ServerShutdown => first("Server Shutdown"),
+            Status::ExceededMaxBytes(most) => {
+                long = format!("Exceeded MaxRequestMaxBytes of {most}");
+                plain(&long)
+            }
+            Status::PushBased => plain(text::CONSUMER_IS_PUSH_BASED),
+            Status::ConsumerDeleted => plain(text::CONSUMER_DELETED),
+            Status::ServerShutdown => plain(text::SERVER_SHUTDOWN),
         };
-        text.into()
+        let mut block = Vec::new();
+        status.write(&mut block);
+        block.into()
     }
 
     /// The subject on which an answer is awaited; empty: none is.
@@ -215,31 +222,5 @@ impl Status {
 
 /// A duration as Go writes it: `1h2m3.5s`, `250ms`.
 pub(super) fn spelled(ns: u64) -> String {
-    if ns == 0 {
-        return "0s".into();
-    }
-    let decimal = |value: u64, unit: u64, name: &str| {
-        let digits = unit.ilog10() as usize;
-        let fraction = format!("{:0digits$}", value % unit);
-        let fraction = fraction.trim_end_matches('0');
-        let whole = value / unit;
-        if unit == 1 || fraction.is_empty() {
-            format!("{whole}{name}")
-        } else {
-            format!("{whole}.{fraction}{name}")
-        }
-    };
-    match ns {
-        1..1_000 => decimal(ns, 1, "ns"),
-        1_000..1_000_000 => decimal(ns, 1_000, "µs"),
-        1_000_000..1_000_000_000 => decimal(ns, 1_000_000, "ms"),
-        _ => {
-            let seconds = decimal(ns % 60_000_000_000, 1_000_000_000, "s");
-            match (ns / 3_600_000_000_000, ns / 60_000_000_000 % 60) {
-                (0, 0) => seconds,
-                (0, minutes) => format!("{minutes}m{seconds}"),
-                (hours, minutes) => format!("{hours}h{minutes}m{seconds}"),
-            }
-        }
-    }
+    duration::write(i64::try_from(ns).unwrap_or(i64::MAX))
 }

@@ -76,6 +76,7 @@ pub(crate) struct Cell {
     pub(crate) created: Time,
     /// Its configuration without name and subjects, which all streams have in common that are made alike.
     pub(crate) config: Arc<StreamConfig>,
+    /// How safe what comes now must be before it counts.
     pub(crate) level: Level,
     pub(crate) body: Body,
     pub(crate) captures: Vec<(SubjectPattern, SubId)>,

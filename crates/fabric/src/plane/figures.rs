@@ -1,4 +1,4 @@
-//! What operators see of the plane: counters that it writes once a turn and anybody reads at any time. They do *not*
+//! What operators see of the plane: counters that it writes as things happen and anybody reads at any time. They do *not*
 //! drive any decision.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

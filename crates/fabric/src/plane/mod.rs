@@ -11,6 +11,7 @@ mod consume;
 mod deliver;
 mod figures;
 mod inbox;
+mod levels;
 mod listeners;
 mod out;
 mod publish;
@@ -38,6 +39,7 @@ use crate::hub::Hub;
 use cell::{Cell, Seat, SeatId};
 use claims::Claims;
 use inbox::{Arrival, Target};
+use levels::Levels;
 use out::{Held, Out};
 use timers::{Timer, Timers};
 
@@ -62,6 +64,7 @@ pub struct Plane {
     tenants: Vec<Tenant>,
     cells: HashMap<LogId, Cell, FixedState>,
     out: Out,
+    levels: Levels,
     timers: Timers,
     /// Consumers that may have something to deliver.
     due: VecDeque<SeatId>,
@@ -225,6 +228,7 @@ impl Plane {
             }
             Held::Show { log, seq } => self.show(now, log, seq),
             Held::Reserved { seat, reserved } => self.reserved(&seat, reserved),
+            Held::Lower(log) => self.levels.lowered(&mut self.out, log),
             Held::Say(said) => self.out.say_kept(&said),
         }
     }
@@ -244,13 +248,14 @@ impl Plane {
 
     /// Tells whoever waits for an entry that will never be safe.
     fn refuse_lost(&mut self) {
-        for held in self.out.lost() {
+        let behind = self.levels.lost();
+        for held in self.out.lost().into_iter().chain(behind) {
             match held {
                 Held::Ack { tenant, reply, stream, from, .. } => {
                     drop(from);
                     self.refuse_publish(tenant, &reply, &stream, &api::store_failed());
                 }
-                Held::Show { .. } | Held::Reserved { .. } => {}
+                Held::Show { .. } | Held::Reserved { .. } | Held::Lower(_) => {}
                 Held::Say(said) => api::say_store_failed(&mut self.out, &said),
             }
         }
@@ -269,10 +274,7 @@ impl Plane {
     /// Messages that were appended in this turn are shown when they are safe.
     fn hold_shows(&mut self) {
         for log in std::mem::take(&mut self.to_show) {
-            if let Some(cell) = self.cells.get_mut(&log) {
-                let seq = std::mem::take(&mut cell.to_show);
-                self.out.hold(cell.level, Held::Show { log, seq });
-            }
+            self.hold_show(log);
         }
     }
 

@@ -26,6 +26,8 @@ pub(crate) enum Held {
     Show { log: LogId, seq: u64 },
     /// Consumer sequences below this may be given out.
     Reserved { seat: SeatId, reserved: u64 },
+    /// What came to a stream behind an update to a lower level waits for it no longer.
+    Lower(LogId),
     /// An answer, ready to be said.
     Say(Said),
 }

@@ -4,6 +4,7 @@ use bus::messages::Messages;
 use bus::stream::{Changes, Published};
 use bytes::Bytes;
 use kernel::{Entry, LogId, Msg, Now, Record, TenantId};
+use wire::jetstream::api::PubAck;
 use wire::jetstream::{ApiError, PublishHeaders};
 
 use super::cell::{Body, Cell, producers_key};
@@ -39,7 +40,7 @@ impl Plane {
                 };
                 let stream = cell.name.clone();
                 let held = Held::Ack { tenant: cell.tenant, reply, stream, seq, duplicate, from };
-                self.out.hold(cell.level, held);
+                self.levels.hold(&mut self.out, log, cell.level, held);
             }
             Err(refusal) => {
                 count(&self.figures.refused_total);
@@ -101,6 +102,16 @@ impl Plane {
         out.append(Entry::Record(cell.log, record));
     }
 
+    /// A stream's messages that were appended since the last time are shown when they are as safe as its level says.
+    pub(crate) fn hold_show(&mut self, log: LogId) {
+        if let Some(cell) = self.cells.get_mut(&log)
+            && cell.to_show > 0
+        {
+            let seq = std::mem::take(&mut cell.to_show);
+            self.levels.hold(&mut self.out, log, cell.level, Held::Show { log, seq });
+        }
+    }
+
     /// Messages are safe: they can be seen, and what is over a limit goes.
     pub(crate) fn show(&mut self, now: Now, log: LogId, seq: u64) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
@@ -116,7 +127,8 @@ impl Plane {
     /// Tells a publisher that its message was not stored, and why.
     pub(crate) fn refuse_publish(&mut self, tenant: TenantId, reply: &Bytes, stream: &str, error: &ApiError) {
         if !reply.is_empty() {
-            let payload = api::pub_ack_error(stream, error);
+            let mut payload = Vec::new();
+            PubAck::write_error(&mut payload, stream, error);
             let m = Msg { subject: reply, payload: &payload, ..Msg::default() };
             self.out.say(tenant, &m);
         }

@@ -23,6 +23,7 @@ use super::claims::Claims;
 use super::compact;
 use super::consume::home;
 use super::inbox::{Arrival, Inlet, Target};
+use super::levels::Levels;
 use super::out::Out;
 use super::reading::Reading;
 use super::timers::{Timer, Timers};
@@ -72,6 +73,7 @@ impl Plane {
             cells,
             timers: Timers::default(),
             due: VecDeque::new(),
+            levels: Levels::default(),
             watched: BTreeMap::new(),
             seats: 0,
             to_show: Vec::new(),

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use kernel::journal::{Event, Recovered};
-use kernel::{Position, SubjectPattern};
+use kernel::journal::{Event, Recovered, Summary};
+use kernel::{LogId, Position, SubjectPattern};
 
-use crate::plane::{Ear, World};
+use crate::plane::{Ear, World, stream};
 
 /// A stream S, and a journal that can be read.
 fn world() -> World {
@@ -126,4 +126,14 @@ fn a_consumer_that_sends_elsewhere_hears_who_listens_there() {
     world.now.mono_ns += 50_000_000;
     world.turn();
     assert_eq!(ear.take(), ["one"]);
+}
+
+#[test]
+fn a_request_that_waits_for_its_stream_is_counted_once() {
+    let log = Summary { first: 1, last: 9, count: 9, bytes: 90, ..Summary::default() };
+    let (states, logs) = (vec![stream("", "A", 5)], vec![(LogId(5), log)]);
+    let mut world = World::new(Recovered { last: Position(20), states, logs, ..Recovered::default() });
+    world.say("$JS.API.STREAM.INFO.A", "_INBOX.1", "");
+    assert_eq!(world.heard().len(), 1);
+    assert_eq!(world.plane.figures().api_requests_total.load(Ordering::Relaxed), 1);
 }

@@ -10,7 +10,8 @@ use fabric::{Session, Woken};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use kernel::limits::SHARED_PAYLOAD_BYTES_MIN;
-use kernel::{Code, Msg, Spare, SubId, Subject, SubjectPattern, headers};
+use kernel::{Code, Msg, Spare, SubId, Subject, SubjectPattern};
+use wire::jetstream::api::busy;
 use wire::nats::{Connect, Op, Step, encode};
 
 use super::delivery::Delivery;
@@ -279,10 +280,7 @@ impl Protocol {
     }
 
     fn nobody_listens(&mut self, m: &Msg<'_>, woken: &mut Woken) {
-        let mut block = Vec::with_capacity(m.subject.len() + 40);
-        for part in [headers::NO_RESPONDERS_LINE, b"Nats-Subject: ", m.subject, b"\r\n\r\n"] {
-            block.extend_from_slice(part);
-        }
+        let block = encode::no_responders(m.subject);
         let answer = Msg { subject: m.reply, headers: &block, ..Msg::default() };
         let id = self.peer.id;
         self.session().tell(id, &answer, woken);
@@ -290,12 +288,8 @@ impl Protocol {
 
     /// Says to whoever waits for the message's acknowledgement that a stream cannot take it now.
     fn refuse(&mut self, m: &Msg<'_>, woken: &mut Woken) {
-        let answer = Msg {
-            subject: m.reply,
-            headers: refusal::BUSY_HEADERS,
-            payload: refusal::BUSY,
-            ..Msg::default()
-        };
+        let answer =
+            Msg { subject: m.reply, headers: busy::HEADERS, payload: busy::ANSWER, ..Msg::default() };
         let id = self.peer.id;
         self.session().tell(id, &answer, woken);
     }

@@ -19,12 +19,6 @@ pub(super) const INVALID_SUBJECT: &str = "Invalid Subject";
 pub(super) const INVALID_PUBLISH_SUBJECT: &str = "Invalid Publish Subject";
 pub(super) const SUBSCRIPTIONS_EXCEEDED: &str = "maximum subscriptions exceeded";
 
-/// What a publisher hears whose message no stream can take now: the error that clients of JetStream know, and how long to
-/// wait.
-pub(super) const BUSY: &[u8] =
-    br#"{"error":{"code":429,"err_code":10167,"description":"too many requests"},"stream":"","seq":0}"#;
-pub(super) const BUSY_HEADERS: &[u8] = b"NATS/1.0\r\nNp-Code: 6003\r\nRetry-After-Ms: 100\r\n\r\n";
-
 /// The text for bytes that are not the protocol.
 pub(super) fn of_protocol(error: Error) -> &'static str {
     match error {

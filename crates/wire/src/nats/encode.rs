@@ -1,6 +1,7 @@
 //! Writes operations into a buffer, and nothing else: no limit is checked here.
 
 use kernel::Msg;
+use kernel::headers::VERSION;
 
 use super::{Connect, Info};
 
@@ -112,6 +113,11 @@ fn body(out: &mut Vec<u8>, m: &Msg<'_>) {
     out.extend_from_slice(m.headers);
     out.extend_from_slice(m.payload);
     out.extend_from_slice(CRLF);
+}
+
+/// The header block that tells whoever asked on `subject` that nobody listens there.
+pub fn no_responders(subject: &[u8]) -> Vec<u8> {
+    [VERSION, b" 503\r\nNats-Subject: ", subject, b"\r\n\r\n"].concat()
 }
 
 /// `n` in decimal digits.

@@ -12,17 +12,17 @@ pub(crate) mod stream;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use kernel::headers;
 use kernel::journal::Level;
 use kernel::{Headers, LogId, Msg, Now, TenantId};
 use serde::Serialize;
 use wire::jetstream::api::{
-    API_LEVEL, Answer, ConsumerList, ConsumerNames, ConsumerReset, Paused, PubAck, Purged, StreamInfoPage,
-    StreamList, StreamNames,
+    API_LEVEL, Answer, ConsumerList, ConsumerNames, ConsumerReset, Paused, Purged, StreamInfoPage,
+    StreamList, StreamNames, busy,
 };
 use wire::jetstream::pub_headers::header;
 use wire::jetstream::{ApiError, Call, Fault, Refusal};
 use wire::nats::RELEASE;
+use wire::nats::encode::no_responders;
 
 use super::cell::{Body, Cell};
 use super::inbox::Arrival;
@@ -84,7 +84,10 @@ impl Plane {
             Some(level) if level > API_LEVEL => Err(Fault::RequiredApiLevel.into()),
             _ => self.carry_out(&ask, &call),
         };
-        count(&self.figures.api_requests_total);
+        // One that waits for its stream comes again.
+        if !matches!(done, Err(Stop::Load(_))) {
+            count(&self.figures.api_requests_total);
+        }
         match done {
             Ok(Reply::Now(answer)) => {
                 self.out.answer(tenant, &reply, &answer);
@@ -96,9 +99,7 @@ impl Plane {
                 self.out.hold(Level::Disk, Held::Say(said));
             }
             Ok(Reply::Later) => {}
-            Err(Stop::Load(log)) => {
-                self.park(log, arrival);
-            }
+            Err(Stop::Load(log)) => self.park(log, arrival),
             Err(Stop::Fault(error)) => {
                 count(&self.figures.api_errors_total);
                 let answer = refused(&call, kind, error);
@@ -237,24 +238,16 @@ pub(super) fn expect_empty(body: &[u8]) -> Result<(), Stop> {
 /// Tells whoever asked that nobody listens there.
 pub(crate) fn unheard(out: &mut Out, tenant: TenantId, reply: &Bytes, subject: &[u8]) {
     if !reply.is_empty() {
-        let headers = [headers::NO_RESPONDERS_LINE, b"Nats-Subject: ", subject, b"\r\n\r\n"].concat();
+        let headers = no_responders(subject);
         out.say(tenant, &Msg { subject: reply, headers: &headers, ..Msg::default() });
     }
 }
 
-/// What a publisher is told whose message was not stored.
-pub(crate) fn pub_ack_error(stream: &str, error: &ApiError) -> Vec<u8> {
-    let mut out = Vec::new();
-    PubAck::write_error(&mut out, stream, error);
-    out
-}
-
 /// Tells whoever asked to come again a little later.
 pub(crate) fn busy(out: &mut Out, arrival: &Arrival) {
-    let answer = pub_ack_error("", &Fault::TooManyRequests.into());
     let m = arrival.msg();
-    let headers = b"NATS/1.0\r\nNp-Code: 6003\r\nRetry-After-Ms: 100\r\n\r\n";
-    out.say(arrival.tenant, &Msg { subject: m.reply, headers, payload: &answer, ..Msg::default() });
+    let (headers, payload) = (busy::HEADERS, busy::ANSWER);
+    out.say(arrival.tenant, &Msg { subject: m.reply, headers, payload, ..Msg::default() });
 }
 
 /// The error of a journal that takes nothing more.

@@ -61,8 +61,8 @@ impl Plane {
         let Some(log) = self.find(ask.tenant, name) else { return Err(Fault::StreamNotFound.into()) };
         self.listen_anew(log, &config);
         let template = self.template(&config);
+        self.set_level(log, bus::stream::level(&config).unwrap_or_default());
         let Some(cell) = self.cells.get_mut(&log) else { return Err(Fault::StreamNotFound.into()) };
-        cell.level = bus::stream::level(&config).unwrap_or_default();
         cell.config = template;
         let mut changes = Changes::default();
         if let Body::Warm(stream) = &mut cell.body {

@@ -142,6 +142,15 @@ impl PubAck {
     }
 }
 
+/// What whoever publishes or asks is told when there is no room for it now.
+pub mod busy {
+    /// The error that clients of JetStream know ([`TooManyRequests`](crate::jetstream::Fault::TooManyRequests)).
+    pub const ANSWER: &[u8] =
+        br#"{"error":{"code":429,"err_code":10167,"description":"too many requests"},"stream":"","seq":0}"#;
+    /// How long to wait.
+    pub const HEADERS: &[u8] = b"NATS/1.0\r\nNp-Code: 6003\r\nRetry-After-Ms: 100\r\n\r\n";
+}
+
 /// A JSON string; most names need no escape.
 fn string(out: &mut Vec<u8>, text: &str) {
     if text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {

@@ -124,6 +124,9 @@ fn publishers_are_answered_byte_for_byte() {
     let text = r#"{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 12"},"stream":"T","seq":0}"#;
     assert_eq!(String::from_utf8(out.clone()).unwrap(), text);
     assert_eq!(PubAnswer::parse(&out).unwrap().into_result(), Err(wrong));
+    out.clear();
+    PubAck::write_error(&mut out, "", &Fault::TooManyRequests.into());
+    assert_eq!(out, busy::ANSWER);
 }
 
 #[test]

@@ -1,0 +1,132 @@
+//! How safe a message is when it counts, while a stream's level changes.
+
+use kernel::journal::{Event, Recovered};
+use kernel::{Code, Msg, Position};
+
+use crate::plane::World;
+
+/// A stream S of a level, and a journal whose syncs come when they are told to.
+fn world(level: &str) -> World {
+    let mut world = World::new(Recovered::default());
+    world.journal.is_readable = true;
+    world.level("CREATE", level);
+    world.journal.is_slow = true;
+    world.heard();
+    world
+}
+
+impl World {
+    fn level(&mut self, how: &str, level: &str) {
+        let config = format!(r#"{{"name":"S","subjects":["s"],"metadata":{{"np.ack":"{level}"}}}}"#);
+        self.say(&format!("$JS.API.STREAM.{how}.S"), "_INBOX.config", &config);
+    }
+
+    /// Publishes, and leaves the plane's turn to what comes next.
+    fn put(&mut self, subject: &str, reply: &str, payload: &str) {
+        let (subject, reply, payload) = (subject.as_bytes(), reply.as_bytes(), payload.as_bytes());
+        let m = Msg { subject, reply, payload, ..Msg::default() };
+        self.session.publish(&m, &mut self.woken).unwrap();
+    }
+
+    fn at(&self) -> Position {
+        Position(self.journal.entries.len() as u64)
+    }
+
+    fn synced(&mut self, to: Position) {
+        self.journal.events.push(Event::Synced(to));
+        self.turn();
+    }
+
+    /// The sequences acknowledged since the last time, and how many messages can be seen.
+    fn seen(&mut self) -> (Vec<String>, String) {
+        let number = |text: &str, name: &str| {
+            let (_, rest) = text.split_once(name)?;
+            rest.split([',', '}']).next().map(str::to_owned)
+        };
+        let acked = self.heard().iter().filter_map(|said| number(said, r#""seq":"#)).collect();
+        self.say("$JS.API.STREAM.INFO.S", "_INBOX.info", "");
+        (acked, number(&self.heard().concat(), r#""messages":"#).unwrap())
+    }
+}
+
+fn numbers(acked: &[&str], messages: &str) -> (Vec<String>, String) {
+    (acked.iter().map(|seq| (*seq).to_owned()).collect(), messages.to_owned())
+}
+
+#[test]
+fn a_lower_level_shows_nothing_that_waits_for_the_higher_one() {
+    for level in ["mem", "os"] {
+        let mut world = world("disk");
+        world.say("s", "_INBOX.1", "one");
+        let first = world.at();
+        world.level("UPDATE", level);
+        let updated = world.at();
+        world.say("s", "_INBOX.2", "two");
+        world.journal.events.push(Event::Written(world.at()));
+        world.turn();
+        assert_eq!(world.seen(), numbers(&[], "0"), "one waits for the disk, and two comes behind it");
+        world.synced(first);
+        assert_eq!(world.seen(), numbers(&["1"], "1"));
+        world.synced(updated);
+        world.journal.events.push(Event::Written(world.at()));
+        world.turn();
+        assert_eq!(world.seen(), numbers(&["2"], "2"), "two need not wait for the disk");
+        world.say("s", "_INBOX.3", "three");
+        world.journal.events.push(Event::Written(world.at()));
+        world.turn();
+        assert_eq!(world.seen(), numbers(&["3"], "3"));
+    }
+}
+
+#[test]
+fn a_level_lowered_twice_shows_everything_in_order() {
+    let mut world = world("disk");
+    world.say("s", "_INBOX.1", "one");
+    world.level("UPDATE", "os");
+    let first = world.at();
+    world.say("s", "_INBOX.2", "two");
+    world.level("UPDATE", "mem");
+    let second = world.at();
+    world.say("s", "_INBOX.3", "three");
+    world.synced(first);
+    assert_eq!(world.seen(), numbers(&["1"], "1"));
+    world.synced(second);
+    assert_eq!(world.seen(), numbers(&["2", "3"], "3"));
+}
+
+#[test]
+fn a_higher_level_counts_at_once_and_what_came_before_it_does_not_wait_for_it() {
+    let mut world = world("mem");
+    world.say("s", "_INBOX.1", "one");
+    world.level("UPDATE", "disk");
+    world.say("s", "_INBOX.2", "two");
+    assert_eq!(world.seen(), numbers(&["1"], "1"));
+    let last = world.at();
+    world.synced(last);
+    assert_eq!(world.seen(), numbers(&["2"], "2"));
+}
+
+#[test]
+fn what_arrives_together_with_an_update_waits_for_the_level_that_it_came_under() {
+    let mut world = world("mem");
+    world.put("s", "_INBOX.1", "one");
+    world.level("UPDATE", "disk");
+    assert_eq!(world.seen(), numbers(&["1"], "1"));
+    world.synced(world.at());
+    world.put("s", "_INBOX.2", "two");
+    world.level("UPDATE", "mem");
+    assert_eq!(world.seen(), numbers(&[], "1"));
+    world.synced(world.at());
+    assert_eq!(world.seen(), numbers(&["2"], "2"));
+}
+
+#[test]
+fn who_waits_behind_a_lowered_level_is_told_when_the_journal_fails() {
+    let mut world = world("disk");
+    world.level("UPDATE", "mem");
+    world.say("s", "_INBOX.1", "one");
+    assert!(world.heard().is_empty());
+    world.journal.events.push(Event::Failed(Code::StoreFailed, "a test".into()));
+    world.turn();
+    assert_eq!(world.heard().iter().filter(|said| said.contains("error")).count(), 2);
+}
