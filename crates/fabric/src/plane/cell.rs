@@ -149,6 +149,11 @@ impl Seat {
         SeatId { log, name: name.into(), number: self.number }
     }
 
+    /// Whether it sends on its own, and is not among those that learn who listens.
+    pub(crate) fn is_unwatched(&self) -> bool {
+        !self.is_watched && !self.config().deliver_subject.is_empty()
+    }
+
     /// Whether it may have something to do without being asked: it sends on its own, or may be given up.
     pub(crate) fn is_active(&self) -> bool {
         !self.config().deliver_subject.is_empty() || self.config().inactive_threshold > 0

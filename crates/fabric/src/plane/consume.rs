@@ -63,7 +63,9 @@ impl Plane {
         if seat.is_reading || !is_warm {
             return;
         }
-        self.watch(&id);
+        if seat.is_unwatched() {
+            self.watch(&id);
+        }
         let Some(cell) = self.cells.get_mut(&id.log) else { return };
         let (Body::Warm(stream), Some(seat)) = (&cell.body, cell.consumers.get_mut(&id.name)) else { return };
         let SeatState::Live(consumer) = &mut seat.state else { return };

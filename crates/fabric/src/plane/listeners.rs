@@ -14,10 +14,7 @@ impl Plane {
     pub(crate) fn watch(&mut self, id: &SeatId) {
         let Some(cell) = self.cells.get_mut(&id.log) else { return };
         let tenant = cell.tenant;
-        let Some(seat) = cell.seat(id).filter(|seat| !seat.is_watched) else { return };
-        if seat.config().deliver_subject.is_empty() {
-            return;
-        }
+        let Some(seat) = cell.seat(id).filter(|seat| seat.is_unwatched()) else { return };
         self.hub.watch().set(true);
         if let Some(stamp) = self.hub.stamp(tenant, seat.config().deliver_subject.as_bytes()) {
             seat.is_watched = true;
