@@ -17,5 +17,5 @@ pub use clients::Clients;
 pub use hub::{Hub, Limits};
 pub use options::StreamsOptions;
 pub use plane::{Figures, Inbox, Plane, PlaneOptions};
-pub use session::Session;
+pub use session::{Kept, Session};
 pub use woken::Woken;

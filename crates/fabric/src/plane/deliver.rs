@@ -82,7 +82,7 @@ impl Plane {
         let (mut actions, mut gone) = (Vec::new(), Vec::new());
         for token in unreadable.into_iter().filter(|token| stream.row(token.seq).is_some()) {
             let reason = Bytes::from_static(b"Message cannot be read");
-            consumer.ack(now, token, Ack::Terminate { reason }, &mut actions);
+            consumer.ack(now, token, Ack::Terminate { reason }, &**stream, &mut actions);
             gone.push(token.seq..=token.seq);
         }
         self.act(now, log, name, actions, Vec::new());
@@ -95,12 +95,13 @@ impl Plane {
     fn pass_over(&mut self, now: Now, log: LogId, gone: &[std::ops::RangeInclusive<u64>]) {
         let Some(cell) = self.cells.get_mut(&log).filter(|_| !gone.is_empty()) else { return };
         let Body::Warm(stream) = &mut cell.body else { return };
+        let mut changes = Changes::default();
         for seq in gone.iter().cloned().flatten() {
-            stream.acknowledged(seq, &mut Changes::default());
+            stream.acknowledged(seq, &mut changes);
             self.trouble
                 .push(format!("message {seq} of stream {} cannot be read; it is passed over", cell.name));
         }
-        self.cleared(now, log, gone);
+        self.cleared(now, log, gone, &changes.unmarked);
     }
 }
 

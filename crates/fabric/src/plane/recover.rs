@@ -418,6 +418,13 @@ impl Plane {
         if let (Some(delivered), Body::Warm(stream)) = (delivered, &mut cell.body) {
             stream.raise_last(delivered);
         }
+        let released = cell.consumers.values().filter_map(|seat| match &seat.state {
+            SeatState::Live(consumer) => Some(consumer.released_ms()),
+            SeatState::Kept(..) => None,
+        });
+        if let (Some(released), Body::Warm(stream)) = (released.max(), &mut cell.body) {
+            stream.raise_released(released);
+        }
         for seat in cell.consumers.values_mut() {
             if let SeatState::Kept(_, _, deltas) = &mut seat.state {
                 deltas.clear();

@@ -14,6 +14,7 @@ mod lines;
 mod messages;
 mod nats;
 mod operators;
+mod priorities;
 mod proxy;
 mod reconnect;
 mod secured;
