@@ -114,7 +114,7 @@ impl Plane {
             self.hold_shows();
             busy |= self.out.submit(journal);
             if self.out.failed.is_some() {
-                self.refuse_lost();
+                self.refuse_lost(now);
             }
             // A turn with much to say says it bit by bit, before outboxes fill.
             self.out.woken.flush();
@@ -230,6 +230,13 @@ impl Plane {
             Held::Reserved { seat, reserved } => self.reserved(&seat, reserved),
             Held::Lower(log) => self.levels.lowered(&mut self.out, log),
             Held::Say(said) => self.out.say_kept(&said),
+            Held::Tell(said) => self.out.tell_kept(&said),
+            Held::Answer { said, asked } => {
+                self.out.say_kept(&said);
+                if let Some(asked) = asked {
+                    api::advisory::audited(self, now, said.tenant, &asked, &said.payload);
+                }
+            }
         }
     }
 
@@ -243,11 +250,11 @@ impl Plane {
         self.inbox.fail();
         self.figures.failed.store(1, Relaxed);
         self.out.failed = Some((code, why));
-        self.refuse_lost();
+        self.refuse_lost(now);
     }
 
     /// Tells whoever waits for an entry that will never be safe.
-    fn refuse_lost(&mut self) {
+    fn refuse_lost(&mut self, now: Now) {
         let behind = self.levels.lost();
         for held in self.out.lost().into_iter().chain(behind) {
             match held {
@@ -255,8 +262,14 @@ impl Plane {
                     drop(from);
                     self.refuse_publish(tenant, &reply, &stream, &api::store_failed());
                 }
-                Held::Show { .. } | Held::Reserved { .. } | Held::Lower(_) => {}
-                Held::Say(said) => api::say_store_failed(&mut self.out, &said),
+                // What an event would speak of may not have happened, and a confirmation was not earned.
+                Held::Show { .. } | Held::Reserved { .. } | Held::Lower(_) | Held::Tell(_) | Held::Say(_) => {}
+                Held::Answer { said, asked } => {
+                    let answer = api::say_store_failed(&mut self.out, &said);
+                    if let Some(asked) = asked {
+                        api::advisory::audited(self, now, said.tenant, &asked, &answer);
+                    }
+                }
             }
         }
     }

@@ -28,8 +28,19 @@ pub(crate) enum Held {
     Reserved { seat: SeatId, reserved: u64 },
     /// What came to a stream behind an update to a lower level waits for it no longer.
     Lower(LogId),
-    /// An answer, ready to be said.
+    /// The confirmation of an acknowledgement, ready to be said.
     Say(Said),
+    /// The answer to a request, and the request itself where somebody follows what is asked.
+    Answer { said: Said, asked: Option<Box<Asked>> },
+    /// An event, to be told to whoever listens then.
+    Tell(Said),
+}
+
+/// A request, as those who follow what is asked are told of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) subject: Bytes,
+    pub(crate) body: Bytes,
 }
 
 /// A message to be said to whoever listens.
@@ -39,6 +50,12 @@ pub(crate) struct Said {
     pub(crate) subject: Bytes,
     pub(crate) headers: Bytes,
     pub(crate) payload: Bytes,
+}
+
+impl Said {
+    fn msg(&self) -> Msg<'_> {
+        Msg { subject: &self.subject, headers: &self.headers, payload: &self.payload, ..Msg::default() }
+    }
 }
 
 /// Things that wait for one level of safety.
@@ -228,11 +245,14 @@ impl Out {
         }
     }
 
+    /// Tells an event that was kept.
+    pub(crate) fn tell_kept(&mut self, said: &Said) {
+        self.tell(said.tenant, &said.msg());
+    }
+
     /// Says a message that was kept.
     pub(crate) fn say_kept(&mut self, said: &Said) {
-        let m =
-            Msg { subject: &said.subject, headers: &said.headers, payload: &said.payload, ..Msg::default() };
-        self.say(said.tenant, &m);
+        self.say(said.tenant, &said.msg());
     }
 
     /// Tells a publisher where its message was stored.

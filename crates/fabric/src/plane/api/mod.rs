@@ -94,9 +94,9 @@ impl Plane {
                 advisory::audit(self, now, tenant, &m, &answer);
             }
             Ok(Reply::Safe(payload)) => {
-                advisory::audit(self, now, tenant, &m, &payload);
+                let asked = advisory::asked(self, tenant, &m);
                 let said = Said { tenant, subject: reply, payload, ..Said::default() };
-                self.out.hold(Level::Disk, Held::Say(said));
+                self.out.hold(Level::Disk, Held::Answer { said, asked });
             }
             Ok(Reply::Later) => {}
             Err(Stop::Load(log)) => self.park(log, arrival),
@@ -255,12 +255,11 @@ pub(crate) fn store_failed() -> ApiError {
     Fault::StoreFailed.with("the journal has failed")
 }
 
-/// Says in place of an answer that would have needed the journal that it failed.
-pub(crate) fn say_store_failed(out: &mut Out, said: &Said) {
-    if !said.payload.is_empty() {
-        let answer = Answer::<Option<Purged>>::refused("", store_failed()).to_bytes();
-        out.answer(said.tenant, &said.subject, &answer);
-    }
+/// Says in place of an answer that would have needed the journal that it failed; what was said.
+pub(crate) fn say_store_failed(out: &mut Out, said: &Said) -> Vec<u8> {
+    let answer = Answer::<Option<Purged>>::refused("", store_failed()).to_bytes();
+    out.answer(said.tenant, &said.subject, &answer);
+    answer
 }
 
 /// The level of the API that a request demands; one that cannot be read is beyond all.
