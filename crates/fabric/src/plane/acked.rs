@@ -44,7 +44,9 @@ impl Plane {
                 false => self.park(log, arrival),
             };
         };
-        let Some(said) = js::Ack::parse(m.payload) else { return self.confirm(log, tenant, Level::Mem, reply) };
+        let Some(said) = js::Ack::parse(m.payload) else {
+            return self.confirm(log, tenant, Level::Mem, reply);
+        };
         let token = Token {
             seq: delivery.stream_seq,
             consumer_seq: delivery.consumer_seq,

@@ -83,6 +83,8 @@ pub(crate) struct Cell {
     pub(crate) consumers: BTreeMap<Box<str>, Seat>,
     /// What it remembers of its producers, as it was written, until it is loaded.
     pub(crate) producers: Bytes,
+    /// Messages that nobody wants any more are being looked for; the journal knows it.
+    pub(crate) is_sweeping: bool,
     /// What came while it was being loaded.
     pub(crate) parked: Vec<Arrival>,
     /// Highest sequence that was appended in this turn and is not yet held to be shown.
@@ -213,6 +215,11 @@ impl Cell {
 /// Key of a consumer's state.
 pub(crate) fn consumer_key(log: LogId, consumer: &str) -> Bytes {
     format!("consumer\0{:016x}\0{consumer}", log.0).into()
+}
+
+/// Key of the note that a stream still has messages that nobody wants.
+pub(crate) fn sweep_key(log: LogId) -> Bytes {
+    format!("sweep\0{:016x}", log.0).into()
 }
 
 /// Key of what a stream remembers of its producers.

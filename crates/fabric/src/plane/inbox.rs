@@ -375,7 +375,11 @@ mod tests {
         let mut spare = Spare::default();
         inbox.press(true);
         while stream.put(&msg(b"a", b""), &mut spare) != Put::Full {}
-        assert_eq!(ack.put(&msg(b"b", b""), &mut spare), Put::Queued, "nobody who acknowledges is slowed down");
+        assert_eq!(
+            ack.put(&msg(b"b", b""), &mut spare),
+            Put::Queued,
+            "nobody who acknowledges is slowed down"
+        );
         assert!(!ack.on_drain(Waker::noop()));
         assert!(stream.on_drain(Waker::noop()));
         let held = |inbox: &Inbox| inbox.state.lock().unwrap().captured.places.as_ptr();
@@ -396,7 +400,8 @@ mod tests {
         }
         let mut out = Vec::new();
         inbox.take(&mut out);
-        let seen: Vec<_> = out.iter().map(|a| String::from_utf8_lossy(a.msg().payload).into_owned()).collect();
+        let seen: Vec<_> =
+            out.iter().map(|a| String::from_utf8_lossy(a.msg().payload).into_owned()).collect();
         assert_eq!(seen, (0..40).map(|n| n.to_string()).collect::<Vec<_>>());
     }
 

@@ -18,6 +18,7 @@ mod publish;
 mod reading;
 mod recover;
 mod timers;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -42,6 +43,7 @@ use inbox::{Arrival, Target};
 use levels::Levels;
 use out::{Held, Out};
 use timers::{Timer, Timers};
+use work::Work;
 
 /// Limits and facts of the plane, as the node's configuration sets them.
 #[derive(Clone, Debug)]
@@ -68,6 +70,8 @@ pub struct Plane {
     timers: Timers,
     /// Consumers that may have something to deliver.
     due: VecDeque<SeatId>,
+    /// Work that is done in slices.
+    work: VecDeque<Work>,
     /// Push consumers, and since when no subscription may have changed for them to go on as they are.
     watched: BTreeMap<SeatId, (TenantId, Stamp)>,
     /// Number of the last consumer that was made.
@@ -111,6 +115,7 @@ impl Plane {
             busy |= self.take_arrivals(now);
             busy |= self.take_timers(now);
             busy |= self.consume(now);
+            busy |= self.work_on(now);
             self.hold_shows();
             busy |= self.out.submit(journal);
             if self.out.failed.is_some() {
@@ -133,7 +138,7 @@ impl Plane {
 
     fn next_wake(&self, now: Now) -> Option<u64> {
         let look = self.hub.watch().is_changed().then_some(self.next_look);
-        let soon = (!self.due.is_empty()).then_some(now.mono_ns);
+        let soon = (!self.due.is_empty() || !self.work.is_empty()).then_some(now.mono_ns);
         [self.timers.next(now), look, soon].into_iter().flatten().min()
     }
 
@@ -263,7 +268,8 @@ impl Plane {
                     self.refuse_publish(tenant, &reply, &stream, &api::store_failed());
                 }
                 // What an event would speak of may not have happened, and a confirmation was not earned.
-                Held::Show { .. } | Held::Reserved { .. } | Held::Lower(_) | Held::Tell(_) | Held::Say(_) => {}
+                Held::Show { .. } | Held::Reserved { .. } | Held::Lower(_) | Held::Tell(_) | Held::Say(_) => {
+                }
                 Held::Answer { said, asked } => {
                     let answer = api::say_store_failed(&mut self.out, &said);
                     if let Some(asked) = asked {

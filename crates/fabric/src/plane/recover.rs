@@ -73,6 +73,7 @@ impl Plane {
             cells,
             timers: Timers::default(),
             due: VecDeque::new(),
+            work: VecDeque::new(),
             levels: Levels::default(),
             watched: BTreeMap::new(),
             seats: 0,
@@ -202,6 +203,7 @@ impl Plane {
                     )),
                 },
                 (Some(b"producers"), None) => cell.producers = value,
+                (Some(b"sweep"), None) => cell.is_sweeping = true,
                 _ => {}
             }
         }
@@ -244,7 +246,8 @@ impl Plane {
         let mut active = Vec::new();
         for cell in self.cells.values_mut() {
             let Body::Cold(summary) = &cell.body else { continue };
-            if cell.consumers.values().any(|seat| seat.is_active()) || cell.config.allow_msg_ttl {
+            let is_active = cell.consumers.values().any(|seat| seat.is_active());
+            if is_active || cell.is_sweeping || cell.config.allow_msg_ttl {
                 active.push(cell.log);
             } else if cell.config.max_age > 0 && summary.count > 0 {
                 let at = (summary.first_time_ns + cell.config.max_age as u64) / 1_000_000;
@@ -278,6 +281,7 @@ impl Plane {
             consumers: BTreeMap::new(),
             producers: Bytes::new(),
             parked: Vec::new(),
+            is_sweeping: false,
             to_show: 0,
             wakes_at: None,
         };
@@ -424,7 +428,7 @@ impl Plane {
             }
         }
         Self::make_all_due(cell, &mut self.due);
-        let parked = std::mem::take(&mut cell.parked);
+        let (parked, is_sweeping) = (std::mem::take(&mut cell.parked), cell.is_sweeping);
         for (key, state, deltas) in broken {
             self.set_aside(&key, Some(state), deltas);
         }
@@ -434,6 +438,9 @@ impl Plane {
             && let Some(position) = self.checkpoint
         {
             self.checkpoint(now, position);
+        }
+        if is_sweeping {
+            self.drop_unwanted(now, log);
         }
         parked.into_iter().for_each(|arrival| self.arrive(now, arrival));
     }

@@ -22,7 +22,7 @@ impl World {
     }
 
     /// Publishes, and leaves the plane's turn to what comes next.
-    fn put(&mut self, subject: &str, reply: &str, payload: &str) {
+    pub(crate) fn put(&mut self, subject: &str, reply: &str, payload: &str) {
         let (subject, reply, payload) = (subject.as_bytes(), reply.as_bytes(), payload.as_bytes());
         let m = Msg { subject, reply, payload, ..Msg::default() };
         self.session.publish(&m, &mut self.woken).unwrap();

@@ -6,3 +6,4 @@ mod consumers;
 mod events;
 mod levels;
 mod plane;
+mod work;

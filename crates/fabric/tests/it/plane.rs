@@ -103,8 +103,12 @@ impl World {
             interest_bytes_max: 1 << 24,
         };
         let hub = Arc::new(Hub::new(Accounts::new(&auth::options::Options::default()).unwrap(), limits, 7));
-        let options =
-            PlaneOptions { streams_max: 10, consumers_max: 5000, payload_bytes_max: 1 << 20, node: "n".into() };
+        let options = PlaneOptions {
+            streams_max: 10,
+            consumers_max: 5000,
+            payload_bytes_max: 1 << 20,
+            node: "n".into(),
+        };
         let plane = Plane::new(hub.clone(), options, recovered);
         let mut session = Session::new(&hub, Arc::default());
         let pattern = SubjectPattern::parse(b"_INBOX.>").unwrap();

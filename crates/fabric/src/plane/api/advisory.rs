@@ -103,10 +103,10 @@ pub(crate) fn event(plane: &mut Plane, now: Now, log: LogId, name: &str, advisor
 }
 
 /// What is kept of a request that is answered later; `None`: nobody follows what is asked.
-pub(crate) fn asked(plane: &Plane, tenant: TenantId, request: &Msg<'_>) -> Option<Box<Asked>> {
+pub(crate) fn asked(plane: &Plane, tenant: TenantId, subject: &[u8], body: &[u8]) -> Option<Box<Asked>> {
     let copy = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
     let is_heard = plane.out.hears_event(tenant, AUDIT_SUBJECT.as_bytes());
-    is_heard.then(|| Box::new(Asked { subject: copy(request.subject), body: copy(request.payload) }))
+    is_heard.then(|| Box::new(Asked { subject: copy(subject), body: copy(body) }))
 }
 
 /// A request that was kept has been answered.

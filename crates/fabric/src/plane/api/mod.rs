@@ -26,7 +26,7 @@ use wire::nats::encode::no_responders;
 
 use super::cell::{Body, Cell};
 use super::inbox::Arrival;
-use super::out::{Held, Out, Said};
+use super::out::{Asked, Held, Out, Said};
 use super::{Plane, count};
 use consumer::Named;
 
@@ -42,13 +42,31 @@ pub(super) struct Ask<'a> {
 }
 
 /// What a request is answered with.
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// This, at once.
     Now(Bytes),
     /// This, when everything appended so far is on the disk.
     Safe(Bytes),
     /// Something that comes by itself, or nothing.
     Later,
+}
+
+/// A request that is answered when the work for it is done.
+#[derive(Debug)]
+pub(crate) struct Later {
+    pub(crate) tenant: TenantId,
+    pub(crate) reply: Bytes,
+    /// The type of the answer, and how it looks when it is refused.
+    kind: &'static str,
+    refused: fn(&'static str, ApiError) -> Vec<u8>,
+    pub(crate) asked: Option<Box<Asked>>,
+}
+
+impl Later {
+    /// The answer that refuses it.
+    pub(crate) fn refused(&self, fault: Fault) -> Bytes {
+        (self.refused)(self.kind, fault.into()).into()
+    }
 }
 
 /// Why a request is not answered now.
@@ -94,7 +112,7 @@ impl Plane {
                 advisory::audit(self, now, tenant, &m, &answer);
             }
             Ok(Reply::Safe(payload)) => {
-                let asked = advisory::asked(self, tenant, &m);
+                let asked = advisory::asked(self, tenant, m.subject, m.payload);
                 let said = Said { tenant, subject: reply, payload, ..Said::default() };
                 self.out.hold(Level::Disk, Held::Answer { said, asked });
             }
@@ -167,6 +185,13 @@ impl Plane {
         }
     }
 
+    /// What is kept of a request that is answered later.
+    fn later<T: Default + Serialize>(&self, ask: &Ask<'_>) -> Later {
+        let asked = advisory::asked(self, ask.tenant, ask.subject, ask.body);
+        let refused = |kind, error| Answer::<T>::refused(kind, error).to_bytes();
+        Later { tenant: ask.tenant, reply: ask.reply.clone(), kind: ask.kind, refused, asked }
+    }
+
     /// A name that nobody chose: 8 letters and digits.
     pub(super) fn some_name(&mut self) -> String {
         // SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014.
@@ -191,7 +216,12 @@ impl Out {
 
 /// Writes an answer.
 pub(super) fn answer<T: Serialize>(ask: &Ask<'_>, body: T) -> Bytes {
-    Answer::done(ask.kind, body).to_bytes().into()
+    done(ask.kind, body)
+}
+
+/// Writes an answer of a kind.
+fn done<T: Serialize>(kind: &'static str, body: T) -> Bytes {
+    Answer::done(kind, body).to_bytes().into()
 }
 
 /// Writes why a request was refused, with the fields that the real server's answer to it always has.
