@@ -182,7 +182,7 @@ impl Plane {
     }
 }
 
-fn delivered_seq(action: &Action) -> Option<u64> {
+pub(crate) fn delivered_seq(action: &Action) -> Option<u64> {
     match action {
         Action::Deliver(delivery) => Some(delivery.seq),
         _ => None,

@@ -18,6 +18,7 @@ mod publish;
 mod reading;
 mod recover;
 mod timers;
+mod unread;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -170,11 +171,17 @@ impl Plane {
             Event::Synced(position) => self.out.reach(Level::Disk, position),
             Event::Failed(code, why) => self.fail(now, code, why),
             Event::Read(id, records) => {
-                if let Some(reading) = self.out.reads.remove(&id) {
+                if let Some(reading) = self.out.take_reading(id) {
                     self.read(now, reading, records);
                 }
             }
+            Event::Unread(id, why) => {
+                if let Some(reading) = self.out.take_reading(id) {
+                    self.unread(now, reading, &why);
+                }
+            }
             Event::Loaded(log, image) => self.loaded(log, &image),
+            Event::Unloaded(log, why) => self.unloaded(now, log, None, &why),
             Event::Checkpoint(position) => self.checkpoint(now, position),
             Event::Pressed(pressed) => {
                 self.figures.pressed.store(pressed.into(), Relaxed);
@@ -210,6 +217,8 @@ impl Plane {
             busy = true;
             match timer {
                 Timer::Stream(log) => self.expire(now, log),
+                Timer::Load(log) => self.load_again(log),
+                Timer::Unsent(id) => self.read_again(id),
                 Timer::Consumer(id) => {
                     if let Some(seat) = self.seat(&id) {
                         seat.wakes_at = None;

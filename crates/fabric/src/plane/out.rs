@@ -10,6 +10,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use kernel::journal::{Level, ReadId};
 use kernel::{Code, Entry, Journal, LogId, Msg, Position, TenantId, Waiting};
+use wire::jetstream::Fault;
 use wire::jetstream::api::PubAck;
 
 use super::cell::SeatId;
@@ -17,6 +18,9 @@ use super::reading::Reading;
 use crate::hub::Hub;
 use crate::session::Session;
 use crate::woken::Woken;
+
+/// Most messages that clients may have asked for directly and not been sent yet: 8 bytes each.
+const WANTED_MAX: usize = 4 * 1024 * 1024;
 
 /// What waits until an entry is safe.
 pub(crate) enum Held {
@@ -80,7 +84,9 @@ pub(crate) struct Out {
     disk: Line,
     /// Things that wait for nothing.
     free: Vec<Held>,
-    pub(crate) reads: HashMap<ReadId, Reading, FixedState>,
+    reads: HashMap<ReadId, Reading, FixedState>,
+    /// Messages that clients asked for directly and that are not sent yet.
+    wanted: usize,
     next_read: u64,
     asked: Vec<(ReadId, LogId, Vec<u64>)>,
     loads: Vec<LogId>,
@@ -103,6 +109,7 @@ impl Out {
             disk: line(),
             free: Vec::new(),
             reads,
+            wanted: 0,
             next_read: 1,
             asked: Vec::new(),
             loads: Vec::new(),
@@ -193,8 +200,24 @@ impl Out {
     pub(crate) fn read(&mut self, log: LogId, indices: Vec<u64>, reading: Reading) {
         let id = ReadId(self.next_read);
         self.next_read += 1;
+        self.wanted += reading.wanted();
         self.reads.insert(id, reading);
         self.asked.push((id, log, indices));
+    }
+
+    /// Takes what records were asked for, when they come.
+    pub(crate) fn take_reading(&mut self, id: ReadId) -> Option<Reading> {
+        let reading = self.reads.remove(&id)?;
+        self.wanted = self.wanted.saturating_sub(reading.wanted());
+        Some(reading)
+    }
+
+    /// Refuses that clients ask for more messages when too many are not sent yet.
+    pub(crate) fn check_wanted(&self) -> Result<(), Fault> {
+        match self.wanted >= WANTED_MAX {
+            true => Err(Fault::TooManyRequests),
+            false => Ok(()),
+        }
     }
 
     /// Asks for a log's image.

@@ -6,4 +6,5 @@ mod consumers;
 mod events;
 mod levels;
 mod plane;
+mod unread;
 mod work;

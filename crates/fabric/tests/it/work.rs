@@ -1,7 +1,7 @@
 //! Work on whole streams: done bit by bit, with everybody else served meanwhile, and answered as if it were done at once.
 
-use kernel::Entry;
-use kernel::journal::Recovered;
+use kernel::journal::{Image, Recovered, Row, Summary};
+use kernel::{Entry, LogId, Position};
 
 use crate::plane::World;
 
@@ -22,7 +22,7 @@ fn filled(messages: usize, config: &str) -> World {
 impl World {
     /// Takes one round of a turn at a time for as long as there is work, so that others come in between.
     fn rounds(&mut self) -> usize {
-        (1..).find(|_| !self.turn().is_some_and(|next| next <= self.now.mono_ns)).unwrap()
+        (1..).find(|_| self.turn().is_none_or(|next| next > self.now.mono_ns)).unwrap()
     }
 
     fn answer(&mut self, subject: &str, body: &str) -> String {
@@ -139,4 +139,20 @@ fn a_stream_is_deleted_without_a_walk_for_each_of_its_consumers() {
     world.say("$JS.API.STREAM.DELETE.S", "_INBOX.deleted", "");
     assert!(world.heard().concat().contains(r#""success":true"#));
     assert_eq!(world.removed().len(), before, "its messages go with the log");
+}
+
+#[test]
+fn a_sweep_that_a_crash_interrupted_is_done_after_the_start() {
+    let log = LogId(5);
+    let state = r#"{"log":5,"created":"2026-01-01T00:00:00Z","config":{"name":"A","subjects":["A"],"retention":"interest"}}"#;
+    let states =
+        vec![("stream\0\0A".into(), state.into()), (format!("sweep\0{:016x}", log.0).into(), "1".into())];
+    let logs = vec![(log, Summary { first: 1, last: 3, count: 3, bytes: 30, ..Summary::default() })];
+    let mut world = World::new(Recovered { last: Position(20), states, logs, ..Recovered::default() });
+    let row = |index| Row { index, time_ns: 1, size: 10, subject: 0, flags: 0 };
+    world.journal.image = Image { subjects: vec!["A".into()], rows: (1..=3).map(row).collect() };
+    world.turn();
+    assert_eq!(world.removed(), [3], "though nobody asked for the stream");
+    let over = |entry: &Entry| matches!(entry, Entry::State(key, None) if key.starts_with(b"sweep"));
+    assert!(world.journal.entries.iter().any(over));
 }

@@ -225,7 +225,7 @@ fn done<T: Serialize>(kind: &'static str, body: T) -> Bytes {
 }
 
 /// Writes why a request was refused, with the fields that the real server's answer to it always has.
-fn refused(call: &Call<'_>, kind: &'static str, error: ApiError) -> Vec<u8> {
+pub(crate) fn refused(call: &Call<'_>, kind: &'static str, error: ApiError) -> Vec<u8> {
     match call {
         Call::StreamInfo { .. } => Answer::<StreamInfoPage>::refused(kind, error).to_bytes(),
         Call::StreamNames {} => Answer::<StreamNames>::refused(kind, error).to_bytes(),

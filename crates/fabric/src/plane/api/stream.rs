@@ -150,7 +150,8 @@ impl Plane {
         let (total, offset) = (all.len() as u64, (request.offset.max(0) as u64).min(all.len() as u64));
         let some: Vec<LogId> =
             all.iter().skip(offset as usize).take(LIST_MAX as usize).map(|(_, log)| *log).collect();
-        let is_cold = |log: &&LogId| self.cells.get(*log).is_some_and(|cell| !cell.is_known());
+        let is_cold =
+            |log: &&LogId| self.cells.get(*log).is_some_and(|cell| !cell.is_known() && !cell.is_barred);
         let cold: Vec<LogId> = some.iter().filter(is_cold).copied().collect();
         if let Some(first) = cold.first() {
             cold.iter().for_each(|log| self.warm(*log));
@@ -169,7 +170,13 @@ impl Plane {
 
     pub(super) fn stream_delete(&mut self, ask: &Ask<'_>, name: &str) -> Done {
         expect_empty(ask.body)?;
-        let log = self.warm_stream(ask.tenant, name)?.log;
+        let barred =
+            self.find(ask.tenant, name).filter(|log| self.cells.get(log).is_some_and(|c| c.is_barred));
+        let log = match barred {
+            // Nothing of it must be read for it to go.
+            Some(log) => log,
+            None => self.warm_stream(ask.tenant, name)?.log,
+        };
         let consumers: Vec<Box<str>> =
             self.cells.get(&log).map(|cell| cell.consumers.keys().cloned().collect()).unwrap_or_default();
         for consumer in consumers {
@@ -346,7 +353,14 @@ fn time_now(now: Now) -> Time {
 pub(super) fn info(at: Time, cell: &Cell) -> StreamInfo {
     let state = match &cell.body {
         Body::Warm(stream) => state(&stream.state()),
-        Body::Cold(summary) => state(&cell.begun(&Image::default(), summary, 0).state()),
+        // One that cannot be read now is told by what is known of it.
+        Body::Cold(summary) => StreamState {
+            messages: summary.count,
+            bytes: summary.bytes,
+            first_seq: if summary.count > 0 { summary.first } else { begun(cell, summary).first_seq },
+            first_ts: Time(summary.first_time_ns),
+            ..begun(cell, summary)
+        },
         _ => StreamState::default(),
     };
     StreamInfo {
@@ -356,6 +370,11 @@ pub(super) fn info(at: Time, cell: &Cell) -> StreamInfo {
         ts: at,
         ..StreamInfo::default()
     }
+}
+
+/// The state of a stream that is not loaded, without its messages.
+fn begun(cell: &Cell, summary: &Summary) -> StreamState {
+    state(&cell.begun(&Image::default(), summary, 0).state())
 }
 
 fn state(state: &State) -> StreamState {
