@@ -129,6 +129,7 @@ impl Config {
     fn check(&self) -> Result<(), Error> {
         schema::check(&self.values()).map_err(Error::config)?;
         self.nats.check().map_err(Error::config)?;
+        self.http.check().map_err(Error::config)?;
         telemetry::filter(&self.log)?;
         self.node_id()?;
         let accounts = auth::Accounts::new(&self.auth).map_err(|e| Error::config(e.to_string()))?;
