@@ -212,9 +212,10 @@ impl Plane {
     }
 
     fn take_timers(&mut self, now: Now) -> bool {
-        let mut busy = false;
-        while let Some(timer) = self.timers.due(now) {
-            busy = true;
+        // One that is due again at once waits for the next round.
+        let due: Vec<Timer> = std::iter::from_fn(|| self.timers.due(now)).collect();
+        let busy = !due.is_empty();
+        for timer in due {
             match timer {
                 Timer::Stream(log) => self.expire(now, log),
                 Timer::Load(log) => self.load_again(log),
