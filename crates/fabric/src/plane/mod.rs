@@ -93,6 +93,8 @@ pub struct Plane {
     templates_used: usize,
     /// Number of the last stream that lives in memory only.
     volatile: u64,
+    /// Bytes of what waits for streams to be loaded.
+    parked_bytes: usize,
     /// State that could not be read, to be told.
     trouble: Vec<String>,
     /// The next look at who listens to push consumers is no sooner, on the monotonic clock.
