@@ -23,8 +23,22 @@ impl Plane {
         // One that is gone gives nothing out any more: nobody could acknowledge it, or only to another under its name.
         let Some(seat) = self.seat(id) else { return };
         seat.is_reading = false;
+        let is_slow = std::mem::take(&mut seat.unread) > 0;
         if !std::mem::replace(&mut seat.is_due, true) {
             self.due.push_back(id.clone());
+        }
+        if let Some(cell) = self.cells.get_mut(&id.log).filter(|_| is_slow)
+            && let (Body::Warm(stream), Some(seat)) = (&cell.body, cell.consumers.get_mut(&id.name))
+            && let SeatState::Live(consumer) = &mut seat.state
+        {
+            // The leases count from now on: until now nobody had them.
+            for action in &actions {
+                let Action::Deliver(Delivery { seq, consumer_seq, deliveries, .. }) = *action else {
+                    continue;
+                };
+                let token = Token { seq, consumer_seq, deliveries };
+                consumer.ack(now, token, Ack::Working, &**stream, &mut Vec::new());
+            }
         }
         self.act(now, id.log, &id.name, actions, records);
     }
