@@ -14,6 +14,7 @@ pub mod port;
 pub mod producer;
 pub mod subject;
 pub mod time;
+pub mod trace;
 
 pub use code::{Code, Retry};
 pub use envelope::{Delivery, Envelope, Guarantee, Kind, Priority, RetryPolicy};
