@@ -6,6 +6,7 @@
 pub mod code;
 pub mod envelope;
 pub mod headers;
+pub mod histogram;
 pub mod id;
 pub mod journal;
 pub mod limits;
@@ -19,6 +20,7 @@ pub mod trace;
 pub use code::{Code, Retry};
 pub use envelope::{Delivery, Envelope, Guarantee, Kind, Priority, RetryPolicy};
 pub use headers::{Header, Headers};
+pub use histogram::Histogram;
 pub use id::{ConnectionId, MessageId, NodeId, SubId, TenantId};
 pub use journal::{Entry, Journal, LogId, Position, Record};
 pub use msg::{Message, Msg};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use auth::Accounts;
 use fabric::{Hub, Limits, PlaneOptions};
-use gateway::http::{HttpDoor, Identity};
+use gateway::http::{HttpDoor, Identity, Tracing};
 use gateway::nats::{self, Door};
 use kernel::{Code, NodeId};
 use serde::Serialize;
@@ -148,8 +148,8 @@ impl Node {
                 payload_bytes_max: config.nats.payload_bytes_max,
                 started_wall_ms: clock.now().wall_ms,
             };
-            let door =
-                HttpDoor::new(self.hub.clone(), identity, &config.http, address, Some(self.plane.figures()));
+            let (figures, tracing) = (Some(self.plane.figures()), Tracing::default());
+            let door = HttpDoor::new(self.hub.clone(), identity, &config.http, address, figures, tracing);
             self.http = Some(door.clone());
             self.tasks.push(tokio::spawn(async move {
                 if let Err(error) = door.serve(listener).await {

@@ -106,15 +106,15 @@ impl Driver {
     /// What operators see of streams and their storage.
     pub(crate) fn figures(&self) -> Figures {
         let (figures, stats) = (self.figures.clone(), self.stats.clone());
-        Box::new(move || {
+        Arc::new(move || {
             let streams = figures.all().into_iter().map(|(name, help, value)| {
                 let name = format!("neuroplex_stream_{name}").replace("_stream_streams", "_streams");
-                Figure { name, help, value: value as f64 }
+                Figure::number(name, help, value as f64)
             });
             let store = stats.all().into_iter().map(|(name, value)| {
                 let is_total = TOTALS.contains(&name);
                 let name = format!("neuroplex_store_{name}{}", if is_total { "_total" } else { "" });
-                Figure { name, help: "Of the store: see the guide to operating.", value: value as f64 }
+                Figure::number(name, "Of the store: see the guide to operating.", value as f64)
             });
             streams.chain(store).collect()
         })

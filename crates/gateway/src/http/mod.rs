@@ -2,16 +2,18 @@
 //! monitoring documents that tools for nats-server read) and streams.
 //!
 //! `problem` is how every route fails, `caller` who asks and for what, `call` how a route asks the node, `flow` how bodies
-//! come and go.
+//! come and go, `trace` how a request is followed.
 
 mod call;
 mod caller;
 mod flow;
 mod guard;
-mod metrics;
+pub mod metrics;
 mod monitor;
 mod problem;
+mod requests;
 mod streams;
+pub mod trace;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,6 +34,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 pub use metrics::{Figure, Figures};
+pub use trace::Tracing;
 
 use crate::is_passing;
 use crate::options::HttpOptions;
@@ -78,22 +81,26 @@ pub struct HttpDoor {
     wall_ms: AtomicU64,
     /// More numbers for operators, kept elsewhere.
     figures: Option<Figures>,
+    tracing: Tracing,
+    requests: requests::Requests,
 }
 
 impl HttpDoor {
-    /// A door that listens on `address`. `figures`: more numbers for its metrics.
+    /// A door that listens on `address`. `figures`: more numbers for its metrics. `tracing`: who is told of its requests.
     pub fn new(
         hub: Arc<Hub>,
         identity: Identity,
         options: &HttpOptions,
         address: SocketAddr,
         figures: Option<Figures>,
+        tracing: Tracing,
     ) -> Arc<HttpDoor> {
         let guard = guard::Guard::new(address, &options.hosts);
         let wall_ms = AtomicU64::new(identity.started_wall_ms);
         let (phase, places) =
             (watch::Sender::new(Phase::Starting), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
-        Arc::new(HttpDoor { hub, identity, guard, phase, places, wall_ms, figures })
+        let requests = requests::Requests::default();
+        Arc::new(HttpDoor { hub, identity, guard, phase, places, wall_ms, figures, tracing, requests })
     }
 
     /// Says whether the node takes work. From the first "no" after a "yes" on, nobody is kept waiting for what may come.
@@ -189,6 +196,7 @@ impl HttpDoor {
             .fallback(caller::no_route)
             .method_not_allowed_fallback(caller::no_method)
             .layer(middleware::from_fn_with_state(self.clone(), guard::check))
+            .layer(middleware::from_fn_with_state(self.clone(), trace::follow))
             .with_state(self)
     }
 }

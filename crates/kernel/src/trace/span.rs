@@ -109,6 +109,4 @@ pub trait Spans: Send + Sync {
     fn ended(&self, span: Span);
     /// The node's monotonic clock in nanoseconds, for those who are given no time.
     fn now_ns(&self) -> u64;
-    /// Random bits, for those who are given none.
-    fn random(&self) -> u64;
 }
