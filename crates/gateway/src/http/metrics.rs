@@ -75,7 +75,7 @@ impl HttpDoor {
     /// Everything that is counted.
     pub fn figures(&self) -> Vec<Figure> {
         let mut all = self.own_figures();
-        all.extend(self.requests.figures());
+        all.extend(self.answers.figures());
         all.extend(self.figures.iter().flat_map(|more| more()));
         all
     }
@@ -85,7 +85,9 @@ impl HttpDoor {
         let stats = clients.stats();
         let now = self.wall_ms.load(Relaxed);
         let up_s = now.saturating_sub(self.identity.started_wall_ms) as f64 / 1000.0;
-        let rows: [(&str, &'static str, f64); 17] = [
+        let limits = &self.limits;
+        let taken = self.connections_max - self.places.available_permits().min(self.connections_max);
+        let rows: [(&str, &'static str, f64); 22] = [
             ("neuroplex_uptime_seconds", "Time since the node started.", up_s),
             ("neuroplex_connections", "Clients connected.", clients.len() as f64),
             ("neuroplex_connections_total", "Clients connected since the start.", clients.total() as f64),
@@ -108,6 +110,23 @@ impl HttpDoor {
             ("neuroplex_outbox_pending_bytes", "Bytes that wait for clients.", stats.pending_bytes as f64),
             ("neuroplex_outbox_buffer_bytes", "Buffers that outboxes hold.", budget.used_bytes() as f64),
             ("neuroplex_outbox_buffer_bytes_max", "Buffers that they may hold.", budget.limit_bytes() as f64),
+            ("neuroplex_http_connections", "Connections of the HTTP door.", taken as f64),
+            ("neuroplex_http_connections_max", "Connections that there may be.", self.connections_max as f64),
+            (
+                "neuroplex_http_requests_total",
+                "Requests to the HTTP door.",
+                self.requests.load(Relaxed) as f64,
+            ),
+            (
+                "neuroplex_http_bodies_bytes",
+                "Bytes of bodies that are being read.",
+                limits.bodies_bytes() as f64,
+            ),
+            (
+                "neuroplex_http_bodies_bytes_max",
+                "Bytes of bodies that may be read at once.",
+                limits.bodies_bytes_max() as f64,
+            ),
             ("process_resident_memory_bytes", "Resident memory.", resident_bytes() as f64),
             ("process_cpu_seconds_total", "Processor time.", cpu_seconds()),
             (
@@ -124,8 +143,18 @@ impl HttpDoor {
             kind: Kind::Gauge,
             samples: vec![Sample { labels, reading: Reading::Number(1.0) }],
         };
+        let limited = limits.counts().into_iter().map(|(option, count)| Sample {
+            labels: vec![("limit", option.to_string())],
+            reading: Reading::Number(count as f64),
+        });
+        let limited = Figure {
+            name: "neuroplex_http_limited_total".into(),
+            help: "How often a limit of the HTTP door was met.",
+            kind: Kind::Counter,
+            samples: limited.collect(),
+        };
         let numbers = rows.into_iter().map(|(name, help, value)| Figure::number(name, help, value));
-        std::iter::once(info).chain(numbers).collect()
+        [info, limited].into_iter().chain(numbers).collect()
     }
 }
 

@@ -16,7 +16,7 @@ use super::HttpDoor;
 /// Paths that machines ask all the time: nobody wants them in a trace.
 const QUIET: &[&str] = &["/healthz", "/readyz", "/metrics"];
 /// What stands for the route where there is none.
-const NO_ROUTE: &str = "unmatched";
+pub(super) const NO_ROUTE: &str = "unmatched";
 
 /// Who collects steps, and which traces are told that begin here.
 #[derive(Clone)]
@@ -159,7 +159,7 @@ pub(super) async fn follow(State(door): State<Arc<HttpDoor>>, request: Request, 
         response
     };
     let mut response = CURRENT.scope(followed.carried.clone(), answer).await;
-    door.requests.count(method, route, response.status(), start.elapsed());
+    door.answers.count(method, route, response.status(), start.elapsed());
     followed.end(&mut response, |span| {
         let span = span.with("http.request.method", method).with("http.route", route);
         span.with("url.path", path.unwrap_or_default()).with("url.scheme", "http")
@@ -168,7 +168,7 @@ pub(super) async fn follow(State(door): State<Arc<HttpDoor>>, request: Request, 
 }
 
 /// The name of a method; those that nobody knows share one, so that they cannot fill a table.
-fn method_name(method: &Method) -> &'static str {
+pub(super) fn method_name(method: &Method) -> &'static str {
     const KNOWN: &[&str] = &["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "TRACE"];
     KNOWN.iter().copied().find(|known| *known == method.as_str()).unwrap_or("other")
 }
