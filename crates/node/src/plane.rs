@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use fabric::{Hub, Plane, PlaneOptions};
 use gateway::http::{Figure, Figures};
+use kernel::trace::Spans;
 use kernel::{Code, NodeId};
 use store::{Disk, Identity, Threads};
 
@@ -50,6 +51,7 @@ impl Driver {
         options: PlaneOptions,
         seed: u64,
         clock: Clock,
+        spans: Option<Arc<dyn Spans>>,
     ) -> Result<Driver, Error> {
         let folder = data.join(FOLDER);
         std::fs::create_dir_all(&folder).map_err(|e| {
@@ -78,6 +80,9 @@ impl Driver {
             );
         }
         let mut plane = Plane::new(hub, options, recovered);
+        if let Some(spans) = spans {
+            plane.trace_to(spans);
+        }
         for what in plane.take_trouble() {
             tracing::error!(what, "what the store holds of it cannot be used");
         }
