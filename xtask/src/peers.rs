@@ -6,6 +6,7 @@
 mod examples;
 mod fleet;
 mod jetstream;
+mod metrics;
 mod server;
 mod setup;
 mod suite;
@@ -53,6 +54,8 @@ const PARTS: &[Part] = &[
         about: "key-value buckets and object stores through @nats-io/kv and @nats-io/obj",
         run: suite::javascript_stores,
     },
+    Part { name: "telemetry", about: "traces, logs and metrics to a real collector", run: suite::telemetry },
+    Part { name: "metrics", about: "/metrics, read by promtool", run: metrics::run },
     Part {
         name: "transcripts",
         about: "raw bytes to both servers; the answers must be equal",

@@ -23,3 +23,4 @@ mod start;
 mod streams;
 mod streams_cli;
 mod streams_client;
+mod telemetry;
