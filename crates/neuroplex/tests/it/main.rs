@@ -7,6 +7,7 @@ mod client;
 mod command;
 mod commands;
 mod demo;
+mod guide;
 mod hostile;
 mod http;
 mod http_streams;
