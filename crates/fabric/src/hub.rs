@@ -108,6 +108,18 @@ impl Hub {
         heard
     }
 
+    /// Whether a stream, or a service of the node, takes what is published on a subject.
+    pub fn captures(&self, tenant: TenantId, subject: &[u8]) -> bool {
+        let Some(interest) = self.interests.get(tenant.0 as usize) else { return false };
+        let mut captured = false;
+        interest.read().matches(subject, &mut |hit| {
+            let (Hit::All(entries) | Hit::Group(_, entries)) = hit;
+            captured |=
+                entries.iter().any(|e| e.listener.full() == Full::Refuse && e.listener.hears(subject));
+        });
+        captured
+    }
+
     /// Whether a member of a queue group hears a subject.
     pub(crate) fn hears_in(&self, tenant: TenantId, subject: &[u8], group: &[u8]) -> bool {
         let Some(interest) = self.interests.get(tenant.0 as usize) else { return false };

@@ -10,6 +10,7 @@ mod demo;
 mod guide;
 mod hostile;
 mod http;
+mod http_messages;
 mod http_streams;
 mod lines;
 mod messages;
