@@ -16,6 +16,8 @@ use std::thread;
 use page::Page;
 use run::Count;
 
+use crate::server::Server;
+
 /// Folders and files that are run, from the root of the repository.
 const PAGES: &[&str] = &["README.md", "examples/README.md", "docs/guide"];
 
@@ -41,6 +43,19 @@ fn every_link_leads_somewhere() {
         .flat_map(|path| links::broken(&fs::read_to_string(path).unwrap(), path))
         .collect();
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn every_metric_that_is_named_is_there() {
+    let server = Server::start();
+    let metrics = server.web().ask("GET", "/metrics", "").body;
+    for page in ["http.md", "limits.md"] {
+        let text = fs::read_to_string(root().join("docs/guide").join(page)).unwrap();
+        let names = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        for name in names.filter(|name| name.starts_with("neuroplex_")) {
+            assert!(metrics.contains(&format!("# TYPE {name} ")), "{page}: there is no metric {name}");
+        }
+    }
 }
 
 #[test]
