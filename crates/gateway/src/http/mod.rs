@@ -11,11 +11,13 @@ mod gate;
 mod guard;
 mod headers;
 mod id;
+mod info;
 mod intake;
 mod limits;
 mod messages;
 mod metrics;
 mod monitor;
+mod openapi;
 mod problem;
 mod publish;
 mod request;
@@ -23,6 +25,7 @@ mod route;
 mod stall;
 mod stored;
 mod streams;
+mod subscribe;
 mod visit;
 
 use std::net::SocketAddr;
@@ -106,6 +109,8 @@ pub struct HttpDoor {
     header_bytes_max: usize,
     /// Largest body that is a document, in bytes.
     document_bytes_max: usize,
+    /// Bytes of events that may wait for one reader.
+    outbox_bytes_max: usize,
     streams_max: u32,
     times: Times,
     limits: Arc<Limits>,
@@ -137,6 +142,7 @@ impl HttpDoor {
             connections_max: options.connections_max,
             header_bytes_max: options.header_bytes_max,
             document_bytes_max: options.body_bytes_max,
+            outbox_bytes_max: options.outbox_bytes_max,
             streams_max: options.streams_max,
             times: Times {
                 header: ms(options.header_timeout_ms),
@@ -156,6 +162,10 @@ impl HttpDoor {
 
     /// Says whether the node takes work. From the first "no" after a "yes" on, nobody is kept waiting for what may come.
     pub fn set_ready(&self, ready: bool) {
+        if !ready {
+            let all = self.hub.clients.all();
+            all.iter().filter(|c| c.info().protocol == subscribe::PROTOCOL).for_each(|c| c.warn());
+        }
         self.phase.send_modify(|phase| {
             *phase = match ready {
                 true => (*phase).max(Phase::Ready),
@@ -287,8 +297,16 @@ impl HttpDoor {
 }
 
 /// Everything that is served.
-const ROUTES: &[&[route::Route]] =
-    &[publish::ROUTES, request::ROUTES, messages::ROUTES, streams::ROUTES, monitor::ROUTES];
+const ROUTES: &[&[route::Route]] = &[
+    publish::ROUTES,
+    request::ROUTES,
+    subscribe::ROUTES,
+    messages::ROUTES,
+    streams::ROUTES,
+    info::ROUTES,
+    monitor::ROUTES,
+    openapi::ROUTES,
+];
 
 /// The process lives.
 async fn healthz() -> impl IntoResponse {

@@ -112,3 +112,61 @@ fn a_wrong_request_is_told_what_is_wrong_with_it() {
     web.post("/v1/publish/a", &[("Origin", "https://evil.example")], b"").problem(403, 2002);
     run(server.nats(), &["pub", "a", "x"]);
 }
+
+#[test]
+fn messages_come_as_events_to_all_who_read_and_to_one_of_a_group() {
+    let server = Server::start();
+    let web = server.web();
+    let mut all: Vec<_> = (0..3).map(|_| web.events("/v1/subscribe?subject=news.*", &[])).collect();
+    let mut group: Vec<_> =
+        (0..2).map(|_| web.events("/v1/subscribe?subject=news.%3E&queue=q", &[])).collect();
+    for n in 0..10 {
+        web.post("/v1/publish/news.a", &[("Np-Header-Color", "blue")], n.to_string().as_bytes()).ok(202);
+    }
+    for events in &mut all {
+        for n in 0..10 {
+            let event = events.next().unwrap();
+            assert_eq!((&*event.kind, &event.data["payload"]), ("message", &json!(n.to_string())));
+            assert_eq!(event.data["headers"], json!({"Color": "blue"}));
+        }
+    }
+    let shown = web.ask("GET", "/v1/subscriptions", "").ok(200);
+    assert_eq!((&shown["total"], &shown["items"][0]["subject"]), (&json!(5), &json!("news.*")));
+    assert_eq!(shown["items"][3]["queue"], "q");
+    let shown = web.ask("GET", "/v1/subscriptions?offset=4&limit=9", "").ok(200);
+    assert_eq!(shown["items"].as_array().unwrap().len(), 1);
+    let shown = web.ask("GET", "/v1/connections?limit=2", "").ok(200);
+    assert_eq!((&shown["total"], &shown["items"][0]["protocol"]), (&json!(5), &json!("sse")));
+    web.ask("GET", "/v1/connections?limit=0", "").problem(400, 4001);
+    assert_eq!(web.ask("GET", "/v1/nodes", "").ok(200)["items"][0]["state"], "ready");
+    web.ask("GET", "/v1/subscribe", "").problem(400, 4001);
+    web.ask("GET", "/v1/subscribe?subject=a..b", "").problem(400, 4003);
+    server.signal(rustix::process::Signal::TERM);
+    for events in all.iter_mut() {
+        let end = events.next().unwrap();
+        assert_eq!((&*end.kind, &end.data["code"]), ("end", &json!(1003)));
+        assert!(events.next().is_none());
+    }
+    for events in &mut group {
+        while let Some(event) = events.next() {
+            assert!(event.kind == "message" || event.data["code"] == 1003);
+        }
+    }
+    assert!(server.ended().success());
+}
+
+#[test]
+fn the_door_describes_itself() {
+    let server = Server::start();
+    let web = server.web();
+    let document = web.ask("GET", "/openapi.json", "").ok(200);
+    assert_eq!(document["openapi"], "3.1.0");
+    assert!(document["paths"]["/v1/subscribe"]["get"]["x-endless"] == true);
+    let page = web.ask("GET", "/docs", "");
+    assert_eq!((page.status, &*page.headers["x-content-type-options"]), (200, "nosniff"));
+    assert!(page.headers["content-security-policy"].starts_with("default-src 'none'"));
+    for path in ["/docs/page.js", "/docs/page.css"] {
+        assert!(page.body.contains(path));
+        assert_eq!(web.ask("GET", path, "").status, 200);
+    }
+}

@@ -30,14 +30,16 @@ use super::route::{self, EVENTS, Gives, JSON, Kind, Param, Route};
 /// Largest answer of the streams' API that is waited for, in bytes.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// What names look like.
+const NAME_FORM: &str = r"^[^.*>/\\\x00-\x20\x7f]+$";
 const STREAM: Param = Param::path(
     "stream",
-    Kind::Text { chars_min: 1, chars_max: 255, form: r"^[^\s.*>/\\\x00-\x1f\x7f]+$" },
+    Kind::Text { chars_min: 1, chars_max: 255, form: NAME_FORM },
     "The stream's name: no space, dot, slash, backslash, `*` or `>`.",
 );
 const CONSUMER: Param = Param::path(
     "consumer",
-    Kind::Text { chars_min: 1, chars_max: 255, form: r"^[^\s.*>/\\\x00-\x1f\x7f]+$" },
+    Kind::Text { chars_min: 1, chars_max: 255, form: NAME_FORM },
     "The consumer's name: no space, dot, slash, backslash, `*` or `>`.",
 );
 const OFFSET: Param = Param::query(
