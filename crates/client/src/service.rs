@@ -175,7 +175,7 @@ where
                 asked.insert(working.spawn(handle(question)).id(), head);
             }
             Some(done) = working.join_next_with_id() => answer(&client, &mut asked, done).await,
-            _ = stopped.wait_for(|stop| *stop), if !draining => {
+            () = told(&mut stopped), if !draining => {
                 draining = true;
                 questions.drain();
             }
@@ -185,6 +185,11 @@ where
         answer(&client, &mut asked, done).await;
     }
     questions.error().cloned()
+}
+
+/// Waits until the service is told to stop.
+async fn told(stopped: &mut watch::Receiver<bool>) {
+    _ = stopped.wait_for(|stop| *stop).await;
 }
 
 type Done = Result<(Id, Result<Bytes, Failure>), JoinError>;

@@ -93,6 +93,8 @@ pub struct Plane {
     templates_used: usize,
     /// Number of the last stream that lives in memory only.
     volatile: u64,
+    /// Bytes of what waits for streams to be loaded.
+    parked_bytes: usize,
     /// State that could not be read, to be told.
     trouble: Vec<String>,
     /// The next look at who listens to push consumers is no sooner, on the monotonic clock.
@@ -212,9 +214,10 @@ impl Plane {
     }
 
     fn take_timers(&mut self, now: Now) -> bool {
-        let mut busy = false;
-        while let Some(timer) = self.timers.due(now) {
-            busy = true;
+        // One that is due again at once waits for the next round.
+        let due: Vec<Timer> = std::iter::from_fn(|| self.timers.due(now)).collect();
+        let busy = !due.is_empty();
+        for timer in due {
             match timer {
                 Timer::Stream(log) => self.expire(now, log),
                 Timer::Load(log) => self.load_again(log),
