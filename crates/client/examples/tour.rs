@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use client::{Client, Code, Draft, Error, Failure, Priority, Service};
+use client::{Client, Code, Draft, Error, Failure, Headers, Priority, Service};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -63,6 +63,10 @@ pub(crate) async fn run(url: &str) -> Result<(), Error> {
         .id("tea-1")
         .correlation_id("order-7");
     client.publish(urgent).await?;
+    if let Some(job) = jobs.next().await {
+        let headers = job?.message.headers;
+        assert_eq!(Headers::new(&headers).first("Np-Priority"), Some("critical"));
+    }
 
     client.drain().await
 }
