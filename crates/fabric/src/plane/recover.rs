@@ -83,6 +83,7 @@ impl Plane {
             arrivals: Vec::new(),
             events: Vec::new(),
             figures: Arc::default(),
+            traced: Default::default(),
             templates,
             templates_used: 0,
             next_look: 0,
