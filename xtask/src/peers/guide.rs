@@ -23,8 +23,8 @@ pub(crate) fn run(stage: &Stage, tally: &mut Tally) -> Result<(), String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut test = Command::new(cargo);
     test.args(["test", "--quiet", "--locked", "--package", "neuroplex", "--test", "it", "--"]);
-    test.args(["--exact", "--nocapture", TEST]).current_dir(fetch::root());
-    test.env("GUIDE_PATH", programs).env("GUIDE_NODE_MODULES", modules);
+    test.args(["--exact", "--show-output", TEST]).current_dir(fetch::root());
+    test.env("RUST_BACKTRACE", "0").env("GUIDE_PATH", programs).env("GUIDE_NODE_MODULES", modules);
     let ran = fetch::run(&mut test, "the page and the line are named above");
     let held = ran.and_then(|said| {
         said.lines()
