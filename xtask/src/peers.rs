@@ -5,6 +5,7 @@
 
 mod examples;
 mod fleet;
+mod guide;
 mod jetstream;
 mod metrics;
 mod server;
@@ -28,6 +29,7 @@ struct Part {
 
 const PARTS: &[Part] = &[
     Part { name: "examples", about: "the worked examples, in Python and in JavaScript", run: examples::run },
+    Part { name: "guide", about: "the guide and the README, every block of them", run: guide::run },
     Part { name: "python", about: "the core protocol through nats-py", run: suite::python },
     Part {
         name: "javascript",
