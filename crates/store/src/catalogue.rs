@@ -143,7 +143,9 @@ impl Catalogue {
 
     /// Where the file ends, for a report.
     pub(crate) fn end(&self) -> (String, u64) {
-        (What::Catalogue.name(self.number), self.offset)
+        let name =
+            if self.file.is_some() { What::Catalogue.name(self.number) } else { "the catalogue".to_owned() };
+        (name, self.offset)
     }
 
     /// Goes on behind frames that are missing: no number is given twice.

@@ -80,8 +80,8 @@ pub(crate) fn open(
     }
     let settled = contents.settled;
     let mut marker = Marker::open(&*fs, &identity, &found_mark)?;
-    // The newest journal file may go before the next one is safe.
-    let stays = scan.kept.iter().any(|kept| kept.place.number >= mark.file && kept.last > settled);
+    // The newest journal file may go before the next one is safe; those behind it may never have been.
+    let stays = scan.kept.iter().any(|kept| kept.place.number == mark.file && kept.last > settled);
     marker.set(Mark { is_needed: mark.is_needed && stays, ..mark })?;
     set_aside(&*fs, &scan.broken)?;
     catalogue.tidy(&catalogues)?;

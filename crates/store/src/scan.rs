@@ -349,7 +349,9 @@ impl Walk {
     }
 
     fn take(&mut self, file: &Read, group: &[Item]) {
-        for item in group.iter().filter(|item| item.intact && item.position > self.settled) {
+        // A position counts once: it stands twice only where somebody put an older file back.
+        let from = self.next.max(self.settled + 1);
+        for item in group.iter().filter(|item| item.intact && item.position >= from) {
             let body = file.bytes.slice(item.body_at()..item.body_at() + item.body_len);
             let entry = entry::decode(item.kind, body);
             self.unsettled_bytes += (item.next() - item.start) as u64;
