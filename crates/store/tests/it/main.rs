@@ -11,3 +11,4 @@ mod model;
 mod refusal;
 mod run;
 mod space;
+mod unread;
