@@ -125,16 +125,19 @@ impl Node {
     ) {
         let id = self.data.node_id.to_string();
         let server_id = format!("NP{:016X}{:016X}", machine::random(), machine::random());
-        if let Some((listener, address)) = nats {
-            let name = id.clone();
-            let door =
-                Door::new(self.hub.clone(), config.nats.clone(), server_id.clone(), name, tls, address);
-            door.tick(clock.now());
-            if !machine::is_single_processor() {
-                self.tasks.push(tokio::spawn(door.clone().keep_warm()));
-            }
-            let accepting = door.clone();
-            self.nats = Some(door);
+        // WebSockets speak through it even where it does not listen.
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let address = nats.as_ref().map_or(nowhere, |(_, address)| *address);
+        let door =
+            Door::new(self.hub.clone(), config.nats.clone(), server_id.clone(), id.clone(), tls, address);
+        door.tick(clock.now());
+        if !machine::is_single_processor() {
+            self.tasks.push(tokio::spawn(door.clone().keep_warm()));
+        }
+        let nats_door = door.clone();
+        self.nats = Some(door.clone());
+        if let Some((listener, _)) = nats {
+            let accepting = door;
             self.accepting.push(tokio::spawn(async move {
                 let error = accepting.accept(listener).await;
                 tracing::error!(%error, "the NATS door no longer accepts");
@@ -150,6 +153,7 @@ impl Node {
             };
             let door =
                 HttpDoor::new(self.hub.clone(), identity, &config.http, address, Some(self.plane.figures()));
+            door.serve_nats(nats_door);
             self.http = Some(door.clone());
             self.tasks.push(tokio::spawn(async move {
                 if let Err(error) = door.serve(listener).await {

@@ -46,11 +46,20 @@ struct Form<'a> {
     delivery_options: Option<Options>,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-enum OneOrMany {
+pub(crate) enum OneOrMany {
     One(String),
     Many(Vec<String>),
+}
+
+impl OneOrMany {
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, String> {
+        match self {
+            OneOrMany::One(value) => std::slice::from_ref(value).iter(),
+            OneOrMany::Many(values) => values.iter(),
+        }
+    }
 }
 
 #[derive(Default, PartialEq, Serialize, Deserialize)]
@@ -177,10 +186,6 @@ pub fn read_for(text: &str, otherwise: Option<&str>) -> Result<Message, Error> {
     push(name::TIMEOUT_MS, options.timeout.map(|ms| ms.to_string()));
     push(name::PERSISTENT, options.persistent.map(|p| p.to_string()));
     for (name, values) in &form.headers {
-        let values = match values {
-            OneOrMany::One(value) => std::slice::from_ref(value),
-            OneOrMany::Many(values) => values,
-        };
         pairs.extend(values.iter().map(|v| (name.as_str(), v.clone())));
     }
     let block = headers::block(pairs.iter().map(|(n, v)| (*n, v.as_str())))
@@ -217,7 +222,7 @@ fn others_out(message: &Message) -> BTreeMap<String, OneOrMany> {
     map
 }
 
-fn payload_out(bytes: &[u8]) -> (Option<Box<RawValue>>, Option<String>) {
+pub(crate) fn payload_out(bytes: &[u8]) -> (Option<Box<RawValue>>, Option<String>) {
     let Ok(text) = std::str::from_utf8(bytes) else { return (None, Some(BASE64.encode(bytes))) };
     let structured =
         text.starts_with(['{', '[']) && text.ends_with(['}', ']']) && !text.contains(['\n', '\r']);
@@ -228,7 +233,7 @@ fn payload_out(bytes: &[u8]) -> (Option<Box<RawValue>>, Option<String>) {
     (raw.ok(), None)
 }
 
-fn payload_in(payload: Option<&RawValue>, base64: Option<String>) -> Result<Bytes, Error> {
+pub(crate) fn payload_in(payload: Option<&RawValue>, base64: Option<String>) -> Result<Bytes, Error> {
     match (payload, base64) {
         (Some(_), Some(_)) => Err(Error::Field("payload and payloadBase64 cannot both be given")),
         (None, Some(text)) => match BASE64.decode(text) {

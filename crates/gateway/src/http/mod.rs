@@ -12,9 +12,10 @@ mod metrics;
 mod monitor;
 mod problem;
 mod streams;
+mod ws;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 pub use metrics::{Figure, Figures};
 
-use crate::is_passing;
+use crate::{is_passing, nats};
 use crate::options::HttpOptions;
 
 /// Most connections at once.
@@ -78,6 +79,8 @@ pub struct HttpDoor {
     wall_ms: AtomicU64,
     /// More numbers for operators, kept elsewhere.
     figures: Option<Figures>,
+    /// What speaks over WebSocket.
+    nats: OnceLock<Arc<nats::Door>>,
 }
 
 impl HttpDoor {
@@ -93,7 +96,12 @@ impl HttpDoor {
         let wall_ms = AtomicU64::new(identity.started_wall_ms);
         let (phase, places) =
             (watch::Sender::new(Phase::Starting), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
-        Arc::new(HttpDoor { hub, identity, guard, phase, places, wall_ms, figures })
+        Arc::new(HttpDoor { hub, identity, guard, phase, places, wall_ms, figures, nats: OnceLock::new() })
+    }
+
+    /// From now on WebSockets are served, by `nats`, which need not listen itself.
+    pub fn serve_nats(&self, nats: Arc<nats::Door>) {
+        let _ = self.nats.set(nats);
     }
 
     /// Says whether the node takes work. From the first "no" after a "yes" on, nobody is kept waiting for what may come.
@@ -167,7 +175,8 @@ impl HttpDoor {
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
         let mut served = std::pin::pin!(served);
         // How a client leaves is its own affair.
         tokio::select! {
@@ -186,6 +195,7 @@ impl HttpDoor {
             .route("/connz", get(monitor::connz))
             .route("/subsz", get(monitor::subsz))
             .merge(streams::routes())
+            .merge(ws::routes())
             .fallback(caller::no_route)
             .method_not_allowed_fallback(caller::no_method)
             .layer(middleware::from_fn_with_state(self.clone(), guard::check))
