@@ -22,3 +22,4 @@ mod start;
 mod streams;
 mod streams_cli;
 mod streams_client;
+mod ws;

@@ -65,6 +65,10 @@ fn refuse(code: Code, detail: impl Into<String>) -> Refusal {
     (code, detail.into())
 }
 
+fn nobody(message: &Message) -> Refusal {
+    refuse(Code::NoResponders, format!("nobody listens on `{}`", String::from_utf8_lossy(&message.subject)))
+}
+
 impl Talk {
     /// `who`: known from the handshake, or said by a first frame.
     pub(super) fn new(peer: Arc<Peer>, who: Option<Arc<Principal>>, payload_bytes_max: usize) -> Talk {
@@ -148,8 +152,11 @@ impl Talk {
                 (Some(sid), self.unsubscribe(sid, max).map(|()| ok.then(|| talk::ok(Some(sid)))))
             }
             Op::Pub { sid, message, ack: false, ok, .. } => {
-                let done = self.publish(&message, woken);
-                (sid, done.map(|_| ok.then(|| talk::ok(sid))))
+                let done = self.publish(&message, woken).and_then(|heard| match heard {
+                    0 if !message.reply.is_empty() => Err(nobody(&message)),
+                    _ => Ok(ok.then(|| talk::ok(sid))),
+                });
+                (sid, done)
             }
             Op::Pub { sid, message, timeout_ms, .. } => {
                 let sid = sid.unwrap_or_default();
@@ -272,10 +279,12 @@ impl Talk {
         if !matches!(heard, Ok(1..)) {
             answers.forget(number);
         }
-        let subject = String::from_utf8_lossy(&message.subject);
         match (heard?, want) {
-            (0, Want::Answer) => Err(refuse(Code::NoResponders, format!("nobody listens on `{subject}`"))),
-            (0, Want::Ack) => Err(refuse(Code::StreamNotFound, format!("no stream hears `{subject}`"))),
+            (0, Want::Answer) => Err(nobody(&message)),
+            (0, Want::Ack) => {
+                let subject = String::from_utf8_lossy(&message.subject);
+                Err(refuse(Code::StreamNotFound, format!("no stream hears `{subject}`")))
+            }
             _ => Ok(()),
         }
     }
