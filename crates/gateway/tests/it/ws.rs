@@ -29,6 +29,8 @@ fn open(hub: Arc<Hub>) -> Row {
 struct Client {
     socket: Socket,
     messages: VecDeque<Message>,
+    /// It has shown its credentials.
+    is_in: bool,
     number: u64,
     patterns: Vec<(u64, String)>,
 }
@@ -70,6 +72,7 @@ impl Client {
     fn ended(&self) -> Code {
         match self.socket.closed {
             Some(1013) => Code::LimitExceeded,
+            Some(1008) if self.is_in => Code::SlowConsumer,
             Some(1008) => Code::AuthFailed,
             _ => Code::ConnectionError,
         }
@@ -132,12 +135,13 @@ impl Door for Row {
             401 => Code::AuthFailed,
             other => panic!("{other}"),
         })?;
-        let mut client = Client { socket, messages: VecDeque::new(), number: 0, patterns: Vec::new() };
+        let mut client = Client { socket, messages: VecDeque::new(), is_in: false, number: 0, patterns: Vec::new() };
         let frame = match in_handshake {
             true => json!({"op": "ping"}),
             false => json!({"op": "auth", "user": user, "password": password}),
         };
         client.confirmed(frame)?;
+        client.is_in = true;
         Ok(Box::new(client))
     }
 }
