@@ -129,6 +129,12 @@ impl Reading<'_> {
     pub fn matches<'t>(&'t self, subject: &[u8], hit: &mut impl FnMut(Hit<'t>)) {
         self.0.matches(subject, hit);
     }
+
+    /// Tells `tell` every subscription: the tokens of its pattern, its group, and itself. In no order, and as long as it
+    /// takes nobody subscribes.
+    pub fn each<'t>(&'t self, tell: &mut impl FnMut(&[&'t [u8]], Option<&'t [u8]>, &'t Entry)) {
+        self.0.each(tell);
+    }
 }
 
 fn first_token(subject: &[u8]) -> &[u8] {

@@ -87,6 +87,11 @@ impl Trie {
         self.root.matches(Some(subject), hit);
     }
 
+    /// Tells `tell` every entry, with the tokens of its pattern and its group.
+    pub(crate) fn each<'t>(&'t self, tell: &mut impl FnMut(&[&'t [u8]], Option<&'t [u8]>, &'t Entry)) {
+        self.root.each(&mut Vec::new(), tell);
+    }
+
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.root.is_empty()
@@ -100,6 +105,17 @@ impl Leaf {
         }
         for (name, members) in &self.groups {
             hit(Hit::Group(name, members));
+        }
+    }
+
+    fn each<'t>(
+        &'t self,
+        tokens: &[&'t [u8]],
+        tell: &mut impl FnMut(&[&'t [u8]], Option<&'t [u8]>, &'t Entry),
+    ) {
+        self.all.iter().for_each(|entry| tell(tokens, None, entry));
+        for (name, members) in &self.groups {
+            members.iter().for_each(|entry| tell(tokens, Some(name), entry));
         }
     }
 
@@ -162,6 +178,28 @@ impl Node {
                 self.children.take_if(|c| c.is_empty());
                 found
             }
+        }
+    }
+
+    /// As deep as the longest pattern.
+    fn each<'t>(
+        &'t self,
+        tokens: &mut Vec<&'t [u8]>,
+        tell: &mut impl FnMut(&[&'t [u8]], Option<&'t [u8]>, &'t Entry),
+    ) {
+        if let Some(leaf) = &self.here {
+            leaf.each(tokens, tell);
+        }
+        if let Some(leaf) = &self.rest {
+            tokens.push(b">");
+            leaf.each(tokens, tell);
+            tokens.pop();
+        }
+        let named = self.children.iter().flat_map(|c| c.iter()).map(|(token, node)| (&**token, node));
+        for (token, node) in self.any.iter().map(|node| (&b"*"[..], &**node)).chain(named) {
+            tokens.push(token);
+            node.each(tokens, tell);
+            tokens.pop();
         }
     }
 

@@ -1,11 +1,12 @@
 //! What all sessions of a node share.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use auth::Accounts;
 use bus::{Budget, Hit, Interest, Stamp};
-use kernel::{Full, Listener, TenantId};
+use kernel::{ConnectionId, Full, Listener, SubId, TenantId};
 
 use crate::clients::Clients;
 use crate::watch::Watch;
@@ -23,6 +24,19 @@ pub struct Limits {
     pub outboxes_bytes_max: usize,
     /// Memory that all subscriptions together may cost, in bytes.
     pub interest_bytes_max: usize,
+}
+
+/// Who hears what, as operators see it.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    /// Its identity.
+    pub id: SubId,
+    /// The subject or pattern.
+    pub subject: String,
+    /// The group that it belongs to.
+    pub queue: Option<String>,
+    /// The connection behind it; none: a call that waits for its answer.
+    pub connection: Option<ConnectionId>,
 }
 
 /// See the module.
@@ -106,6 +120,41 @@ impl Hub {
             heard |= entries.iter().any(|e| counts(&*e.listener));
         });
         heard
+    }
+
+    /// The oldest `count_max` subscriptions of a tenant, those of the node itself left out, and how many there are.
+    pub fn subscriptions_of(&self, tenant: TenantId, count_max: usize) -> (usize, Vec<Subscription>) {
+        let Some(interest) = self.interests.get(tenant.0 as usize) else { return (0, Vec::new()) };
+        let (mut total, mut oldest) = (0, BTreeMap::new());
+        interest.read().each(&mut |tokens, queue, entry| {
+            if entry.listener.full() == Full::Refuse {
+                return;
+            }
+            total += 1;
+            if oldest.len() == count_max {
+                if oldest.last_key_value().is_none_or(|(last, _)| *last < entry.id) {
+                    return;
+                }
+                oldest.pop_last();
+            }
+            let subject = String::from_utf8_lossy(&tokens.join(&b'.')).into_owned();
+            let queue = queue.map(|queue| String::from_utf8_lossy(queue).into_owned());
+            let connection = entry.listener.connection();
+            oldest.insert(entry.id, Subscription { id: entry.id, subject, queue, connection });
+        });
+        (total, oldest.into_values().collect())
+    }
+
+    /// Whether a stream, or a service of the node, takes what is published on a subject.
+    pub fn captures(&self, tenant: TenantId, subject: &[u8]) -> bool {
+        let Some(interest) = self.interests.get(tenant.0 as usize) else { return false };
+        let mut captured = false;
+        interest.read().matches(subject, &mut |hit| {
+            let (Hit::All(entries) | Hit::Group(_, entries)) = hit;
+            captured |=
+                entries.iter().any(|e| e.listener.full() == Full::Refuse && e.listener.hears(subject));
+        });
+        captured
     }
 
     /// Whether a member of a queue group hears a subject.

@@ -14,7 +14,7 @@ pub mod woken;
 /// Where a door lets bytes wait for its clients.
 pub use bus::{Budget, Flush, Outbox, Slot};
 pub use clients::Clients;
-pub use hub::{Hub, Limits};
+pub use hub::{Hub, Limits, Subscription};
 pub use options::StreamsOptions;
 pub use plane::{Figures, Inbox, Plane, PlaneOptions};
 pub use session::Session;

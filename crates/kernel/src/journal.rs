@@ -146,8 +146,12 @@ pub enum Event {
     Failed(Code, String),
     /// The records asked for, in the order asked; `None`: it is not there, was removed, or is damaged.
     Read(ReadId, Vec<Option<Record>>),
-    /// A log's image: all its records without their content.
+    /// The records asked for cannot be read now, and why: the disk said no, which says nothing about what is on it.
+    Unread(ReadId, String),
+    /// A log's image: all its records without their content. Those that are damaged are left out.
     Loaded(LogId, Box<Image>),
+    /// A log's image cannot be read now, and why.
+    Unloaded(LogId, String),
     /// State has changed by deltas for long enough: the core should write it whole, then [`Entry::Checkpoint`] with this
     /// position.
     Checkpoint(Position),

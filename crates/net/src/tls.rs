@@ -29,11 +29,15 @@ pub enum Trust<'a> {
 }
 
 /// What a door needs to speak TLS. With `client_ca`, only clients with a certificate that one of its authorities
-/// signed come in.
+/// signed come in. `protocols`: what a client may choose to speak inside, the best first (ALPN); none: it is not asked.
 ///
 /// # Errors
 /// When a file cannot be read or used; the sentence names it.
-pub fn server(identity: Identity<'_>, client_ca: Option<&Path>) -> Result<Arc<ServerConfig>, Error> {
+pub fn server(
+    identity: Identity<'_>,
+    client_ca: Option<&Path>,
+    protocols: &[&[u8]],
+) -> Result<Arc<ServerConfig>, Error> {
     let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
     let builder = match client_ca {
         None => builder.with_no_client_auth(),
@@ -45,9 +49,10 @@ pub fn server(identity: Identity<'_>, client_ca: Option<&Path>) -> Result<Arc<Se
             builder.with_client_cert_verifier(verifier)
         }
     };
-    let config = builder
+    let mut config = builder
         .with_single_cert(pem::certificates(identity.certificate)?, pem::key(identity.key)?)
         .map_err(|e| mismatch(identity, &e))?;
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Ok(Arc::new(config))
 }
 

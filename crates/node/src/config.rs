@@ -127,6 +127,7 @@ impl Config {
     /// the address is taken or the data folder cannot be used.
     fn check(&self) -> Result<(), Error> {
         self.nats.check().map_err(Error::config)?;
+        self.http.check().map_err(Error::config)?;
         self.streams.check().map_err(Error::config)?;
         telemetry::filter(&self.log)?;
         if self.lame_duck_ms > 600_000 {

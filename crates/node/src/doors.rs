@@ -1,6 +1,7 @@
 //! The doors before they open: where they listen, who may reach them, and their TLS. No socket is opened here.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::Path;
 
 use auth::Accounts;
 use kernel::Code;
@@ -18,6 +19,8 @@ pub(crate) struct Doors {
     pub(crate) http: Option<SocketAddr>,
     /// TLS of the NATS door; none: in the clear.
     pub(crate) tls: Option<TlsAcceptor>,
+    /// TLS of the HTTP door; none: in the clear.
+    pub(crate) http_tls: Option<TlsAcceptor>,
 }
 
 impl Doors {
@@ -27,8 +30,12 @@ impl Doors {
         let nats = address("nats", &config.nats.listen)?;
         let http = address("http", &config.http.listen)?;
         check_exposure("nats", nats, config.nats.has_tls() && accounts.are_required(), allowed)?;
-        check_exposure("http", http, false, allowed)?;
-        Ok(Doors { nats, http, tls: tls_acceptor(config)? })
+        check_exposure("http", http, config.http.has_tls() && accounts.are_required(), allowed)?;
+        let files = &config.nats;
+        let tls = tls_acceptor(&files.tls_cert_file, &files.tls_key_file, &files.tls_ca_file, &[])?;
+        let files = &config.http;
+        let http_tls = tls_acceptor(&files.tls_cert_file, &files.tls_key_file, &files.tls_ca_file, HTTP)?;
+        Ok(Doors { nats, http, tls, http_tls })
     }
 }
 
@@ -56,24 +63,30 @@ fn check_exposure(
     if address.ip().to_canonical().is_loopback() || safe || allowed.iter().any(|d| d == door) {
         return Ok(());
     }
-    let protect = match door {
-        "nats" => "give it nats.tls_cert_file, nats.tls_key_file and auth.users, or ",
-        _ => "",
-    };
     let sentence = format!(
-        "the {door} door would be open to other machines on {address}: {protect}listen on 127.0.0.1, or open it on \
-         purpose with NEUROPLEX_SECURITY_ALLOW_PLAINTEXT={door}"
+        "the {door} door would be open to other machines on {address}: give it {door}.tls_cert_file, \
+         {door}.tls_key_file and auth.users, or listen on 127.0.0.1, or open it on purpose with \
+         NEUROPLEX_SECURITY_ALLOW_PLAINTEXT={door}"
     );
     Err(Error::new(Code::TlsRequired, sentence))
 }
 
-fn tls_acceptor(config: &Config) -> Result<Option<TlsAcceptor>, Error> {
-    let nats = &config.nats;
-    if !nats.has_tls() {
+/// The versions of HTTP that a client may choose.
+const HTTP: &[&[u8]] = &[b"h2", b"http/1.1"];
+
+/// TLS with these files; none without a certificate. `protocols`: what a client may choose to speak inside.
+fn tls_acceptor(
+    certificate: &Path,
+    key: &Path,
+    authority: &Path,
+    protocols: &[&[u8]],
+) -> Result<Option<TlsAcceptor>, Error> {
+    if certificate.as_os_str().is_empty() {
         return Ok(None);
     }
-    let identity = tls::Identity { certificate: &nats.tls_cert_file, key: &nats.tls_key_file };
-    let authority = (!nats.tls_ca_file.as_os_str().is_empty()).then_some(nats.tls_ca_file.as_path());
-    let server = tls::server(identity, authority).map_err(|e| Error::new(e.code(), e.to_string()))?;
+    let identity = tls::Identity { certificate, key };
+    let authority = (!authority.as_os_str().is_empty()).then_some(authority);
+    let server =
+        tls::server(identity, authority, protocols).map_err(|e| Error::new(e.code(), e.to_string()))?;
     Ok(Some(TlsAcceptor::from(server)))
 }

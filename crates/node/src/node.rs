@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use auth::Accounts;
 use fabric::{Hub, Limits, PlaneOptions};
+use gateway::HttpOptions;
 use gateway::http::{HttpDoor, Identity};
 use gateway::nats::{self, Door};
 use kernel::{Code, NodeId};
@@ -55,11 +56,14 @@ pub struct Ready {
 /// See the module.
 pub struct Node {
     hub: Arc<Hub>,
+    /// Identity of this start.
+    server_id: String,
     data: Data,
     nats: Option<Arc<Door>>,
     nats_address: Option<SocketAddr>,
     nats_tls: bool,
     http: Option<Arc<HttpDoor>>,
+    http_tls: bool,
     http_address: Option<SocketAddr>,
     /// What lets clients in: ended first.
     accepting: Vec<JoinHandle<()>>,
@@ -74,7 +78,7 @@ impl Node {
         let files = machine::raise_file_limit();
         let accounts =
             Accounts::new(&config.auth).map_err(|e| Error::new(Code::ConfigInvalid, e.to_string()))?;
-        let Doors { nats, http, tls } = Doors::of(config, &accounts)?;
+        let Doors { nats, http, tls, http_tls } = Doors::of(config, &accounts)?;
         let nats_listener = nats.map(|address| bind("nats", address)).transpose()?;
         let http_listener = http.map(|address| bind("http", address)).transpose()?;
         let data = Data::open(&config.data, config.node_id()?.as_ref())?;
@@ -82,8 +86,9 @@ impl Node {
             0 => (machine::memory_bytes() / 4) as usize,
             bytes => bytes,
         };
+        let (nats_files, http_files) = files_for_clients(files, config.http.connections_max);
         let limits = Limits {
-            connections_max: config.nats.connections_max.min(files_for_clients(files)),
+            connections_max: config.nats.connections_max.min(nats_files),
             subscriptions_max: config.nats.subscriptions_max,
             outbox_bytes_max: config.nats.outbox_bytes_max,
             outboxes_bytes_max,
@@ -104,6 +109,8 @@ impl Node {
             nats_address: nats_listener.as_ref().map(|l| l.1),
             nats_tls: tls.is_some(),
             http: None,
+            http_tls: false,
+            server_id: format!("NP{:016X}{:016X}", machine::random(), machine::random()),
             http_address: http_listener.as_ref().map(|l| l.1),
             accepting: Vec::new(),
             tasks: Vec::new(),
@@ -111,57 +118,67 @@ impl Node {
             data,
             plane,
         };
-        node.open_doors(clock, config, tls, nats_listener, http_listener);
+        node.open_nats(clock, config, tls, nats_listener);
+        let http = HttpOptions { connections_max: http_files, ..config.http.clone() };
+        node.open_http(clock, &http, config.nats.payload_bytes_max, http_tls, http_listener);
+        let (nats, http) = (node.nats.clone(), node.http.clone());
+        node.tasks.push(tokio::spawn(tick(clock, node.hub.clone(), nats, http)));
         Ok(node)
     }
 
-    fn open_doors(
+    fn open_nats(
         &mut self,
         clock: Clock,
         config: &Config,
         tls: Option<TlsAcceptor>,
-        nats: Option<(TcpListener, SocketAddr)>,
-        http: Option<(TcpListener, SocketAddr)>,
+        opened: Option<(TcpListener, SocketAddr)>,
     ) {
-        let id = self.data.node_id.to_string();
-        let server_id = format!("NP{:016X}{:016X}", machine::random(), machine::random());
         // WebSockets speak through it even where it does not listen.
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let address = nats.as_ref().map_or(nowhere, |(_, address)| *address);
+        let address = opened.as_ref().map_or(nowhere, |(_, address)| *address);
+        let (hub, options) = (self.hub.clone(), config.nats.clone());
         let door =
-            Door::new(self.hub.clone(), config.nats.clone(), server_id.clone(), id.clone(), tls, address);
+            Door::new(hub, options, self.server_id.clone(), self.data.node_id.to_string(), tls, address);
         door.tick(clock.now());
         if !machine::is_single_processor() {
             self.tasks.push(tokio::spawn(door.clone().keep_warm()));
         }
-        let nats_door = door.clone();
         self.nats = Some(door.clone());
-        if let Some((listener, _)) = nats {
-            let accepting = door;
-            self.accepting.push(tokio::spawn(async move {
-                let error = accepting.accept(listener).await;
-                tracing::error!(%error, "the NATS door no longer accepts");
-            }));
+        let Some((listener, _)) = opened else { return };
+        self.accepting.push(tokio::spawn(async move {
+            let error = door.accept(listener).await;
+            tracing::error!(%error, "the NATS door no longer accepts");
+        }));
+    }
+
+    fn open_http(
+        &mut self,
+        clock: Clock,
+        options: &HttpOptions,
+        payload_bytes_max: usize,
+        tls: Option<TlsAcceptor>,
+        opened: Option<(TcpListener, SocketAddr)>,
+    ) {
+        let Some((listener, address)) = opened else { return };
+        let identity = Identity {
+            server_id: self.server_id.clone(),
+            node_id: self.data.node_id.to_string(),
+            nats_address: self.nats_address,
+            payload_bytes_max,
+            started_wall_ms: clock.now().wall_ms,
+        };
+        self.http_tls = tls.is_some();
+        let figures = Some(self.plane.figures());
+        let door = HttpDoor::new(self.hub.clone(), identity, options, address, tls, figures);
+        if let Some(nats) = &self.nats {
+            door.serve_nats(nats.clone());
         }
-        if let Some((listener, address)) = http {
-            let identity = Identity {
-                server_id,
-                node_id: id,
-                nats_address: self.nats_address,
-                payload_bytes_max: config.nats.payload_bytes_max,
-                started_wall_ms: clock.now().wall_ms,
-            };
-            let door =
-                HttpDoor::new(self.hub.clone(), identity, &config.http, address, Some(self.plane.figures()));
-            door.serve_nats(nats_door);
-            self.http = Some(door.clone());
-            self.tasks.push(tokio::spawn(async move {
-                if let Err(error) = door.serve(listener).await {
-                    tracing::error!(%error, "the HTTP door no longer accepts");
-                }
-            }));
-        }
-        self.tasks.push(tokio::spawn(tick(clock, self.hub.clone(), self.nats.clone(), self.http.clone())));
+        self.http = Some(door.clone());
+        self.tasks.push(tokio::spawn(async move {
+            if let Err(error) = door.serve(listener).await {
+                tracing::error!(%error, "the HTTP door no longer accepts");
+            }
+        }));
     }
 
     /// The node's name.
@@ -174,11 +191,12 @@ impl Node {
         if let Some(http) = &self.http {
             http.set_ready(true);
         }
+        let web = if self.http_tls { "https" } else { "http" };
         let scheme = if self.nats_tls { "tls" } else { "nats" };
         Ready {
             event: "ready",
             node: self.data.node_id.to_string(),
-            http: self.http_address.map(|a| format!("http://{a}")),
+            http: self.http_address.map(|a| format!("{web}://{a}")),
             nats: self.nats_address.map(|a| format!("{scheme}://{a}")),
             data: self.data.path.clone(),
             created: self.data.created,
@@ -218,12 +236,13 @@ impl Node {
     }
 }
 
-/// How many clients may be connected when so many files may be open: the others are for the HTTP door, for handshakes
-/// and farewells, and for the node itself.
-fn files_for_clients(files: u64) -> usize {
-    let others = 64 + gateway::http::CONNECTIONS_MAX + nats::HANDSHAKES_MAX + nats::FAREWELLS_MAX;
+/// How many clients may be connected through the NATS door and how many through the HTTP door, which wants `http_max`,
+/// when so many files may be open: the others are for handshakes and farewells, and for the node itself.
+fn files_for_clients(files: u64, http_max: usize) -> (usize, usize) {
     let files = usize::try_from(files).unwrap_or(usize::MAX);
-    files - others.min(files / 2)
+    let http = http_max.min(files / 4).max(1);
+    let others = 64 + http + nats::HANDSHAKES_MAX + nats::FAREWELLS_MAX;
+    (files - others.min(files / 2), http)
 }
 
 /// Lets time pass for everything that counts it.

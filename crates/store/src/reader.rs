@@ -1,4 +1,5 @@
-//! Answers questions that need the disk. It does *not* hold the lock while it reads.
+//! Answers questions that need the disk. What is damaged is left out; when the disk gives nothing, that is the answer:
+//! what cannot be read now may be read later. It does *not* hold the lock while it reads.
 
 use std::io;
 
@@ -13,6 +14,8 @@ use crate::table::{Found, Run};
 
 /// How often a question is asked anew because a segment was rewritten under it.
 const TRIES: usize = 8;
+/// A segment that is still needed has no file.
+const GONE: &str = "a segment's file is not there";
 
 impl Store {
     /// Answers the oldest question that needs the disk. False: there was none.
@@ -49,13 +52,11 @@ impl Store {
                 .try_for_each(|group| self.records_of_run(group, &mut records));
             match read {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                Err(_) => self.stats.damaged_records.add(1),
-                Ok(()) => {}
+                Err(e) => return Event::Unread(id, e.to_string()),
+                Ok(()) => return Event::Read(id, records),
             }
-            return Event::Read(id, records);
         }
-        self.stats.damaged_records.add(1);
-        Event::Read(id, vec![None; indices.len()])
+        Event::Unread(id, GONE.to_owned())
     }
 
     fn records_of_run(&self, group: &[(Run, u64, usize)], out: &mut [Option<Record>]) -> io::Result<()> {
@@ -80,7 +81,9 @@ impl Store {
             let mut image = ImageOf::new(self.options.seed);
             let (runs, removed, fresh) = {
                 let shared = lock(&self.shared);
-                let Some(log) = shared.table.logs.get(&id) else { break };
+                let Some(log) = shared.table.logs.get(&id) else {
+                    return Event::Loaded(id, Box::default());
+                };
                 let mut fresh = ImageOf::new(self.options.seed);
                 fresh_rows(log, &mut fresh);
                 (log.runs.clone(), log.removed.clone(), fresh.image)
@@ -93,13 +96,13 @@ impl Store {
             });
             match read {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                Err(_) => self.stats.damaged_records.add(1),
+                Err(e) => return Event::Unloaded(id, e.to_string()),
                 Ok(()) => {}
             }
             add(&mut image, &fresh.subjects, fresh.rows.into_iter());
             return Event::Loaded(id, Box::new(image.image));
         }
-        Event::Loaded(id, Box::default())
+        Event::Unloaded(id, GONE.to_owned())
     }
 }
 

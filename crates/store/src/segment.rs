@@ -14,6 +14,7 @@ use crate::error::{Doing as _, Error};
 use crate::fs::{File, FileSystem};
 use crate::head::{HEAD_BYTES, Head, Identity, What};
 use crate::item::{self, Kind};
+use crate::segments::whole;
 use crate::shared::ImageOf;
 use crate::table::Run;
 
@@ -215,8 +216,7 @@ impl Run {
 /// Reads a run's footer; the second says whether it was damaged and had to be made again from the records.
 pub(crate) fn read_footer(file: &dyn File, run: &Run, salt: u32) -> io::Result<(Footer, bool)> {
     let mut bytes = vec![0; run.footer_bytes as usize];
-    let read = file.read_at(run.footer, &mut bytes);
-    if read.is_ok()
+    if whole(file.read_at(run.footer, &mut bytes))?
         && let Some(found) =
             item::at(&bytes, 0, salt).filter(|found| found.intact && found.kind == Kind::Footer)
         && let Some(footer) = Footer::decode(found.body(&bytes))

@@ -119,7 +119,7 @@ impl Segments {
     }
 
     /// Reads records of a run, whose rows are in the order of their offsets, neighbours in one go. Gives each to `each`
-    /// with its row; `None`: it is damaged.
+    /// with its row; `None`: it is damaged. An error says nothing about them.
     pub(crate) fn read<E: From<io::Error>>(
         &self,
         run: &Run,
@@ -143,16 +143,26 @@ impl Segments {
             let count = 1 + rest.iter().skip(1).take_while(fits).count();
             let (now, later) = rest.split_at(count);
             let mut bytes = vec![0; (end - start) as usize];
-            let read = file.read_at(run.start + start, &mut bytes);
+            let read = whole(file.read_at(run.start + start, &mut bytes))?;
             let bytes = Bytes::from(bytes);
             for row in now {
                 let record = record_at(&bytes, (u64::from(row.offset) - start) as usize, salt);
-                let record = record.filter(|record| read.is_ok() && record.index == row.row.index);
+                let record = record.filter(|record| read && record.index == row.row.index);
                 self.stats.damaged_records.add(record.is_none().into());
                 each(row, record)?;
             }
             rest = later;
         }
         Ok(())
+    }
+}
+
+/// Whether bytes could be read whole. A file that ends before them is damaged; every other error says nothing about what
+/// is on the disk.
+pub(crate) fn whole(read: io::Result<()>) -> io::Result<bool> {
+    match read {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(e) => Err(e),
     }
 }

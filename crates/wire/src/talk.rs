@@ -54,9 +54,7 @@ const OPS: &[(&str, &[&str])] = &[
     ("unsub", &["sid", "max", "ok"]),
     (
         "pub",
-        &[
-            "sid", "subject", "replyTo", "id", "headers", "payload", "payloadBase64", "ack", "ok", "timeoutMs",
-        ],
+        &["sid", "subject", "replyTo", "id", "headers", "payload", "payloadBase64", "ack", "ok", "timeoutMs"],
     ),
     ("request", &["sid", "subject", "id", "headers", "payload", "payloadBase64", "timeoutMs"]),
     ("ping", &["sid"]),
@@ -124,7 +122,8 @@ impl<'a> Deserialize<'a> for Members<'a> {
 pub fn read(text: &str) -> Result<Op<'_>, Error<'_>> {
     let wrong = |sid, detail: String| Error { sid, detail, unknown: None };
     let Members(names) = serde_json::from_str(text).map_err(|e| wrong(None, format!("not a frame: {e}")))?;
-    let form: Form<'_> = serde_json::from_str(text).map_err(|e| wrong(sid_of(text), format!("not a frame: {e}")))?;
+    let form: Form<'_> =
+        serde_json::from_str(text).map_err(|e| wrong(sid_of(text), format!("not a frame: {e}")))?;
     let sid = sid(form.sid).map_err(|detail| wrong(None, detail.into()))?;
     let op = form.op.as_deref().unwrap_or_default();
     let Some((op, fields)) = OPS.iter().find(|(name, _)| *name == op) else {
@@ -340,7 +339,9 @@ mod tests {
         assert!(detail(r#"{"op":"sub","sid":1}"#).contains("needs a subject"));
         assert!(detail(r#"{"op":"pub","subject":"a","queue":"q"}"#).contains("no field `queue`"));
         assert!(detail(r#"{"op":"pub","subject":"a","ack":true}"#).contains("needs a sid"));
-        assert!(detail(r#"{"op":"pub","subject":"a","payload":"x","payloadBase64":"eA=="}"#).contains("both"));
+        assert!(
+            detail(r#"{"op":"pub","subject":"a","payload":"x","payloadBase64":"eA=="}"#).contains("both")
+        );
         assert!(detail(r#"{"op":"pub","subject":"a","headers":{"A":"1\r\nB: 2"}}"#).contains("headers"));
         assert_eq!(read(r#"{"op":"sub","sid":9,"subject":1}"#).unwrap_err().sid, Some("9"));
         for sid in ["null", "true", "[1]", "{}"] {

@@ -29,15 +29,15 @@ pub struct State {
 }
 
 /// Remembers for a few subjects whether they were wanted, so that a walk over many messages asks once for each.
-struct Memo([u32; 256]);
+pub(super) struct Memo([u32; 256]);
 
 impl Memo {
-    fn new() -> Memo {
+    pub(super) fn new() -> Memo {
         Memo([0; 256])
     }
 
     #[inline]
-    fn ask(&mut self, slot: u32, wanted: impl FnOnce() -> bool) -> bool {
+    pub(super) fn ask(&mut self, slot: u32, wanted: impl FnOnce() -> bool) -> bool {
         let Memo(places) = self;
         let known = &mut places[slot as usize % 256];
         // 0: nothing is known; otherwise slot and answer, and one.
@@ -46,6 +46,11 @@ impl Memo {
         }
         (*known).wrapping_sub(1) & 1 == 1
     }
+}
+
+/// Whether a pattern hears one subject only.
+pub(super) fn is_exact(filter: &SubjectPattern) -> bool {
+    !filter.tokens().any(|token| matches!(token, b"*" | b">"))
 }
 
 impl Stream {
@@ -87,6 +92,23 @@ impl Stream {
             .map(|(_, s)| (&*s.name, s.visible()))
     }
 
+    /// Subjects that a pattern hears, out of so many from a place on, and how many messages each has; in no order. Where
+    /// to go on; `None`: that was the last of them. A subject without a message for a moment may be told again or left
+    /// out when it comes back in between.
+    pub fn some_subjects<'s>(
+        &'s self,
+        from: u32,
+        many: u32,
+        filter: &'s SubjectPattern,
+    ) -> (impl Iterator<Item = (&'s [u8], u64)> + 's, Option<u32>) {
+        let to = from.saturating_add(many);
+        let heard = (from..to.min(self.subjects.slots() as u32))
+            .filter_map(|slot| self.subjects.get(slot))
+            .filter(|s| s.count > 0 && s.visible() > 0 && filter.matches(&s.name))
+            .map(|s| (&*s.name, s.visible()));
+        (heard, Some(to).filter(|to| (*to as usize) < self.subjects.slots()))
+    }
+
     /// The last message of a subject.
     pub fn last_of(&self, subject: &[u8]) -> Option<u64> {
         let subject = self.subjects.get(self.subjects.find(subject)?)?;
@@ -104,7 +126,7 @@ impl Stream {
 
     /// The first message at or behind `from` that a pattern hears.
     pub fn next_heard(&self, from: u64, filter: &SubjectPattern) -> Option<u64> {
-        if !filter.tokens().any(|token| matches!(token, b"*" | b">")) {
+        if is_exact(filter) {
             let slot = self.subjects.find(filter.as_str().as_bytes())?;
             let first = self.subjects.get(slot)?.first;
             return self.rows.scan(from.max(first), self.shown, |other| other == slot);

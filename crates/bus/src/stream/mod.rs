@@ -17,6 +17,7 @@ mod marker;
 mod pedantic;
 mod producers;
 mod publish;
+mod purge;
 mod refusal;
 mod remove;
 mod restore;
@@ -47,8 +48,8 @@ pub use config::{ACK_KEY, Limits, check, check_update, level};
 pub use look::State;
 pub use pedantic::check_pedantic;
 pub use producers::Damaged;
+pub use purge::{Purge, Purging};
 pub use refusal::Refusal;
-pub use remove::Purge;
 
 /// Bits of a record's flags that are this module's, beside those of [`kernel::journal::flag`].
 pub mod flag {

@@ -1,21 +1,9 @@
-//! Letting go of single messages and of many at once, on request or because they are done with. Only visible messages
-//! go. Limits are *not* here.
+//! Letting go of single messages and of everything, on request or because they are done with. Only visible messages go.
+//! Limits and purges are *not* here.
 
-use kernel::SubjectPattern;
 use kernel::journal::flag as journal_flag;
 
-use super::{Changes, Refusal, SEQUENCE_MAX, Stream, Tally, flag};
-
-/// Which messages a purge takes: of those that the filter hears those before `before`, all but the last `keep`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Purge<'a> {
-    /// `None`: every subject.
-    pub filter: Option<&'a SubjectPattern>,
-    /// `None`: all. Not together with `keep`.
-    pub before: Option<u64>,
-    /// `None`: none stays.
-    pub keep: Option<u64>,
-}
+use super::{Changes, Refusal, Stream, Tally, flag};
 
 impl Stream {
     /// Deletes a message on request.
@@ -37,38 +25,6 @@ impl Stream {
         seq <= self.shown && self.drop_row(seq, changes)
     }
 
-    /// Deletes many messages on request, and says how many.
-    pub fn purge(&mut self, what: Purge<'_>, changes: &mut Changes) -> Result<u64, Refusal> {
-        if self.config.sealed {
-            return Err(Refusal::Sealed);
-        }
-        if self.config.deny_purge {
-            return Err(Refusal::PurgeForbidden);
-        }
-        let zero_is_none = |n: Option<u64>| n.filter(|n| *n > 0);
-        let (before, keep) = (zero_is_none(what.before), zero_is_none(what.keep));
-        let is_absurd = before.is_some_and(|before| before > SEQUENCE_MAX / 2);
-        if is_absurd || before.is_some() && keep.is_some() {
-            return Err(Refusal::BadRequest);
-        }
-        let to = before.map_or(self.shown, |before| (before - 1).min(self.shown));
-        if what.filter.is_none() && keep.is_none() && to == self.last {
-            let many = self.drop_all(changes);
-            if let Some(last) = before.map(|before| before - 1).filter(|last| *last > self.last) {
-                self.raise_last(last);
-                changes.last = Some(last);
-            }
-            return Ok(many);
-        }
-        let wanted = self.listed(to, what.filter);
-        let many = wanted.len()
-            - wanted.len().min(keep.map_or(0, |keep| usize::try_from(keep).unwrap_or(usize::MAX)));
-        for seq in wanted.iter().take(many) {
-            self.drop_row(*seq, changes);
-        }
-        Ok(many as u64)
-    }
-
     /// Goes on behind that sequence, if it is not behind it already.
     pub fn raise_last(&mut self, last: u64) {
         if last > self.last {
@@ -76,30 +32,8 @@ impl Stream {
         }
     }
 
-    /// The messages up to one that a filter hears. Subjects are asked first, so that rows are only compared.
-    fn listed(&self, to: u64, filter: Option<&SubjectPattern>) -> Vec<u64> {
-        let mut heard = vec![false; self.subjects.slots()];
-        let (mut from, mut left) = (u64::MAX, 0);
-        for (slot, subject) in self.subjects.iter() {
-            if let Some(heard) = heard.get_mut(slot as usize)
-                && filter.is_none_or(|filter| filter.matches(&subject.name))
-            {
-                *heard = true;
-                (from, left) = (from.min(subject.first), left + subject.count);
-            }
-        }
-        let mut found = Vec::new();
-        while left > 0
-            && let Some(seq) = self.rows.scan(from, to, |slot| heard.get(slot as usize) == Some(&true))
-        {
-            found.push(seq);
-            (from, left) = (seq + 1, left - 1);
-        }
-        found
-    }
-
     /// Lets go of everything; nothing is hidden.
-    fn drop_all(&mut self, changes: &mut Changes) -> u64 {
+    pub(super) fn drop_all(&mut self, changes: &mut Changes) -> u64 {
         let many = self.rows.len();
         if let Some(first) = self.rows.next(0) {
             changes.removed.push(first..=self.last);

@@ -4,7 +4,7 @@
 use bus::consumer::{Ack, Acked, Token};
 use bytes::Bytes;
 use kernel::journal::Level;
-use kernel::{Code, Msg, Now, TenantId};
+use kernel::{Code, LogId, Msg, Now, TenantId};
 use wire::jetstream::{self as js, ack};
 
 use super::cell::{Body, Seat, SeatState};
@@ -44,7 +44,9 @@ impl Plane {
                 false => self.park(log, arrival),
             };
         };
-        let Some(said) = js::Ack::parse(m.payload) else { return self.confirm(tenant, Level::Mem, reply) };
+        let Some(said) = js::Ack::parse(m.payload) else {
+            return self.confirm(log, tenant, Level::Mem, reply);
+        };
         let token = Token {
             seq: delivery.stream_seq,
             consumer_seq: delivery.consumer_seq,
@@ -67,7 +69,7 @@ impl Plane {
         self.settle(log, &name);
         self.make_due(log, &name);
         match outcome {
-            Acked::Accepted | Acked::Already if !is_next => self.confirm(tenant, level, reply),
+            Acked::Accepted | Acked::Already if !is_next => self.confirm(log, tenant, level, reply),
             Acked::Stale => {
                 count(&self.figures.stale_acks_total);
                 api::advisory::stale(self, now, log, &name, token);
@@ -77,10 +79,11 @@ impl Plane {
         }
     }
 
-    /// Tells a client that its acknowledgement counts, once that is safe.
-    fn confirm(&mut self, tenant: TenantId, level: Level, reply: Bytes) {
+    /// Tells a client that its acknowledgement counts, once that is as safe as its stream demands.
+    fn confirm(&mut self, log: LogId, tenant: TenantId, level: Level, reply: Bytes) {
         if !reply.is_empty() {
-            self.out.hold(level, Held::Say(Said { tenant, subject: reply, ..Said::default() }));
+            let held = Held::Say(Said { tenant, subject: reply, ..Said::default() });
+            self.levels.hold(&mut self.out, log, level, held);
         }
     }
 

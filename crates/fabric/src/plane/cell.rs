@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bus::consumer::Consumer;
+use bus::consumer::{Action, Consumer};
 use bus::stream::Stream;
 use bytes::Bytes;
 use kernel::journal::{Image, Level, Summary};
@@ -54,6 +54,9 @@ pub(crate) struct Seat {
     pub(crate) reserved: u64,
     /// When it wants to be stepped next, on the monotonic clock in nanoseconds.
     pub(crate) wakes_at: Option<u64>,
+    /// What it was about to deliver when the disk could not be read, and how often in a row that was.
+    pub(crate) unsent: Option<Vec<Action>>,
+    pub(crate) unread: u32,
 }
 
 /// How far a consumer is in memory.
@@ -83,10 +86,15 @@ pub(crate) struct Cell {
     pub(crate) consumers: BTreeMap<Box<str>, Seat>,
     /// What it remembers of its producers, as it was written, until it is loaded.
     pub(crate) producers: Bytes,
+    /// Messages that nobody wants any more are being looked for; the journal knows it.
+    pub(crate) is_sweeping: bool,
     /// What came while it was being loaded.
     pub(crate) parked: Vec<Arrival>,
     /// Highest sequence that was appended in this turn and is not yet held to be shown.
     pub(crate) to_show: u64,
+    /// How often in a row it could not be loaded, and whether it waits to be tried again: nothing else tries until then.
+    pub(crate) unread: u32,
+    pub(crate) is_barred: bool,
     /// When its oldest message ends, on the wall clock in milliseconds, as it was last noted.
     pub(crate) wakes_at: Option<u64>,
 }
@@ -136,6 +144,8 @@ impl Seat {
             is_dirty: false,
             reserved: 0,
             wakes_at: None,
+            unsent: None,
+            unread: 0,
         }
     }
 
@@ -213,6 +223,11 @@ impl Cell {
 /// Key of a consumer's state.
 pub(crate) fn consumer_key(log: LogId, consumer: &str) -> Bytes {
     format!("consumer\0{:016x}\0{consumer}", log.0).into()
+}
+
+/// Key of the note that a stream still has messages that nobody wants.
+pub(crate) fn sweep_key(log: LogId) -> Bytes {
+    format!("sweep\0{:016x}", log.0).into()
 }
 
 /// Key of what a stream remembers of its producers.

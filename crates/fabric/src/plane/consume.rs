@@ -132,23 +132,6 @@ impl Plane {
         self.removed(now, log, changes);
     }
 
-    /// Messages that only a consumer wanted which is gone: they go too.
-    pub(crate) fn drop_unwanted(&mut self, now: Now, log: LogId) {
-        let Some(cell) = self.cells.get_mut(&log) else { return };
-        let Body::Warm(stream) = &mut cell.body else { return };
-        if cell.config.retention != Retention::Interest {
-            return;
-        }
-        let (mut changes, mut at) = (Changes::default(), 0);
-        while let Some(seq) = stream.next(at, &mut |_, _| true) {
-            if !is_wanted(&mut cell.consumers, stream, seq) {
-                stream.acknowledged(seq, &mut changes);
-            }
-            at = seq + 1;
-        }
-        self.removed(now, log, changes);
-    }
-
     /// Messages became visible: consumers count them, and may deliver them. Those that nobody is interested in go at
     /// once, where the stream keeps them for interest.
     pub(crate) fn stored(&mut self, now: Now, log: LogId, from: u64, to: u64) {
@@ -199,7 +182,7 @@ impl Plane {
     }
 }
 
-fn delivered_seq(action: &Action) -> Option<u64> {
+pub(crate) fn delivered_seq(action: &Action) -> Option<u64> {
     match action {
         Action::Deliver(delivery) => Some(delivery.seq),
         _ => None,
@@ -219,7 +202,7 @@ pub(crate) fn home<'h>(cell: &'h Cell, name: &'h str, is_kept: bool, seed: u64) 
 }
 
 /// Whether some consumer still wants a message.
-fn is_wanted(consumers: &mut BTreeMap<Box<str>, Seat>, stream: &Stream, seq: u64) -> bool {
+pub(crate) fn is_wanted(consumers: &mut BTreeMap<Box<str>, Seat>, stream: &Stream, seq: u64) -> bool {
     let Some(row) = stream.row(seq) else { return false };
     let subject = stream.subject(row.subject);
     consumers.values_mut().any(|seat| match &mut seat.state {

@@ -23,6 +23,18 @@ impl Plane {
         // One that is gone gives nothing out any more: nobody could acknowledge it, or only to another under its name.
         let Some(seat) = self.seat(id) else { return };
         seat.is_reading = false;
+        if std::mem::take(&mut seat.unread) > 0
+            && let SeatState::Live(consumer) = &mut seat.state
+        {
+            // The leases count from now on: until now nobody had them.
+            for action in &actions {
+                let Action::Deliver(Delivery { seq, consumer_seq, deliveries, .. }) = *action else {
+                    continue;
+                };
+                let token = Token { seq, consumer_seq, deliveries };
+                consumer.ack(now, token, Ack::Working, &mut Vec::new());
+            }
+        }
         if !std::mem::replace(&mut seat.is_due, true) {
             self.due.push_back(id.clone());
         }

@@ -35,6 +35,8 @@ figures! {
     stale_acks_total,
     /// Messages that had their last delivery, since the start.
     max_deliveries_total,
+    /// Times since the start that something was to be read and the disk gave nothing.
+    unread_total,
     /// Requests of the streams' API since the start.
     api_requests_total,
     /// Those of them that failed.

@@ -1,6 +1,6 @@
-//! Where publishers leave what the control plane must see: captured messages, calls, acknowledgements. Publishers copy
-//! into one buffer under a short lock and go on; the plane takes the whole buffer at once. It does *not* look at what
-//! it holds.
+//! Where publishers leave what the control plane must see: captured messages in one queue, calls and acknowledgements in
+//! another. Publishers copy into a queue's buffer under a short lock and go on; the plane takes a whole queue at once, both
+//! in the order of arrival, or the urgent one alone while the journal must settle. It does *not* look at what it holds.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -68,13 +68,11 @@ struct Place {
     headers_len: u32,
     start: usize,
     end: usize,
+    /// How many came before it, to either queue.
+    number: u64,
 }
 
 impl Place {
-    fn is_captured(&self) -> bool {
-        matches!(self.target, Target::Stream(_))
-    }
-
     fn arrival(self, bytes: Bytes, usual: usize) -> Arrival {
         let is_typical = 4 * bytes.len() >= usual;
         let Place { target, tenant, from, reply_len, subject_len, headers_len, .. } = self;
@@ -82,15 +80,88 @@ impl Place {
     }
 }
 
+/// What waits, back to back in one buffer.
 #[derive(Default)]
-struct State {
+struct Queue {
     places: Vec<Place>,
     bytes: Vec<u8>,
     /// Bytes of the last buffer: the next one is made about that large.
     usual_bytes: usize,
+    /// Who waits for room.
+    waiting: Vec<Waker>,
+}
+
+impl Queue {
+    fn is_beyond(&self, (bytes, count): (usize, usize)) -> bool {
+        self.bytes.len() > bytes || self.places.len() > count
+    }
+
+    /// Copies a message in.
+    fn push(&mut self, target: Target, tenant: TenantId, m: &Msg<'_>, from: Option<Waiting>, number: u64) {
+        if self.bytes.capacity() == 0 {
+            let usual = self.usual_bytes.clamp(4 * 1024, 1024 * 1024);
+            self.bytes.reserve(usual);
+        }
+        let start = self.bytes.len();
+        for part in [m.reply, m.subject, m.headers, m.payload] {
+            self.bytes.extend_from_slice(part);
+        }
+        self.places.push(Place {
+            target,
+            tenant,
+            from,
+            reply_len: m.reply.len() as u32,
+            subject_len: m.subject.len() as u32,
+            headers_len: m.headers.len() as u32,
+            start,
+            end: self.bytes.len(),
+            number,
+        });
+    }
+
+    /// Takes everything, as fast however much it is.
+    fn take(&mut self) -> Taken {
+        let waiting = std::mem::take(&mut self.waiting);
+        if self.places.is_empty() {
+            return Taken { waiting, ..Taken::default() };
+        }
+        self.usual_bytes = self.bytes.len() + self.bytes.len() / 4;
+        let next = Vec::with_capacity(self.places.len().min(1024));
+        let places = std::mem::replace(&mut self.places, next);
+        Taken { places, bytes: std::mem::take(&mut self.bytes), waiting }
+    }
+}
+
+/// A queue that was taken.
+#[derive(Default)]
+struct Taken {
+    places: Vec<Place>,
+    bytes: Vec<u8>,
+    waiting: Vec<Waker>,
+}
+
+impl Taken {
+    /// Wakes who waited for room. What was taken, each with its number.
+    fn arrivals(self) -> impl Iterator<Item = (u64, Arrival)> {
+        self.waiting.into_iter().for_each(Waker::wake);
+        let usual = self.bytes.len() / self.places.len().max(1);
+        let bytes = Bytes::from(self.bytes);
+        self.places.into_iter().map(move |place| {
+            let own = bytes.slice(place.start..place.end);
+            (place.number, place.arrival(own, usual))
+        })
+    }
+}
+
+#[derive(Default)]
+struct State {
+    captured: Queue,
+    /// Calls and acknowledgements.
+    urgent: Queue,
+    /// How many have come.
+    number: u64,
     /// Somebody was told to wake the plane since it last took.
     is_announced: bool,
-    waiting: Vec<Waker>,
 }
 
 /// See the module.
@@ -117,8 +188,8 @@ impl Default for Inbox {
 impl Inbox {
     /// Bytes and messages that may wait before publishers are slowed down.
     const HIGH: (usize, usize) = (4 * 1024 * 1024, 16 * 1024);
-    /// Bytes and messages that may wait before captured messages are refused; calls and acknowledgements have twice
-    /// as much room, so that they are not stuck behind what is published.
+    /// Bytes and messages that may wait before captured messages are refused; calls and acknowledgements have as much
+    /// room of their own, so that they are not stuck behind what is published.
     const FULL: (usize, usize) = (32 * 1024 * 1024, 128 * 1024);
 
     /// Sets what wakes the plane. Only the first call counts.
@@ -151,98 +222,46 @@ impl Inbox {
             return Put::Full;
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let ((full_bytes, full_count), spare) = (Self::FULL, if is_captured { 1 } else { 2 });
-        if state.bytes.len() > full_bytes * spare || state.places.len() > full_count * spare {
+        let State { captured, urgent, number, is_announced, .. } = &mut *state;
+        let queue = if is_captured { captured } else { urgent };
+        if queue.is_beyond(Self::FULL) {
             return Put::Full;
-        }
-        if state.bytes.capacity() == 0 {
-            let usual = state.usual_bytes.clamp(4 * 1024, 1024 * 1024);
-            state.bytes.reserve(usual);
-        }
-        let start = state.bytes.len();
-        for part in [m.reply, m.subject, m.headers, m.payload] {
-            state.bytes.extend_from_slice(part);
         }
         let from = m.from.filter(|_| is_captured);
         let (from, is_over) = match from.map(Waiting::begin) {
             Some((waiting, is_over)) => (Some(waiting), is_over),
             None => (None, false),
         };
-        let end = state.bytes.len();
-        state.places.push(Place {
-            target,
-            tenant,
-            from,
-            reply_len: m.reply.len() as u32,
-            subject_len: m.subject.len() as u32,
-            headers_len: m.headers.len() as u32,
-            start,
-            end,
-        });
-        let (high_bytes, high_count) = Self::HIGH;
-        if !std::mem::replace(&mut state.is_announced, true) {
+        queue.push(target, tenant, m, from, *number);
+        *number += 1;
+        if !std::mem::replace(is_announced, true) {
             return Put::First;
         }
-        match state.places.len() {
-            count
-                if is_over
-                    || of_store == PRESSED && is_captured
-                    || count > high_count
-                    || end > high_bytes =>
-            {
-                Put::High
-            }
-            _ => Put::Queued,
+        match is_over || of_store == PRESSED && is_captured || queue.is_beyond(Self::HIGH) {
+            true => Put::High,
+            false => Put::Queued,
         }
     }
 
     /// Takes everything that has arrived, oldest first, and wakes those who waited for room. While the journal must
     /// settle, captured messages stay.
     pub(crate) fn take(&self, out: &mut Vec<Arrival>) {
-        if self.state_of_store.load(Ordering::Acquire) == PRESSED {
-            return self.take_urgent(out);
-        }
-        let (places, bytes, waiting) = {
+        let is_pressed = self.state_of_store.load(Ordering::Acquire) == PRESSED;
+        let (captured, urgent) = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.is_announced = false;
-            if state.places.is_empty() {
-                return;
-            }
-            state.usual_bytes = state.bytes.len() + state.bytes.len() / 4;
-            let waiting = std::mem::take(&mut state.waiting);
-            let next = Vec::with_capacity(state.places.len().min(1024));
-            (std::mem::replace(&mut state.places, next), std::mem::take(&mut state.bytes), waiting)
+            let captured = if is_pressed { Taken::default() } else { state.captured.take() };
+            (captured, state.urgent.take())
         };
-        waiting.into_iter().for_each(Waker::wake);
-        let usual = bytes.len() / places.len();
-        let bytes = Bytes::from(bytes);
-        out.extend(places.into_iter().map(|place| {
-            let own = bytes.slice(place.start..place.end);
-            place.arrival(own, usual)
-        }));
-    }
-
-    /// Takes what is not to be stored: calls and acknowledgements.
-    fn take_urgent(&self, out: &mut Vec<Arrival>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.is_announced = false;
-        let State { places, bytes, .. } = &mut *state;
-        let (stay, urgent): (Vec<_>, Vec<_>) =
-            std::mem::take(places).into_iter().partition(Place::is_captured);
-        out.extend(urgent.into_iter().map(|place| {
-            let own = Bytes::copy_from_slice(bytes.get(place.start..place.end).unwrap_or_default());
-            place.arrival(own, 0)
-        }));
-        *places = stay;
-        // What was taken leaves holes; when these are most of the buffer, it is made anew without them.
-        let held: usize = places.iter().map(|place| place.end - place.start).sum();
-        if bytes.len() > 2 * held + 64 * 1024 {
-            let old = std::mem::replace(bytes, Vec::with_capacity(held));
-            for place in places {
-                let start = bytes.len();
-                bytes.extend_from_slice(old.get(place.start..place.end).unwrap_or_default());
-                (place.start, place.end) = (start, bytes.len());
-            }
+        let (mut captured, mut urgent) = (captured.arrivals().peekable(), urgent.arrivals().peekable());
+        loop {
+            let is_urgent = match (captured.peek(), urgent.peek()) {
+                (Some((one, _)), Some((other, _))) => other < one,
+                (one, _) => one.is_none(),
+            };
+            let next = if is_urgent { urgent.next() } else { captured.next() };
+            let Some((_, arrival)) = next else { return };
+            out.push(arrival);
         }
     }
 }
@@ -257,11 +276,12 @@ pub(crate) struct Inlet {
 impl Drain for Inlet {
     fn on_drain(&self, waker: &Waker) -> bool {
         let mut state = self.inbox.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (bytes, count) = Inbox::HIGH;
-        let is_pressed = self.inbox.state_of_store.load(Ordering::Acquire) == PRESSED;
-        let is_high = is_pressed || state.bytes.len() > bytes || state.places.len() > count;
-        if is_high && state.waiting.len() < 1024 {
-            state.waiting.push(waker.clone());
+        let is_captured = matches!(self.target, Target::Stream(_));
+        let is_pressed = is_captured && self.inbox.state_of_store.load(Ordering::Acquire) == PRESSED;
+        let queue = if is_captured { &mut state.captured } else { &mut state.urgent };
+        let is_high = is_pressed || queue.is_beyond(Inbox::HIGH);
+        if is_high && queue.waiting.len() < 1024 {
+            queue.waiting.push(waker.clone());
         }
         is_high
     }
@@ -346,6 +366,43 @@ mod tests {
         inbox.press(false);
         inbox.take(&mut out);
         assert_eq!(out.iter().map(|a| a.msg().payload).collect::<Vec<_>>(), [b"one", b"two"]);
+    }
+
+    #[test]
+    fn acknowledgements_are_not_held_up_by_messages_that_must_wait() {
+        let inbox = Arc::new(Inbox::default());
+        let (stream, ack) = (inlet(&inbox, Target::Stream(LogId(1))), inlet(&inbox, Target::Ack));
+        let mut spare = Spare::default();
+        inbox.press(true);
+        while stream.put(&msg(b"a", b""), &mut spare) != Put::Full {}
+        assert_eq!(
+            ack.put(&msg(b"b", b""), &mut spare),
+            Put::Queued,
+            "nobody who acknowledges is slowed down"
+        );
+        assert!(!ack.on_drain(Waker::noop()));
+        assert!(stream.on_drain(Waker::noop()));
+        let held = |inbox: &Inbox| inbox.state.lock().unwrap().captured.places.as_ptr();
+        let (before, mut out) = (held(&inbox), Vec::new());
+        inbox.take(&mut out);
+        assert_eq!(out.iter().map(|a| a.target).collect::<Vec<_>>(), [Target::Ack]);
+        assert_eq!(held(&inbox), before, "what waits is not even touched");
+    }
+
+    #[test]
+    fn both_queues_are_taken_in_the_order_of_arrival() {
+        let inbox = Arc::new(Inbox::default());
+        let (stream, call) = (inlet(&inbox, Target::Stream(LogId(1))), inlet(&inbox, Target::Call));
+        let order: Vec<bool> = (0..40).map(|n| n * n % 7 < 3).collect();
+        for (n, is_call) in order.iter().enumerate() {
+            let to = if *is_call { &call } else { &stream };
+            to.put(&msg(b"a", n.to_string().as_bytes()), &mut Spare::default());
+        }
+        let mut out = Vec::new();
+        inbox.take(&mut out);
+        let seen: Vec<_> =
+            out.iter().map(|a| String::from_utf8_lossy(a.msg().payload).into_owned()).collect();
+        assert_eq!(seen, (0..40).map(|n| n.to_string()).collect::<Vec<_>>());
     }
 
     #[test]

@@ -18,6 +18,8 @@ mod publish;
 mod reading;
 mod recover;
 mod timers;
+mod unread;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -42,6 +44,7 @@ use inbox::{Arrival, Target};
 use levels::Levels;
 use out::{Held, Out};
 use timers::{Timer, Timers};
+use work::Work;
 
 /// Limits and facts of the plane, as the node's configuration sets them.
 #[derive(Clone, Debug)]
@@ -68,6 +71,8 @@ pub struct Plane {
     timers: Timers,
     /// Consumers that may have something to deliver.
     due: VecDeque<SeatId>,
+    /// Work that is done in slices.
+    work: VecDeque<Work>,
     /// Push consumers, and since when no subscription may have changed for them to go on as they are.
     watched: BTreeMap<SeatId, (TenantId, Stamp)>,
     /// Number of the last consumer that was made.
@@ -111,10 +116,11 @@ impl Plane {
             busy |= self.take_arrivals(now);
             busy |= self.take_timers(now);
             busy |= self.consume(now);
+            busy |= self.work_on(now);
             self.hold_shows();
             busy |= self.out.submit(journal);
             if self.out.failed.is_some() {
-                self.refuse_lost();
+                self.refuse_lost(now);
             }
             // A turn with much to say says it bit by bit, before outboxes fill.
             self.out.woken.flush();
@@ -133,7 +139,7 @@ impl Plane {
 
     fn next_wake(&self, now: Now) -> Option<u64> {
         let look = self.hub.watch().is_changed().then_some(self.next_look);
-        let soon = (!self.due.is_empty()).then_some(now.mono_ns);
+        let soon = (!self.due.is_empty() || !self.work.is_empty()).then_some(now.mono_ns);
         [self.timers.next(now), look, soon].into_iter().flatten().min()
     }
 
@@ -165,11 +171,17 @@ impl Plane {
             Event::Synced(position) => self.out.reach(Level::Disk, position),
             Event::Failed(code, why) => self.fail(now, code, why),
             Event::Read(id, records) => {
-                if let Some(reading) = self.out.reads.remove(&id) {
+                if let Some(reading) = self.out.take_reading(id) {
                     self.read(now, reading, records);
                 }
             }
+            Event::Unread(id, why) => {
+                if let Some(reading) = self.out.take_reading(id) {
+                    self.unread(now, reading, &why);
+                }
+            }
             Event::Loaded(log, image) => self.loaded(log, &image),
+            Event::Unloaded(log, why) => self.unloaded(now, log, None, &why),
             Event::Checkpoint(position) => self.checkpoint(now, position),
             Event::Pressed(pressed) => {
                 self.figures.pressed.store(pressed.into(), Relaxed);
@@ -205,6 +217,8 @@ impl Plane {
             busy = true;
             match timer {
                 Timer::Stream(log) => self.expire(now, log),
+                Timer::Load(log) => self.load_again(log),
+                Timer::Unsent(id) => self.read_again(id),
                 Timer::Consumer(id) => {
                     if let Some(seat) = self.seat(&id) {
                         seat.wakes_at = None;
@@ -230,6 +244,13 @@ impl Plane {
             Held::Reserved { seat, reserved } => self.reserved(&seat, reserved),
             Held::Lower(log) => self.levels.lowered(&mut self.out, log),
             Held::Say(said) => self.out.say_kept(&said),
+            Held::Tell(said) => self.out.tell_kept(&said),
+            Held::Answer { said, asked } => {
+                self.out.say_kept(&said);
+                if let Some(asked) = asked {
+                    api::advisory::audited(self, now, said.tenant, &asked, &said.payload);
+                }
+            }
         }
     }
 
@@ -243,11 +264,11 @@ impl Plane {
         self.inbox.fail();
         self.figures.failed.store(1, Relaxed);
         self.out.failed = Some((code, why));
-        self.refuse_lost();
+        self.refuse_lost(now);
     }
 
     /// Tells whoever waits for an entry that will never be safe.
-    fn refuse_lost(&mut self) {
+    fn refuse_lost(&mut self, now: Now) {
         let behind = self.levels.lost();
         for held in self.out.lost().into_iter().chain(behind) {
             match held {
@@ -255,8 +276,15 @@ impl Plane {
                     drop(from);
                     self.refuse_publish(tenant, &reply, &stream, &api::store_failed());
                 }
-                Held::Show { .. } | Held::Reserved { .. } | Held::Lower(_) => {}
-                Held::Say(said) => api::say_store_failed(&mut self.out, &said),
+                // What an event would speak of may not have happened, and a confirmation was not earned.
+                Held::Show { .. } | Held::Reserved { .. } | Held::Lower(_) | Held::Tell(_) | Held::Say(_) => {
+                }
+                Held::Answer { said, asked } => {
+                    let answer = api::say_store_failed(&mut self.out, &said);
+                    if let Some(asked) = asked {
+                        api::advisory::audited(self, now, said.tenant, &asked, &answer);
+                    }
+                }
             }
         }
     }

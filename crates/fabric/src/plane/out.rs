@@ -10,6 +10,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use kernel::journal::{Level, ReadId};
 use kernel::{Code, Entry, Journal, LogId, Msg, Position, TenantId, Waiting};
+use wire::jetstream::Fault;
 use wire::jetstream::api::PubAck;
 
 use super::cell::SeatId;
@@ -17,6 +18,9 @@ use super::reading::Reading;
 use crate::hub::Hub;
 use crate::session::Session;
 use crate::woken::Woken;
+
+/// Most messages that clients may have asked for directly and not been sent yet: 8 bytes each.
+const WANTED_MAX: usize = 4 * 1024 * 1024;
 
 /// What waits until an entry is safe.
 pub(crate) enum Held {
@@ -28,8 +32,19 @@ pub(crate) enum Held {
     Reserved { seat: SeatId, reserved: u64 },
     /// What came to a stream behind an update to a lower level waits for it no longer.
     Lower(LogId),
-    /// An answer, ready to be said.
+    /// The confirmation of an acknowledgement, ready to be said.
     Say(Said),
+    /// The answer to a request, and the request itself where somebody follows what is asked.
+    Answer { said: Said, asked: Option<Box<Asked>> },
+    /// An event, to be told to whoever listens then.
+    Tell(Said),
+}
+
+/// A request, as those who follow what is asked are told of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) subject: Bytes,
+    pub(crate) body: Bytes,
 }
 
 /// A message to be said to whoever listens.
@@ -39,6 +54,12 @@ pub(crate) struct Said {
     pub(crate) subject: Bytes,
     pub(crate) headers: Bytes,
     pub(crate) payload: Bytes,
+}
+
+impl Said {
+    fn msg(&self) -> Msg<'_> {
+        Msg { subject: &self.subject, headers: &self.headers, payload: &self.payload, ..Msg::default() }
+    }
 }
 
 /// Things that wait for one level of safety.
@@ -63,7 +84,9 @@ pub(crate) struct Out {
     disk: Line,
     /// Things that wait for nothing.
     free: Vec<Held>,
-    pub(crate) reads: HashMap<ReadId, Reading, FixedState>,
+    reads: HashMap<ReadId, Reading, FixedState>,
+    /// Messages that clients asked for directly and that are not sent yet.
+    wanted: usize,
     next_read: u64,
     asked: Vec<(ReadId, LogId, Vec<u64>)>,
     loads: Vec<LogId>,
@@ -86,6 +109,7 @@ impl Out {
             disk: line(),
             free: Vec::new(),
             reads,
+            wanted: 0,
             next_read: 1,
             asked: Vec::new(),
             loads: Vec::new(),
@@ -176,8 +200,24 @@ impl Out {
     pub(crate) fn read(&mut self, log: LogId, indices: Vec<u64>, reading: Reading) {
         let id = ReadId(self.next_read);
         self.next_read += 1;
+        self.wanted += reading.wanted();
         self.reads.insert(id, reading);
         self.asked.push((id, log, indices));
+    }
+
+    /// Takes what records were asked for, when they come.
+    pub(crate) fn take_reading(&mut self, id: ReadId) -> Option<Reading> {
+        let reading = self.reads.remove(&id)?;
+        self.wanted = self.wanted.saturating_sub(reading.wanted());
+        Some(reading)
+    }
+
+    /// Refuses that clients ask for more messages when too many are not sent yet.
+    pub(crate) fn check_wanted(&self) -> Result<(), Fault> {
+        match self.wanted >= WANTED_MAX {
+            true => Err(Fault::TooManyRequests),
+            false => Ok(()),
+        }
     }
 
     /// Asks for a log's image.
@@ -228,11 +268,14 @@ impl Out {
         }
     }
 
+    /// Tells an event that was kept.
+    pub(crate) fn tell_kept(&mut self, said: &Said) {
+        self.tell(said.tenant, &said.msg());
+    }
+
     /// Says a message that was kept.
     pub(crate) fn say_kept(&mut self, said: &Said) {
-        let m =
-            Msg { subject: &said.subject, headers: &said.headers, payload: &said.payload, ..Msg::default() };
-        self.say(said.tenant, &m);
+        self.say(said.tenant, &said.msg());
     }
 
     /// Tells a publisher where its message was stored.

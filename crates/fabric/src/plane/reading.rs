@@ -2,6 +2,7 @@
 
 use bus::consumer::Action;
 use bytes::Bytes;
+use kernel::journal::Summary;
 use kernel::{LogId, Now, Record, TenantId};
 
 use super::api::direct::Batch;
@@ -13,11 +14,23 @@ pub(crate) enum Reading {
     /// A consumer delivers them; its other actions keep their places among them.
     Deliver { seat: SeatId, actions: Vec<Action> },
     /// A stream remembers by them what its image does not say.
-    Restore { log: LogId, rest: Vec<u64> },
+    Restore { log: LogId, summary: Summary, rest: Vec<u64> },
     /// Somebody asked for one message, in the form of an answer.
     Message { tenant: TenantId, reply: Bytes, kind: &'static str, no_headers: bool },
     /// Somebody asked for messages, in their own form.
     Direct(Box<Batch>),
+}
+
+impl Reading {
+    /// How many messages a client waits for, a request counted as a few.
+    pub(crate) fn wanted(&self) -> usize {
+        const REQUEST: usize = 256;
+        match self {
+            Reading::Deliver { .. } | Reading::Restore { .. } => 0,
+            Reading::Message { .. } => REQUEST,
+            Reading::Direct(batch) => REQUEST + batch.left(),
+        }
+    }
 }
 
 impl Plane {
@@ -25,7 +38,7 @@ impl Plane {
     pub(crate) fn read(&mut self, now: Now, reading: Reading, records: Vec<Option<Record>>) {
         match reading {
             Reading::Deliver { seat, actions } => self.delivered(now, &seat, actions, records),
-            Reading::Restore { log, rest } => self.restored(now, log, &records, rest),
+            Reading::Restore { log, summary, rest } => self.restored(now, log, &records, (summary, rest)),
             Reading::Message { tenant, reply, kind, no_headers } => {
                 let answer = api::message::document(kind, records.into_iter().flatten().next(), no_headers);
                 self.out.answer(tenant, &reply, &answer);

@@ -73,6 +73,7 @@ impl Plane {
             cells,
             timers: Timers::default(),
             due: VecDeque::new(),
+            work: VecDeque::new(),
             levels: Levels::default(),
             watched: BTreeMap::new(),
             seats: 0,
@@ -202,6 +203,7 @@ impl Plane {
                     )),
                 },
                 (Some(b"producers"), None) => cell.producers = value,
+                (Some(b"sweep"), None) => cell.is_sweeping = true,
                 _ => {}
             }
         }
@@ -244,7 +246,8 @@ impl Plane {
         let mut active = Vec::new();
         for cell in self.cells.values_mut() {
             let Body::Cold(summary) = &cell.body else { continue };
-            if cell.consumers.values().any(|seat| seat.is_active()) || cell.config.allow_msg_ttl {
+            let is_active = cell.consumers.values().any(|seat| seat.is_active());
+            if is_active || cell.is_sweeping || cell.config.allow_msg_ttl {
                 active.push(cell.log);
             } else if cell.config.max_age > 0 && summary.count > 0 {
                 let at = (summary.first_time_ns + cell.config.max_age as u64) / 1_000_000;
@@ -278,6 +281,9 @@ impl Plane {
             consumers: BTreeMap::new(),
             producers: Bytes::new(),
             parked: Vec::new(),
+            is_sweeping: false,
+            unread: 0,
+            is_barred: false,
             to_show: 0,
             wakes_at: None,
         };
@@ -323,6 +329,9 @@ impl Plane {
     /// Keeps what came for a stream until it is loaded.
     pub(crate) fn park(&mut self, log: LogId, arrival: Arrival) {
         if let Some(cell) = self.cells.get_mut(&log) {
+            if cell.is_barred {
+                return self.refuse_unread(&arrival);
+            }
             if cell.parked.len() >= PARKED_MAX {
                 return api::busy(&mut self.out, &arrival);
             }
@@ -335,6 +344,9 @@ impl Plane {
     pub(crate) fn warm(&mut self, log: LogId) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
         let Body::Cold(summary) = cell.body else { return };
+        if cell.is_barred {
+            return;
+        }
         cell.body = Body::Loading(summary);
         match summary.count {
             // What it knows of its producers is needed all the same.
@@ -348,33 +360,39 @@ impl Plane {
         let Some(cell) = self.cells.get_mut(&log) else { return };
         let Body::Loading(summary) = cell.body else { return };
         let mut stream = cell.begun(image, &summary, self.hub.seed());
-        let producers = std::mem::take(&mut cell.producers);
-        if !producers.is_empty() && stream.restore_producers(&producers).is_err() {
+        if !cell.producers.is_empty() && stream.restore_producers(&cell.producers).is_err() {
             self.trouble.push(format!("stream {}: what it knew of producers cannot be read", cell.name));
         }
         let wanted = stream.wanted_at_restore();
         cell.body = Body::Restoring(Box::new(stream));
-        self.read_wanted(log, wanted);
+        self.read_wanted(log, summary, wanted);
     }
 
     /// Reads what a stream must remember, in portions and in order.
-    fn read_wanted(&mut self, log: LogId, mut wanted: Vec<u64>) {
+    fn read_wanted(&mut self, log: LogId, summary: Summary, mut wanted: Vec<u64>) {
         let rest = wanted.split_off(wanted.len().min(RESTORE_READ_MAX));
-        self.out.read(log, wanted, Reading::Restore { log, rest });
+        self.out.read(log, wanted, Reading::Restore { log, summary, rest });
     }
 
     /// A stream has all that it needs to work.
-    pub(crate) fn restored(&mut self, now: Now, log: LogId, records: &[Option<Record>], rest: Vec<u64>) {
+    pub(crate) fn restored(
+        &mut self,
+        now: Now,
+        log: LogId,
+        records: &[Option<Record>],
+        (summary, rest): (Summary, Vec<u64>),
+    ) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
         if let Body::Restoring(stream) = &mut cell.body {
             records.iter().flatten().for_each(|record| stream.remember(record));
         }
         if !rest.is_empty() {
-            return self.read_wanted(log, rest);
+            return self.read_wanted(log, summary, rest);
         }
         match std::mem::replace(&mut cell.body, Body::Cold(Summary::default())) {
             Body::Restoring(stream) => {
                 count(&self.figures.streams_loaded_total);
+                (cell.unread, cell.producers) = (0, Bytes::new());
                 cell.body = Body::Warm(stream);
             }
             other => cell.body = other,
@@ -424,26 +442,34 @@ impl Plane {
             }
         }
         Self::make_all_due(cell, &mut self.due);
-        let parked = std::mem::take(&mut cell.parked);
+        let (parked, is_sweeping) = (std::mem::take(&mut cell.parked), cell.is_sweeping);
         for (key, state, deltas) in broken {
             self.set_aside(&key, Some(state), deltas);
         }
         self.expire_warm(now, log);
+        self.awaits_no_more(now, log);
+        if is_sweeping {
+            self.drop_unwanted(now, log);
+        }
+        parked.into_iter().for_each(|arrival| self.arrive(now, arrival));
+    }
+
+    /// A checkpoint need not wait for this stream any longer.
+    pub(crate) fn awaits_no_more(&mut self, now: Now, log: LogId) {
         if self.awaited.remove(&log)
             && self.awaited.is_empty()
             && let Some(position) = self.checkpoint
         {
             self.checkpoint(now, position);
         }
-        parked.into_iter().for_each(|arrival| self.arrive(now, arrival));
     }
 
     /// Writes down whole what changed bit by bit. Consumers of streams that are not loaded yet are loaded first.
     pub(crate) fn checkpoint(&mut self, now: Now, position: Position) {
         let has_deltas =
             |seat: &Seat| matches!(&seat.state, SeatState::Kept(_, _, deltas) if !deltas.is_empty());
-        let cold =
-            |cell: &&Cell| !matches!(cell.body, Body::Warm(_)) && cell.consumers.values().any(has_deltas);
+        let is_cold = |cell: &Cell| !matches!(cell.body, Body::Warm(_)) && !cell.is_barred;
+        let cold = |cell: &&Cell| is_cold(cell) && cell.consumers.values().any(has_deltas);
         let mut missing: Vec<LogId> = self.cells.values().filter(cold).map(|cell| cell.log).collect();
         if !missing.is_empty() {
             self.checkpoint = Some(position);
@@ -455,7 +481,25 @@ impl Plane {
         let _ = now;
         for cell in self.cells.values_mut().filter(|c| !c.log.is_volatile()) {
             for (name, seat) in &mut cell.consumers {
-                let SeatState::Live(consumer) = &mut seat.state else { continue };
+                let consumer = match &mut seat.state {
+                    SeatState::Live(consumer) => consumer,
+                    SeatState::Kept(config, progress, deltas) if cell.is_barred => {
+                        // The changes cannot be applied while the stream cannot be read: they are written again, behind
+                        // what they change.
+                        if !deltas.is_empty() {
+                            let (key, state) = (
+                                consumer_key(cell.log, name),
+                                consumer_state(seat.created, config, progress),
+                            );
+                            self.out.append(Entry::State(key.clone(), Some(state)));
+                            for delta in deltas {
+                                self.out.append(Entry::Delta(key.clone(), delta.clone()));
+                            }
+                        }
+                        continue;
+                    }
+                    SeatState::Kept(..) => continue,
+                };
                 if std::mem::take(&mut seat.is_dirty) {
                     let progress = consumer.snapshot();
                     let state = consumer_state(seat.created, consumer.config(), &progress);

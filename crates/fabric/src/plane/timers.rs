@@ -13,6 +13,10 @@ pub(crate) enum Timer {
     Stream(LogId),
     /// A consumer with a deadline.
     Consumer(SeatId),
+    /// A stream that could not be loaded.
+    Load(LogId),
+    /// A consumer whose deliveries could not be read.
+    Unsent(SeatId),
 }
 
 /// See the module. Monotonic times are nanoseconds, wall times milliseconds.

@@ -84,6 +84,26 @@ fn nothing_wakes_the_plane_for_consumers_that_nobody_listens_to_or_asks() {
 }
 
 #[test]
+fn thousands_of_idle_consumers_take_no_turns() {
+    let mut world = world();
+    for n in 0..3200 {
+        let config = match n < 200 {
+            true => format!(r#","deliver_subject":"to.{n}","idle_heartbeat":100000000,"flow_control":true"#),
+            false => r#","ack_policy":"explicit""#.to_owned(),
+        };
+        let create = format!(r#"{{"stream_name":"S","config":{{"durable_name":"C{n}"{config}}}}}"#);
+        world.say(&format!("$JS.API.CONSUMER.DURABLE.CREATE.S.C{n}"), "", &create);
+    }
+    let before = world.journal.entries.len();
+    assert!(before > 3200, "they are there");
+    for _ in 0..10 {
+        world.now.mono_ns += 60_000_000_000;
+        assert_eq!(world.turn(), None, "no timer is set, nothing waits to be stepped");
+    }
+    assert_eq!(world.journal.entries.len(), before, "and nothing was");
+}
+
+#[test]
 fn a_consumer_sends_as_soon_as_somebody_listens_and_ceases_when_nobody_does() {
     let mut world = world();
     let woken = Arc::new(AtomicUsize::new(0));

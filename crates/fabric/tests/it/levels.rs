@@ -22,7 +22,7 @@ impl World {
     }
 
     /// Publishes, and leaves the plane's turn to what comes next.
-    fn put(&mut self, subject: &str, reply: &str, payload: &str) {
+    pub(crate) fn put(&mut self, subject: &str, reply: &str, payload: &str) {
         let (subject, reply, payload) = (subject.as_bytes(), reply.as_bytes(), payload.as_bytes());
         let m = Msg { subject, reply, payload, ..Msg::default() };
         self.session.publish(&m, &mut self.woken).unwrap();
@@ -129,4 +129,21 @@ fn who_waits_behind_a_lowered_level_is_told_when_the_journal_fails() {
     world.journal.events.push(Event::Failed(Code::StoreFailed, "a test".into()));
     world.turn();
     assert_eq!(world.heard().iter().filter(|said| said.contains("error")).count(), 2);
+}
+
+#[test]
+fn an_acknowledgement_of_a_delivery_is_not_confirmed_at_a_level_that_does_not_count_yet() {
+    let mut world = world("disk");
+    world.journal.is_slow = false;
+    let create = r#"{"stream_name":"S","config":{"durable_name":"C","ack_policy":"explicit"}}"#;
+    world.say("$JS.API.CONSUMER.DURABLE.CREATE.S.C", "_INBOX.2", create);
+    world.say("s", "", "one");
+    world.say("$JS.API.CONSUMER.MSG.NEXT.S.C", "_INBOX.3", "");
+    assert!(world.heard().contains(&"one".to_owned()));
+    world.journal.is_slow = true;
+    world.level("UPDATE", "mem");
+    world.say("$JS.ACK.S.C.1.1.1.1.0", "_INBOX.4", "+ACK");
+    assert!(world.heard().is_empty(), "a crash now brings back the higher level, and the message");
+    world.synced(world.at());
+    assert!(world.heard().contains(&String::new()), "the confirmation has no content");
 }

@@ -3,5 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod consumers;
+mod events;
 mod levels;
 mod plane;
+mod unread;
+mod work;

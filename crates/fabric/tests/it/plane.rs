@@ -6,7 +6,7 @@ use std::task::Waker;
 use auth::Accounts;
 use bytes::Bytes;
 use fabric::{Hub, Limits, Plane, PlaneOptions, Session, Woken};
-use kernel::journal::{Event, Level, ReadId, Recovered, Summary};
+use kernel::journal::{Event, Image, Level, ReadId, Recovered, Summary};
 use kernel::{
     Code, ConnectionId, Drain, Entry, Full, Journal, Listener, LogId, Msg, Now, Position, Put, Record, Spare,
     SubjectPattern,
@@ -20,6 +20,10 @@ pub(crate) struct Ledger {
     pub(crate) is_slow: bool,
     /// It gives back the records that were written down, and no gaps.
     pub(crate) is_readable: bool,
+    /// The disk gives nothing.
+    pub(crate) is_unreadable: bool,
+    /// What a log that was there at the start consists of.
+    pub(crate) image: Image,
     /// Reads wait here; `None`: they are answered at once.
     pub(crate) reads: Option<Vec<Event>>,
 }
@@ -42,11 +46,17 @@ impl Journal for Ledger {
         }
     }
     fn read(&mut self, id: ReadId, log: LogId, indices: Vec<u64>) {
+        if self.is_unreadable {
+            return self.events.push(Event::Unread(id, "a test".into()));
+        }
         let records = indices.into_iter().map(|index| self.record(log, index)).collect();
         self.reads.as_mut().unwrap_or(&mut self.events).push(Event::Read(id, records));
     }
     fn load(&mut self, log: LogId) {
-        self.events.push(Event::Loaded(log, Box::default()));
+        self.events.push(match self.is_unreadable {
+            true => Event::Unloaded(log, "a test".into()),
+            false => Event::Loaded(log, Box::new(self.image.clone())),
+        });
     }
     fn take_events(&mut self, out: &mut Vec<Event>) {
         out.append(&mut self.events);
@@ -55,12 +65,17 @@ impl Journal for Ledger {
 
 /// A client that remembers what it hears.
 #[derive(Default)]
-pub(crate) struct Ear(Mutex<Vec<String>>);
+pub(crate) struct Ear(Mutex<Vec<String>>, Mutex<Vec<String>>);
 
 impl Ear {
     /// Takes what it heard.
     pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    /// Takes the headers of what it heard.
+    fn take_heads(&self) -> Vec<String> {
+        std::mem::take(&mut self.1.lock().unwrap())
     }
 }
 
@@ -73,6 +88,7 @@ impl Drain for Ear {
 impl Listener for Ear {
     fn put(&self, m: &Msg<'_>, _: &mut Spare) -> Put {
         self.0.lock().unwrap().push(String::from_utf8_lossy(m.payload).into_owned());
+        self.1.lock().unwrap().push(String::from_utf8_lossy(m.headers).into_owned());
         Put::Queued
     }
     fn full(&self) -> Full {
@@ -103,8 +119,12 @@ impl World {
             interest_bytes_max: 1 << 24,
         };
         let hub = Arc::new(Hub::new(Accounts::new(&auth::options::Options::default()).unwrap(), limits, 7));
-        let options =
-            PlaneOptions { streams_max: 10, consumers_max: 10, payload_bytes_max: 1 << 20, node: "n".into() };
+        let options = PlaneOptions {
+            streams_max: 10,
+            consumers_max: 5000,
+            payload_bytes_max: 1 << 20,
+            node: "n".into(),
+        };
         let plane = Plane::new(hub.clone(), options, recovered);
         let mut session = Session::new(&hub, Arc::default());
         let pattern = SubjectPattern::parse(b"_INBOX.>").unwrap();
@@ -140,6 +160,12 @@ impl World {
 
     pub(crate) fn heard(&self) -> Vec<String> {
         self.ear.take()
+    }
+
+    /// Headers of what was heard since they were last asked for.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.ear.take();
+        self.ear.take_heads().into_iter().filter(|head| !head.is_empty()).collect()
     }
 }
 

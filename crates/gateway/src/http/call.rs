@@ -2,6 +2,7 @@
 //! publishes that wait for acknowledgements, and pulls are made of it. It does *not* know what is asked.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -27,6 +28,8 @@ struct Ear {
     bytes_max: usize,
     task: AtomicWaker,
     judge: Option<Arc<Principal>>,
+    /// Nobody waits: what comes is dropped.
+    is_deaf: AtomicBool,
 }
 
 #[derive(Default)]
@@ -57,6 +60,9 @@ impl Drain for Ear {
 impl Listener for Ear {
     fn put(&self, m: &Msg<'_>, _: &mut Spare) -> Put {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_deaf.load(Relaxed) {
+            return Put::Full;
+        }
         let is_first = kept.queue.is_empty();
         if !is_first && kept.bytes + size(m) > self.bytes_max {
             return Put::Full;
@@ -103,8 +109,10 @@ impl Call {
         let pattern = SubjectPattern::parse(format!("{inbox}*").as_bytes())
             .map_err(|code| Problem::new(code, "an inbox has a name that cannot be"))?;
         let mut session = Session::new(hub, who);
-        let make =
-            |judge| Arc::new(Ear { kept: Mutex::default(), bytes_max, task: AtomicWaker::new(), judge });
+        let make = |judge| {
+            let (kept, task, is_deaf) = (Mutex::default(), AtomicWaker::new(), AtomicBool::new(false));
+            Arc::new(Ear { kept, bytes_max, task, judge, is_deaf })
+        };
         let (id, ear) = session.subscribe(&pattern, None, make).map_err(|code| {
             let detail = match code {
                 Code::PermissionDenied => "answers come to `_INBOX.>`, which this user may not hear",
@@ -114,6 +122,18 @@ impl Call {
         })?;
         let (woken, producer) = (Woken::default(), Arc::default());
         Ok(Call { session, woken, producer, ear, pattern, id, inbox, number: 0 })
+    }
+
+    /// Who asks.
+    pub(super) fn who(&self) -> &Arc<Principal> {
+        self.session.who()
+    }
+
+    /// Whether what comes is kept, or dropped while nobody waits. What was kept is dropped either way.
+    pub(super) fn listen(&self, listen: bool) {
+        let mut kept = self.ear.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        self.ear.is_deaf.store(!listen, Relaxed);
+        *kept = Kept::default();
     }
 
     /// Publishes `m`, whose answers come to this inbox; their subject ends with the number that is returned. Errors as

@@ -16,14 +16,21 @@ use serde::de::DeserializeOwned;
 use super::HttpDoor;
 use super::call::Call;
 use super::problem::Problem;
+use super::visit::{Lent, Visit};
 
 /// Who asks.
 pub(super) struct Caller {
     pub(super) door: Arc<HttpDoor>,
     pub(super) who: Arc<Principal>,
+    pub(super) visit: Arc<Visit>,
 }
 
 impl Caller {
+    /// An inbox for a question or two, kept by the connection for the next one.
+    pub(super) fn lend(&self) -> Result<Lent, Problem> {
+        self.visit.lend(&self.door.hub, &self.who)
+    }
+
     /// An inbox for answers, in which `bytes_max` may wait.
     pub(super) fn call(&self, bytes_max: usize) -> Result<Call, Problem> {
         Call::open(&self.door.hub, self.who.clone(), bytes_max)
@@ -34,11 +41,21 @@ impl FromRequestParts<Arc<HttpDoor>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, door: &Arc<HttpDoor>) -> Result<Caller, Problem> {
-        let shown = Shown::read(&parts.headers);
-        let who = door.hub.accounts.authenticate(shown.as_credentials()).map_err(|code| {
+        let visit = parts.extensions.get::<Arc<Visit>>().cloned();
+        let visit =
+            visit.ok_or_else(|| Problem::new(Code::InternalError, "the request came from nowhere"))?;
+        let shown = parts.headers.get(AUTHORIZATION);
+        if let Some(who) = shown.and_then(|shown| visit.known(shown)) {
+            return Ok(Caller { door: door.clone(), who, visit });
+        }
+        let read = Shown::read(&parts.headers);
+        let who = door.hub.accounts.authenticate(read.as_credentials()).map_err(|code| {
             Problem::new(code, "give a user and a password (Basic), or a token (Bearer), in `Authorization`")
         })?;
-        Ok(Caller { door: door.clone(), who })
+        if let Some(shown) = shown {
+            visit.remember(shown, &who);
+        }
+        Ok(Caller { door: door.clone(), who, visit })
     }
 }
 

@@ -2,16 +2,11 @@
 //! another name (DNS rebinding) says so in `Host`, and a page of another site in `Origin`.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
-use axum::extract::{Request, State};
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, Uri};
-use axum::middleware::Next;
-use axum::response::Response;
 use kernel::Code;
 
-use super::HttpDoor;
 use super::problem::Problem;
 
 /// The names under which the door may be addressed.
@@ -29,7 +24,7 @@ impl Guard {
     }
 
     /// Whether the request names this door, and comes from no other site.
-    fn admits(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+    pub(super) fn admits(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         let text = |name| headers.get(name).map(|v: &axum::http::HeaderValue| v.to_str().unwrap_or("?"));
         let named = match (uri.host(), text(HOST)) {
             (Some(host), _) => self.knows(host),
@@ -58,17 +53,10 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// Lets a request pass, or answers 403 with a code.
-pub(super) async fn check(
-    State(door): State<Arc<HttpDoor>>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    if door.guard.admits(request.uri(), request.headers()) {
-        return Ok(next.run(request).await);
-    }
+/// The answer to a request that does not pass.
+pub(super) fn stranger() -> Problem {
     let detail = "this Host or Origin is not one of the door's names; list it in http.hosts";
-    Err(Problem::new(Code::PermissionDenied, detail))
+    Problem::new(Code::PermissionDenied, detail)
 }
 
 #[cfg(test)]

@@ -26,7 +26,9 @@ fn render(door: &HttpDoor) -> String {
     let stats = clients.stats();
     let now = door.wall_ms.load(Relaxed);
     let up_s = now.saturating_sub(door.identity.started_wall_ms) as f64 / 1000.0;
-    let rows: [(&str, Kind, &str, f64); 16] = [
+    let limits = &door.limits;
+    let taken = door.connections_max - door.places.available_permits().min(door.connections_max);
+    let rows: [(&str, Kind, &str, f64); 21] = [
         ("neuroplex_uptime_seconds", Gauge, "Time since the node started.", up_s),
         ("neuroplex_connections", Gauge, "Clients connected.", clients.len() as f64),
         (
@@ -61,10 +63,35 @@ fn render(door: &HttpDoor) -> String {
             "Buffers that they may hold.",
             budget.limit_bytes() as f64,
         ),
+        ("neuroplex_http_connections", Gauge, "Connections of the HTTP door.", taken as f64),
+        (
+            "neuroplex_http_connections_max",
+            Gauge,
+            "Connections that there may be.",
+            door.connections_max as f64,
+        ),
+        (
+            "neuroplex_http_requests_total",
+            Counter,
+            "Requests to the HTTP door.",
+            door.requests.load(Relaxed) as f64,
+        ),
+        (
+            "neuroplex_http_bodies_bytes",
+            Gauge,
+            "Bytes of bodies that are being read.",
+            limits.bodies_bytes() as f64,
+        ),
+        (
+            "neuroplex_http_bodies_bytes_max",
+            Gauge,
+            "Bytes of bodies that may be read at once.",
+            limits.bodies_bytes_max() as f64,
+        ),
         ("process_resident_memory_bytes", Gauge, "Resident memory.", resident_bytes() as f64),
         ("process_cpu_seconds_total", Counter, "Processor time.", cpu_seconds()),
     ];
-    let mut out = String::with_capacity(2048);
+    let mut out = String::with_capacity(8192);
     let node = &door.identity.node_id;
     let _ = writeln!(
         out,
@@ -79,6 +106,11 @@ fn render(door: &HttpDoor) -> String {
         };
         // Writing into a string does not fail.
         let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+    }
+    let name = "neuroplex_http_limited_total";
+    let _ = writeln!(out, "# HELP {name} How often a limit of the HTTP door was met.\n# TYPE {name} counter");
+    for (option, count) in limits.counts() {
+        let _ = writeln!(out, "{name}{{limit=\"{option}\"}} {count}");
     }
     for figure in door.figures.iter().flat_map(|more| more()) {
         let Figure { name, help, value } = figure;

@@ -1,46 +1,76 @@
-//! The HTTP door: one port for everything that speaks HTTP. Today it serves operators (health, metrics, and the
-//! monitoring documents that tools for nats-server read) and streams.
+//! The HTTP door: one port for everything that speaks HTTP, in the versions 1.1 and 2. It serves messages, streams, and
+//! operators (health, metrics, and the monitoring documents that tools for nats-server read).
 //!
-//! `problem` is how every route fails, `caller` who asks and for what, `call` how a route asks the node, `flow` how bodies
-//! come and go.
+//! `route` is the table of what is served, `problem` how every route fails, `caller` who asks and for what, `visit` what
+//! the requests of a connection share, `call` how a route asks the node, `intake` how bodies come and `flow` how they go.
 
 mod call;
 mod caller;
 mod flow;
+mod gate;
 mod guard;
+mod headers;
+mod id;
+mod info;
+mod intake;
+mod limits;
+mod messages;
 mod metrics;
 mod monitor;
+mod openapi;
 mod problem;
+mod publish;
+mod request;
+mod route;
+mod stall;
+mod stored;
 mod streams;
+mod subscribe;
+mod visit;
 mod ws;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::middleware;
 use axum::response::IntoResponse;
-use axum::routing::get;
 use fabric::Hub;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
+use tower_http::compression::{CompressionLayer, CompressionLevel};
 
 pub use metrics::{Figure, Figures};
 
-use crate::{is_passing, nats};
 use crate::options::HttpOptions;
+use crate::{is_passing, nats};
+use gate::Gate;
+use limits::{Limit, Limits};
+use stall::Stall;
+use visit::Visit;
 
-/// Most connections at once.
-pub const CONNECTIONS_MAX: usize = 256;
-/// Time that a client has to say what it wants, and that a silent one is kept.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Answers below this are not packed, in bytes.
+const PACKED_BYTES_MIN: u64 = 1024;
+/// Silence after which a client that speaks HTTP/2 is asked whether it lives, and how long it has to answer.
+const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
+
+/// How long the door waits.
+struct Times {
+    header: Duration,
+    body: Duration,
+    request: Duration,
+    write: Duration,
+}
 
 /// What the door tells of the node.
 #[derive(Clone, Debug)]
@@ -76,6 +106,19 @@ pub struct HttpDoor {
     phase: watch::Sender<Phase>,
     /// One for each connection that there may be.
     places: Arc<Semaphore>,
+    connections_max: usize,
+    header_bytes_max: usize,
+    /// Largest body that is a document, in bytes.
+    document_bytes_max: usize,
+    /// Bytes of events that may wait for one reader.
+    outbox_bytes_max: usize,
+    streams_max: u32,
+    times: Times,
+    limits: Arc<Limits>,
+    table: route::Table,
+    tls: Option<TlsAcceptor>,
+    /// Requests so far.
+    requests: AtomicU64,
     wall_ms: AtomicU64,
     /// More numbers for operators, kept elsewhere.
     figures: Option<Figures>,
@@ -84,19 +127,41 @@ pub struct HttpDoor {
 }
 
 impl HttpDoor {
-    /// A door that listens on `address`. `figures`: more numbers for its metrics.
+    /// A door that listens on `address`. `tls`: it speaks TLS only. `figures`: more numbers for its metrics.
     pub fn new(
         hub: Arc<Hub>,
         identity: Identity,
         options: &HttpOptions,
         address: SocketAddr,
+        tls: Option<TlsAcceptor>,
         figures: Option<Figures>,
     ) -> Arc<HttpDoor> {
-        let guard = guard::Guard::new(address, &options.hosts);
-        let wall_ms = AtomicU64::new(identity.started_wall_ms);
-        let (phase, places) =
-            (watch::Sender::new(Phase::Starting), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
-        Arc::new(HttpDoor { hub, identity, guard, phase, places, wall_ms, figures, nats: OnceLock::new() })
+        let ms = Duration::from_millis;
+        Arc::new(HttpDoor {
+            hub,
+            guard: guard::Guard::new(address, &options.hosts),
+            phase: watch::Sender::new(Phase::Starting),
+            places: Arc::new(Semaphore::new(options.connections_max)),
+            connections_max: options.connections_max,
+            header_bytes_max: options.header_bytes_max,
+            document_bytes_max: options.body_bytes_max,
+            outbox_bytes_max: options.outbox_bytes_max,
+            streams_max: options.streams_max,
+            times: Times {
+                header: ms(options.header_timeout_ms),
+                body: ms(options.body_timeout_ms),
+                request: ms(options.request_timeout_ms),
+                write: ms(options.write_timeout_ms),
+            },
+            limits: Limits::new(options.bodies_bytes_max),
+            table: route::Table::of(ROUTES),
+            tls,
+            requests: AtomicU64::new(0),
+            wall_ms: AtomicU64::new(identity.started_wall_ms),
+            identity,
+            figures,
+            nats: OnceLock::new(),
+        })
     }
 
     /// From now on WebSockets are served, by `nats`, which need not listen itself.
@@ -106,6 +171,10 @@ impl HttpDoor {
 
     /// Says whether the node takes work. From the first "no" after a "yes" on, nobody is kept waiting for what may come.
     pub fn set_ready(&self, ready: bool) {
+        if !ready {
+            let all = self.hub.clients.all();
+            all.iter().filter(|c| c.info().protocol == subscribe::PROTOCOL).for_each(|c| c.warn());
+        }
         self.phase.send_modify(|phase| {
             *phase = match ready {
                 true => (*phase).max(Phase::Ready),
@@ -119,8 +188,8 @@ impl HttpDoor {
     /// waited for them.
     pub async fn close(&self, limit: Duration) {
         self.phase.send_modify(|phase| *phase = Phase::Closing);
-        let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
-        let _ = tokio::time::timeout(limit, self.places.acquire_many(all)).await;
+        let all = u32::try_from(self.connections_max).unwrap_or(u32::MAX);
+        let _ = timeout(limit, self.places.acquire_many(all)).await;
     }
 
     fn is_stopping(&self) -> bool {
@@ -150,35 +219,72 @@ impl HttpDoor {
                 accepted = listener.accept() => accepted,
                 () = self.reached(Phase::Closing) => return Ok(()),
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, address) = match accepted {
+                Ok(accepted) => accepted,
                 Err(e) if is_passing(&e) => {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    sleep(Duration::from_millis(50)).await;
                     continue;
                 }
                 Err(e) => return Err(e),
             };
             // Beyond the limit a connection is closed; whoever asks again later finds room.
-            let Ok(place) = self.places.clone().try_acquire_owned() else { continue };
-            tokio::spawn(self.clone().serve_one(stream, service.clone(), place));
+            let Ok(place) = self.places.clone().try_acquire_owned() else {
+                self.limits.count(Limit::Connections);
+                continue;
+            };
+            tokio::spawn(self.clone().greet(stream, address, service.clone(), place));
         }
     }
 
-    async fn serve_one(
+    /// Lets a client in, through TLS where the door speaks it.
+    async fn greet(
         self: Arc<HttpDoor>,
         stream: TcpStream,
+        address: SocketAddr,
         service: TowerToHyperService<Router>,
         _place: OwnedSemaphorePermit,
     ) {
         // Without it small answers wait for the other side's acknowledgement; failing costs only time.
         let _ = stream.set_nodelay(true);
-        let served = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades();
-        let mut served = std::pin::pin!(served);
+        let visit = Visit::new(address, self.tls.is_some());
+        let gate = Gate::new(self.clone(), service, visit);
         // How a client leaves is its own affair.
+        match &self.tls {
+            None => self.serve_one(stream, gate).await,
+            Some(tls) => match timeout(self.times.header, tls.accept(stream)).await {
+                Ok(Ok(stream)) => self.serve_one(stream, gate).await,
+                Ok(Err(_)) => {}
+                Err(_) => self.limits.count(Limit::HeaderTime),
+            },
+        }
+    }
+
+    async fn serve_one(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, gate: Gate) {
+        let mut server = auto::Builder::new(TokioExecutor::new());
+        server
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.times.header)
+            .max_buf_size(self.header_bytes_max);
+        server
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING.0)
+            .keep_alive_timeout(PING.1)
+            .max_concurrent_streams(self.streams_max)
+            .max_header_list_size(u32::try_from(self.header_bytes_max).unwrap_or(u32::MAX));
+        let visit = gate.visit().clone();
+        let stream = TokioIo::new(Stall::new(stream, self.times.write, &self.limits));
+        let mut served = std::pin::pin!(server.serve_connection_with_upgrades(stream, gate));
+        // Who does not even say which version it speaks is not kept.
+        tokio::select! {
+            _ = served.as_mut() => return,
+            () = sleep(self.times.header) => if !visit.has_begun() {
+                self.limits.count(Limit::HeaderTime);
+                return;
+            },
+            () = self.reached(Phase::Closing) => {}
+        }
         tokio::select! {
             _ = served.as_mut() => return,
             () = self.reached(Phase::Closing) => served.as_mut().graceful_shutdown(),
@@ -187,21 +293,30 @@ impl HttpDoor {
     }
 
     fn router(self: Arc<HttpDoor>) -> Router {
-        Router::new()
-            .route("/healthz", get(healthz))
-            .route("/readyz", get(readyz))
-            .route("/metrics", get(metrics::metrics))
-            .route("/varz", get(monitor::varz))
-            .route("/connz", get(monitor::connz))
-            .route("/subsz", get(monitor::subsz))
-            .merge(streams::routes())
-            .merge(ws::routes())
+        let is_worth_it =
+            SizeAbove::new(PACKED_BYTES_MIN).and(NotForContentType::const_new("text/event-stream"));
+        let packing = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(is_worth_it);
+        self.table
+            .router()
             .fallback(caller::no_route)
             .method_not_allowed_fallback(caller::no_method)
-            .layer(middleware::from_fn_with_state(self.clone(), guard::check))
+            .layer(packing)
             .with_state(self)
     }
 }
+
+/// Everything that is served.
+const ROUTES: &[&[route::Route]] = &[
+    publish::ROUTES,
+    request::ROUTES,
+    subscribe::ROUTES,
+    ws::ROUTES,
+    messages::ROUTES,
+    streams::ROUTES,
+    info::ROUTES,
+    monitor::ROUTES,
+    openapi::ROUTES,
+];
 
 /// The process lives.
 async fn healthz() -> impl IntoResponse {

@@ -6,14 +6,52 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use axum::Json;
 use axum::extract::State;
+use axum::routing::get;
 use serde::{Deserialize, Serialize};
 
 use super::HttpDoor;
 use super::caller::Params;
+use super::route::{self, Gives, Kind, Param, Route, TEXT};
 use wire::nats::RELEASE;
 
 /// Most connections in one answer.
 const PAGE_MAX: usize = 1024;
+
+const PAGE: &[Param] = &[
+    Param::query(
+        "offset",
+        Kind::Number { least: 0, most: u32::MAX as u64, default: Some(0) },
+        "How many to pass over.",
+    ),
+    Param::query(
+        "limit",
+        Kind::Number { least: 0, most: u32::MAX as u64, default: Some(PAGE_MAX as u64) },
+        "How many at most; no more than 1024 are answered.",
+    ),
+];
+
+/// The routes.
+pub(super) const ROUTES: &[Route] = &[
+    Route::get("/healthz", "healthz", "The process lives", || get(super::healthz))
+        .gives(&[route::json(200, "Status", "It does.")])
+        .open(),
+    Route::get("/readyz", "readyz", "The node takes work", || get(super::readyz))
+        .gives(&[route::json(200, "Status", "It does."), route::json(503, "Status", "It starts or stops.")])
+        .open(),
+    Route::get("/metrics", "metrics", "Metrics as Prometheus reads them", || get(super::metrics::metrics))
+        .gives(&[Gives { status: 200, media: TEXT, schema: "", what: "The metrics." }])
+        .open(),
+    Route::get("/varz", "varz", "The node, as nats-server says it", || get(varz))
+        .gives(&[route::json(200, "Varz", "The node.")])
+        .open(),
+    Route::get("/connz", "connz", "Clients, as nats-server says it", || get(connz))
+        .params(PAGE)
+        .gives(&[route::json(200, "Connz", "The clients, oldest first.")])
+        .open(),
+    Route::get("/subsz", "subsz", "Subscriptions, as nats-server says it", || get(subsz))
+        .gives(&[route::json(200, "Subsz", "How many there are.")])
+        .open(),
+];
 
 #[derive(Serialize)]
 pub(super) struct Varz {

@@ -363,7 +363,10 @@ impl<S: Speech> Future for Connection<S> {
                     }
                     this.peer.end_frames(this.closing_code());
                     let told = this.poll_write(cx);
-                    if is_over || told.is_pending() || this.transport.poll_shutdown(cx, &this.peer).is_pending() {
+                    if is_over
+                        || told.is_pending()
+                        || this.transport.poll_shutdown(cx, &this.peer).is_pending()
+                    {
                         return Poll::Ready(());
                     }
                     this.state = State::Lingering(sleep(LINGER_MS));
@@ -414,12 +417,7 @@ fn poll_write_shared(peer: &Peer, spare: &mut Spare, cx: &mut Context<'_>) -> Po
     Poll::Pending
 }
 
-fn poll_write_own(
-    peer: &Peer,
-    stream: &mut dyn Stream,
-    spare: &mut Spare,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
+fn poll_write_own(peer: &Peer, stream: &mut dyn Stream, spare: &mut Spare, cx: &mut Context<'_>) -> Poll<()> {
     let mut is_full = false;
     let mut raw = |slices: &[IoSlice<'_>]| match Pin::new(&mut *stream).poll_write_vectored(cx, slices) {
         Poll::Ready(result) => result,

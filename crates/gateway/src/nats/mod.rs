@@ -23,8 +23,8 @@ use tokio_rustls::TlsAcceptor;
 use wire::nats::{Decoder, Info, encode};
 
 use crate::is_passing;
-use crate::options::NatsOptions;
 use crate::link::{Connection, Limits, Manner, Peer, Shared, Transport, Upgraded};
+use crate::options::NatsOptions;
 use protocol::Protocol;
 
 /// Most TLS handshakes at once.
@@ -32,12 +32,8 @@ pub const HANDSHAKES_MAX: usize = 256;
 /// Most refused connections that are told why.
 pub const FAREWELLS_MAX: usize = 64;
 
-const MANNER: Manner = Manner {
-    protocol: "nats",
-    ping: encode::PING,
-    last_words: refusal::of_cut,
-    has_deadlines: false,
-};
+const MANNER: Manner =
+    Manner { protocol: "nats", ping: encode::PING, last_words: refusal::of_cut, has_deadlines: false };
 /// The same in frames of WebSocket.
 const FRAMED_MANNER: Manner = Manner { protocol: "nats-websocket", ..MANNER };
 

@@ -72,12 +72,7 @@ impl Protocol {
 
     /// Carries out all whole operations of `bytes`; says how many bytes they were. `whole`: the counted buffer that
     /// `bytes` is, if it is one.
-    fn run(
-        &mut self,
-        bytes: &[u8],
-        whole: Option<&Bytes>,
-        woken: &mut Woken,
-    ) -> (usize, Flow) {
+    fn run(&mut self, bytes: &[u8], whole: Option<&Bytes>, woken: &mut Woken) -> (usize, Flow) {
         let decoder = self.door.decoder;
         let mut used = 0;
         loop {

@@ -28,7 +28,7 @@ pub(crate) fn open(hub: Arc<Hub>) -> (SocketAddr, Runtime) {
         payload_bytes_max: PAYLOAD_BYTES_MAX,
         started_wall_ms: 0,
     };
-    let door = HttpDoor::new(hub, identity, &HttpOptions::default(), address, None);
+    let door = HttpDoor::new(hub, identity, &HttpOptions::default(), address, None, None);
     door.serve_nats(nats);
     door.set_ready(true);
     runtime.spawn(door.serve(listener));

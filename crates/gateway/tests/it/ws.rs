@@ -135,7 +135,8 @@ impl Door for Row {
             401 => Code::AuthFailed,
             other => panic!("{other}"),
         })?;
-        let mut client = Client { socket, messages: VecDeque::new(), is_in: false, number: 0, patterns: Vec::new() };
+        let mut client =
+            Client { socket, messages: VecDeque::new(), is_in: false, number: 0, patterns: Vec::new() };
         let frame = match in_handshake {
             true => json!({"op": "ping"}),
             false => json!({"op": "auth", "user": user, "password": password}),

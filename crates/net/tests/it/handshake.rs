@@ -41,7 +41,7 @@ fn shake(client: Arc<ClientConfig>, server: Arc<ServerConfig>) -> Result<(), rus
 fn a_client_trusts_a_server_of_its_authority_only() {
     let (ours, theirs) = (Pki::new(), Pki::new());
     let (certificate, key) = ours.issue("localhost");
-    let server = tls::server(Identity { certificate: &certificate, key: &key }, None).unwrap();
+    let server = tls::server(Identity { certificate: &certificate, key: &key }, None, &[]).unwrap();
     let knows = tls::client(Trust::File(&ours.ca()), None).unwrap();
     let stranger = tls::client(Trust::File(&theirs.ca()), None).unwrap();
     assert_eq!(shake(knows, server.clone()), Ok(()));
@@ -52,7 +52,7 @@ fn a_client_trusts_a_server_of_its_authority_only() {
 fn a_client_refuses_a_server_of_another_name() {
     let pki = Pki::new();
     let (certificate, key) = pki.issue("elsewhere.example");
-    let server = tls::server(Identity { certificate: &certificate, key: &key }, None).unwrap();
+    let server = tls::server(Identity { certificate: &certificate, key: &key }, None, &[]).unwrap();
     assert!(shake(tls::client(Trust::File(&pki.ca()), None).unwrap(), server).is_err());
 }
 
@@ -61,7 +61,7 @@ fn a_door_with_a_client_authority_lets_in_only_those_it_signed() {
     let (pki, other) = (Pki::new(), Pki::new());
     let (certificate, key) = pki.issue("localhost");
     let ca = pki.ca();
-    let server = tls::server(Identity { certificate: &certificate, key: &key }, Some(&ca)).unwrap();
+    let server = tls::server(Identity { certificate: &certificate, key: &key }, Some(&ca), &[]).unwrap();
     let with = |issued: Option<(std::path::PathBuf, std::path::PathBuf)>| {
         let identity = issued.as_ref().map(|(certificate, key)| Identity { certificate, key });
         tls::client(Trust::File(&ca), identity).unwrap()

@@ -29,11 +29,11 @@ fn a_wrong_file_is_named_with_its_fix() {
         (&damaged, &key, ["damaged.pem", "write it again"]),
         (&certificate, &other_key, ["other.key", "does not fit"]),
     ] {
-        let said = sentence(tls::server(Identity { certificate, key }, None));
+        let said = sentence(tls::server(Identity { certificate, key }, None, &[]));
         assert!(words.iter().all(|word| said.contains(word)), "{said}");
     }
     let said = sentence(tls::client(Trust::File(&nonsense), None));
     assert!(said.contains("nonsense.pem") && said.contains("authority"), "{said}");
-    let said = sentence(tls::server(Identity { certificate: &certificate, key: &key }, Some(&absent)));
+    let said = sentence(tls::server(Identity { certificate: &certificate, key: &key }, Some(&absent), &[]));
     assert!(said.contains("absent.pem"), "{said}");
 }

@@ -146,7 +146,7 @@ fn what_is_too_large_is_refused_before_it_is_held() {
     assert_eq!((&acks["acks"][1]["error"]["code"], &acks["acks"][2]["seq"]), (&json!(6007), &json!(2)));
     let problem = web.ask("POST", &messages, &[line(10), line(3_000_000)].join("\n")).problem(413, 6007);
     assert_eq!((&problem["line"], &problem["acks"][0]["seq"]), (&json!(2), &json!(3)));
-    let config = format!("{{\"description\":\"{}\"}}", "x".repeat(2_000_000));
+    let config = format!("{{\"description\":\"{}\"}}", "x".repeat(2_200_000));
     web.ask("PUT", S, &config).problem(413, 6007);
 }
 

@@ -9,6 +9,7 @@ mod commands;
 mod demo;
 mod hostile;
 mod http;
+mod http_messages;
 mod http_streams;
 mod lines;
 mod messages;

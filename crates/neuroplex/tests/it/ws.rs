@@ -154,10 +154,16 @@ async fn json_frames_publish_subscribe_and_ask() {
     let question = a.frame().await;
     a.send(json!({"op": "pub", "subject": question["replyTo"], "payload": "!"})).await;
     let answer = b.frame().await;
-    assert_eq!((&answer["op"], &answer["sid"], &answer["payload"]), (&json!("msg"), &json!("q"), &json!("!")));
+    assert_eq!(
+        (&answer["op"], &answer["sid"], &answer["payload"]),
+        (&json!("msg"), &json!("q"), &json!("!"))
+    );
     b.send(json!({"op": "request", "sid": "q", "subject": "nobody", "payload": "?"})).await;
     let refused = b.frame().await;
-    assert_eq!((&refused["op"], &refused["code"], &refused["sid"]), (&json!("err"), &json!(6001), &json!("q")));
+    assert_eq!(
+        (&refused["op"], &refused["code"], &refused["sid"]),
+        (&json!("err"), &json!(6001), &json!("q"))
+    );
     b.send(json!({"op": "request", "sid": 5, "subject": "news.ask", "timeoutMs": 1})).await;
     assert_eq!(b.frame().await["code"], 1002);
     assert_eq!(a.until_pong().await.len(), 1, "the question itself");
@@ -369,7 +375,8 @@ fn bytes_that_are_no_frames_end_the_connection_with_their_code() {
 #[tokio::test]
 async fn a_reader_that_stalls_is_cut_with_a_reason_and_the_others_go_on() {
     let server = Server::with("[nats]\noutbox_bytes_max = 4194304\n", &[]);
-    let (mut json, mut nats) = (Client::json(&server).await, Client::with(&server, "/nats", &[]).await.unwrap());
+    let (mut json, mut nats) =
+        (Client::json(&server).await, Client::with(&server, "/nats", &[]).await.unwrap());
     json.send(json!({"op": "sub", "sid": 1, "subject": "flood", "ok": true})).await;
     json.frame().await;
     nats.next().await;
@@ -439,7 +446,8 @@ async fn a_storm_of_subscriptions_meets_its_limit() {
 #[tokio::test]
 async fn a_node_that_stops_says_so_and_ends_with_its_code() {
     let server = Server::with("lame_duck_ms = 300\n", &[]);
-    let (mut json, mut nats) = (Client::json(&server).await, Client::with(&server, "/nats", &[]).await.unwrap());
+    let (mut json, mut nats) =
+        (Client::json(&server).await, Client::with(&server, "/nats", &[]).await.unwrap());
     json.until_pong().await;
     nats.next().await;
     nats.0.send(Message::binary("CONNECT {\"verbose\":false,\"protocol\":1}\r\nPING\r\n")).await.unwrap();

@@ -10,3 +10,4 @@ mod model;
 mod refusal;
 mod run;
 mod space;
+mod unread;

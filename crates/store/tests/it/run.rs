@@ -124,6 +124,8 @@ impl Core {
                 Event::Loaded(_, image) => image.rows.len() as u64,
                 Event::Failed(code, _) => code.number().into(),
                 Event::Pressed(pressed) => (*pressed).into(),
+                Event::Unread(id, _) => id.0,
+                Event::Unloaded(log, _) => log.0,
             };
             self.trace = (self.trace ^ number).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
             match event {

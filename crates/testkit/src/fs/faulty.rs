@@ -52,6 +52,11 @@ impl Faulty {
         world.fail_sync_at = sync.map(|n| world.syncs + n);
     }
 
+    /// Whether every read of a file fails, which changes nothing of what is on the disk.
+    pub fn fail_reads(&self, fail: bool) {
+        self.world().fail_reads = fail;
+    }
+
     /// Bytes that fit on it; `None`: any number.
     pub fn limit(&self, capacity: Option<u64>) {
         self.world().capacity = capacity;
@@ -200,6 +205,9 @@ impl File for Open {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let world = self.world()?;
+        if world.fail_reads {
+            return Err(io::Error::other("input/output error"));
+        }
         let (start, end) = (offset as usize, offset as usize + buffer.len());
         let held = world.inodes[self.inode].now.get(start..end).ok_or(io::ErrorKind::UnexpectedEof)?;
         buffer.copy_from_slice(held);

@@ -163,6 +163,7 @@ pub(super) struct World {
     pub(super) syncs: u64,
     pub(super) fail_write_at: Option<u64>,
     pub(super) fail_sync_at: Option<u64>,
+    pub(super) fail_reads: bool,
     pub(super) capacity: Option<u64>,
 }
 
@@ -181,6 +182,7 @@ impl World {
             syncs: 0,
             fail_write_at: None,
             fail_sync_at: None,
+            fail_reads: false,
             capacity: None,
         }
     }

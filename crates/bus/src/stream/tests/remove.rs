@@ -91,7 +91,7 @@ fn a_purge_takes_what_it_is_asked_to() {
     }
     let mut changes = Changes::default();
     let mut b = five();
-    b.stream.purge(Purge { before: Some(100), ..all }, &mut changes).unwrap();
+    purge_all(&mut b.stream, Purge { before: Some(100), ..all }, &mut changes).unwrap();
     assert_eq!((b.stream.state().first_seq, b.stream.state().last_seq, changes.last), (100, 99, Some(99)));
     let both = Purge { before: Some(3), keep: Some(1), ..all };
     assert_eq!(five().purge(both), Err(Refusal::BadRequest));
@@ -121,4 +121,51 @@ fn a_tighter_configuration_is_applied_at_once() {
     let mut b = five(|c| c.sealed = true);
     assert_eq!(b.publish("s.0", &[]), Err(Refusal::Sealed));
     assert_eq!(b.purge(Purge::default()), Err(Refusal::Sealed));
+}
+
+#[test]
+fn a_purge_goes_on_where_it_was_and_takes_nothing_that_came_later() {
+    let (every, two) = (pattern("s.*"), Some(2));
+    for (what, left) in [
+        (Purge { filter: Some(&every), ..Purge::default() }, vec![5, 21]),
+        (Purge { filter: Some(&every), keep: two, ..Purge::default() }, vec![5, 18, 20, 21]),
+        (Purge { filter: Some(&every), before: Some(11), ..Purge::default() }, (11..=21).collect()),
+    ] {
+        let mut b = stream(|_| ());
+        (1..=20).for_each(|n| b.put(if n == 5 { "t" } else { "s.1" }));
+        let mut changes = Changes::default();
+        let mut purging = b.stream.purge(what, &mut changes).unwrap();
+        assert!(b.stream.purge_more(&mut purging, 4, &mut changes));
+        assert_eq!(
+            (purging.purged(), b.stream.state().messages),
+            (4, 16),
+            "a slice takes no more than it may"
+        );
+        b.note(changes);
+        // Others go on meanwhile.
+        b.put("s.2");
+        let mut changes = Changes::default();
+        for seq in [7, 19] {
+            b.stream.delete(seq, &mut changes).unwrap();
+        }
+        while b.stream.purge_more(&mut purging, 4, &mut changes) {}
+        b.note(changes);
+        let left: Vec<u64> = match what.before {
+            Some(_) => [5].into_iter().chain(left.into_iter().filter(|seq| *seq != 19)).collect(),
+            None => left,
+        };
+        assert_eq!(b.seqs(), left, "{what:?}");
+    }
+}
+
+#[test]
+fn a_purge_that_finds_little_looks_at_a_bounded_part_at_a_time() {
+    let mut b = stream(|_| ());
+    (0..1000).for_each(|n| b.put(if n == 999 { "t.1" } else { "s" }));
+    let (filter, mut changes) = (pattern("t.*"), Changes::default());
+    let what = Purge { filter: Some(&filter), ..Purge::default() };
+    let mut purging = b.stream.purge(what, &mut changes).unwrap();
+    let slices = (1..).take_while(|_| b.stream.purge_more(&mut purging, 4, &mut changes)).count();
+    assert!((6..12).contains(&slices), "{slices}");
+    assert_eq!(purging.purged(), 1);
 }

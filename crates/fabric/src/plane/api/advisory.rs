@@ -1,7 +1,10 @@
 //! What the plane tells everybody who watches: that streams and consumers came and went, that messages were given back
-//! or given up. Nothing is written when nobody listens.
+//! or given up. An event is told when what it speaks of is as safe as its stream demands, and not at all when that will
+//! never be. Nothing is written when nobody listens.
 
 use bus::consumer::{Advisory, Token};
+use bytes::Bytes;
+use kernel::journal::Level;
 use kernel::{LogId, Msg, Now, TenantId};
 use wire::jetstream::advisory::{
     self, AUDIT_SUBJECT, AckMetric, Action, ApiAudit, Client, ConsumerAction, Event, MaxDeliver, Nak, Pause,
@@ -9,17 +12,19 @@ use wire::jetstream::advisory::{
 };
 use wire::jetstream::{Time, write};
 
+use super::super::out::{Asked, Held, Said};
 use super::super::{Plane, count};
 
 impl Plane {
-    fn tell(&mut self, now: Now, tenant: TenantId, event: Event) {
+    /// An event as a message; `None`: nobody listens for it.
+    fn event_said(&mut self, now: Now, tenant: TenantId, event: Event) -> Option<Said> {
         let subject = event.to_string();
-        if self.out.hears_event(tenant, subject.as_bytes()) {
-            let id = self.some_name() + &self.some_name() + &self.some_name();
-            let document = advisory::Advisory::new(id, Time(now.wall_ms * 1_000_000), event);
-            let payload = write(&document);
-            self.out.tell(tenant, &Msg { subject: subject.as_bytes(), payload: &payload, ..Msg::default() });
+        if !self.out.hears_event(tenant, subject.as_bytes()) {
+            return None;
         }
+        let id = self.some_name() + &self.some_name() + &self.some_name();
+        let document = advisory::Advisory::new(id, Time(now.wall_ms * 1_000_000), event);
+        Some(Said { tenant, subject: subject.into(), payload: write(&document).into(), ..Said::default() })
     }
 }
 
@@ -27,7 +32,10 @@ impl Plane {
 pub(crate) fn stream(plane: &mut Plane, now: Now, log: LogId, action: Action) {
     let Some(cell) = plane.cells.get(&log) else { return };
     let (tenant, stream) = (cell.tenant, cell.name.to_string());
-    plane.tell(now, tenant, StreamAction { stream, action, ..StreamAction::default() }.into());
+    let event = StreamAction { stream, action, ..StreamAction::default() };
+    if let Some(said) = plane.event_said(now, tenant, event.into()) {
+        plane.out.hold(Level::Disk, Held::Tell(said));
+    }
 }
 
 /// A consumer came or goes.
@@ -35,13 +43,15 @@ pub(crate) fn consumer(plane: &mut Plane, now: Now, log: LogId, name: &str, acti
     let Some(cell) = plane.cells.get(&log) else { return };
     let (tenant, stream) = (cell.tenant, cell.name.to_string());
     let event = ConsumerAction { stream, consumer: name.into(), action, ..ConsumerAction::default() };
-    plane.tell(now, tenant, event.into());
+    if let Some(said) = plane.event_said(now, tenant, event.into()) {
+        plane.out.hold(Level::Disk, Held::Tell(said));
+    }
 }
 
 /// Something happened to a consumer's messages.
 pub(crate) fn event(plane: &mut Plane, now: Now, log: LogId, name: &str, advisory: &Advisory) {
     let Some(cell) = plane.cells.get(&log) else { return };
-    let (tenant, stream, consumer) = (cell.tenant, cell.name.to_string(), name.to_owned());
+    let (tenant, level, stream, consumer) = (cell.tenant, cell.level, cell.name.to_string(), name.to_owned());
     if matches!(advisory, Advisory::MaxDeliveries { .. }) {
         count(&plane.figures.max_deliveries_total);
     }
@@ -87,10 +97,25 @@ pub(crate) fn event(plane: &mut Plane, now: Now, log: LogId, name: &str, advisor
             Pause { stream, consumer, paused: *paused, pause_until: *until, ..Pause::default() }.into()
         }
     };
-    plane.tell(now, tenant, event);
+    if let Some(said) = plane.event_said(now, tenant, event) {
+        plane.levels.hold(&mut plane.out, log, level, Held::Tell(said));
+    }
 }
 
-/// A request was answered.
+/// What is kept of a request that is answered later; `None`: nobody follows what is asked.
+pub(crate) fn asked(plane: &Plane, tenant: TenantId, subject: &[u8], body: &[u8]) -> Option<Box<Asked>> {
+    let copy = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
+    let is_heard = plane.out.hears_event(tenant, AUDIT_SUBJECT.as_bytes());
+    is_heard.then(|| Box::new(Asked { subject: copy(subject), body: copy(body) }))
+}
+
+/// A request that was kept has been answered.
+pub(crate) fn audited(plane: &mut Plane, now: Now, tenant: TenantId, asked: &Asked, answer: &[u8]) {
+    let m = Msg { subject: &asked.subject, payload: &asked.body, ..Msg::default() };
+    audit(plane, now, tenant, &m, answer);
+}
+
+/// A request was answered just now.
 pub(crate) fn audit(plane: &mut Plane, now: Now, tenant: TenantId, request: &Msg<'_>, answer: &[u8]) {
     if !plane.out.hears_event(tenant, AUDIT_SUBJECT.as_bytes()) {
         return;
@@ -105,7 +130,9 @@ pub(crate) fn audit(plane: &mut Plane, now: Now, tenant: TenantId, request: &Msg
         response: text(answer),
         ..ApiAudit::default()
     };
-    plane.tell(now, tenant, event.into());
+    if let Some(said) = plane.event_said(now, tenant, event.into()) {
+        plane.out.tell_kept(&said);
+    }
 }
 
 /// Somebody acknowledged a delivery that had been given to another.

@@ -226,6 +226,12 @@ impl Plane {
 
     /// Ends a consumer: who waits is told, and what only it wanted goes.
     pub(crate) fn remove_consumer(&mut self, now: Now, log: LogId, name: &str) {
+        self.end_consumer(now, log, name);
+        self.drop_unwanted(now, log);
+    }
+
+    /// Ends a consumer: who waits is told.
+    pub(crate) fn end_consumer(&mut self, now: Now, log: LogId, name: &str) {
         let seat = self.cells.get_mut(&log).and_then(|cell| cell.consumers.get_mut(name));
         let Some(seat) = seat else { return };
         let mut actions = Vec::new();
@@ -245,7 +251,6 @@ impl Plane {
                 self.out.append(Entry::State(consumer_key(log, name), None));
             }
         }
-        self.drop_unwanted(now, log);
     }
 
     fn told(&mut self, ask: &Ask<'_>, log: LogId, name: &str) -> Done {

@@ -41,6 +41,13 @@ pub(crate) struct Batch {
     is_begun: bool,
 }
 
+impl Batch {
+    /// Messages that are neither sent nor being read.
+    pub(crate) fn left(&self) -> usize {
+        self.left.len()
+    }
+}
+
 impl Plane {
     pub(super) fn direct_get(&mut self, ask: &Ask<'_>, name: &str, subject: Option<&str>) -> Done {
         let Some(log) = self.find(ask.tenant, name) else {
@@ -53,6 +60,11 @@ impl Plane {
             return Ok(Reply::Later);
         }
         let Body::Warm(stream) = &cell.body else { return Err(Stop::Load(log)) };
+        if self.out.check_wanted().is_err() {
+            let status = Status::new(429, text::TOO_MANY_REQUESTS);
+            say_status(&mut self.out, ask.tenant, ask.reply, &status);
+            return Ok(Reply::Later);
+        }
         match wanted(stream, ask, subject) {
             Ok(batch) => self.read_more(Batch { log, ..batch }),
             Err((code, text)) => say_status(&mut self.out, ask.tenant, ask.reply, &Status::new(code, text)),
@@ -72,7 +84,11 @@ impl Plane {
 
     /// Messages of a batch were read.
     pub(crate) fn direct_read(&mut self, mut batch: Batch, records: Vec<Option<Record>>) {
-        let Some(stream) = self.cells.get(&batch.log).map(|cell| cell.name.clone()) else { return };
+        let Some(stream) = self.cells.get(&batch.log).map(|cell| cell.name.clone()) else {
+            // The stream was deleted meanwhile, and what was not sent with it.
+            batch.left.clear();
+            return self.end_direct(&batch);
+        };
         let mut block = Vec::new();
         let count = records.len() as u64;
         for (i, record) in records.into_iter().enumerate() {
@@ -105,18 +121,24 @@ impl Plane {
             }
             (batch.last, batch.is_begun) = (record.index, true);
         }
-        if batch.is_single {
-            if !batch.is_begun {
-                say_status(
-                    &mut self.out,
-                    batch.tenant,
-                    &batch.reply,
-                    &Status::new(404, text::MESSAGE_NOT_FOUND),
-                );
-            }
-            return;
+        match batch.is_single {
+            true => self.end_direct(&batch),
+            false => self.read_more(batch),
         }
-        self.read_more(batch);
+    }
+
+    /// Messages of a batch could not be read: it ends with that, and whoever asked may go on behind the last that came.
+    pub(crate) fn direct_unread(&mut self, batch: &Batch) {
+        self.say_unreadable(batch.tenant, &batch.reply);
+    }
+
+    fn end_direct(&mut self, batch: &Batch) {
+        if !batch.is_single {
+            self.end_batch(batch);
+        } else if !batch.is_begun {
+            let status = Status::new(404, text::MESSAGE_NOT_FOUND);
+            say_status(&mut self.out, batch.tenant, &batch.reply, &status);
+        }
     }
 
     fn end_batch(&mut self, batch: &Batch) {
@@ -130,7 +152,8 @@ impl Plane {
     }
 }
 
-fn say_status(out: &mut Out, tenant: TenantId, reply: &Bytes, status: &Status<'_>) {
+/// Says a status line.
+pub(crate) fn say_status(out: &mut Out, tenant: TenantId, reply: &Bytes, status: &Status<'_>) {
     if !reply.is_empty() {
         let mut headers = Vec::new();
         status.write(&mut headers);

@@ -14,6 +14,7 @@ use super::{Ask, Done, Reply, Stop, answer};
 
 impl Plane {
     pub(super) fn message_get(&mut self, ask: &Ask<'_>, name: &str) -> Done {
+        self.out.check_wanted()?;
         let cell = self.warm_stream(ask.tenant, name)?;
         let log = cell.log;
         let request: MsgGetRequest = read(ask.body)?;

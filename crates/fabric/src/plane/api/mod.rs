@@ -26,7 +26,7 @@ use wire::nats::encode::no_responders;
 
 use super::cell::{Body, Cell};
 use super::inbox::Arrival;
-use super::out::{Held, Out, Said};
+use super::out::{Asked, Held, Out, Said};
 use super::{Plane, count};
 use consumer::Named;
 
@@ -42,13 +42,31 @@ pub(super) struct Ask<'a> {
 }
 
 /// What a request is answered with.
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// This, at once.
     Now(Bytes),
     /// This, when everything appended so far is on the disk.
     Safe(Bytes),
     /// Something that comes by itself, or nothing.
     Later,
+}
+
+/// A request that is answered when the work for it is done.
+#[derive(Debug)]
+pub(crate) struct Later {
+    pub(crate) tenant: TenantId,
+    pub(crate) reply: Bytes,
+    /// The type of the answer, and how it looks when it is refused.
+    kind: &'static str,
+    refused: fn(&'static str, ApiError) -> Vec<u8>,
+    pub(crate) asked: Option<Box<Asked>>,
+}
+
+impl Later {
+    /// The answer that refuses it.
+    pub(crate) fn refused(&self, fault: Fault) -> Bytes {
+        (self.refused)(self.kind, fault.into()).into()
+    }
 }
 
 /// Why a request is not answered now.
@@ -94,9 +112,9 @@ impl Plane {
                 advisory::audit(self, now, tenant, &m, &answer);
             }
             Ok(Reply::Safe(payload)) => {
-                advisory::audit(self, now, tenant, &m, &payload);
+                let asked = advisory::asked(self, tenant, m.subject, m.payload);
                 let said = Said { tenant, subject: reply, payload, ..Said::default() };
-                self.out.hold(Level::Disk, Held::Say(said));
+                self.out.hold(Level::Disk, Held::Answer { said, asked });
             }
             Ok(Reply::Later) => {}
             Err(Stop::Load(log)) => self.park(log, arrival),
@@ -167,6 +185,13 @@ impl Plane {
         }
     }
 
+    /// What is kept of a request that is answered later.
+    fn later<T: Default + Serialize>(&self, ask: &Ask<'_>) -> Later {
+        let asked = advisory::asked(self, ask.tenant, ask.subject, ask.body);
+        let refused = |kind, error| Answer::<T>::refused(kind, error).to_bytes();
+        Later { tenant: ask.tenant, reply: ask.reply.clone(), kind: ask.kind, refused, asked }
+    }
+
     /// A name that nobody chose: 8 letters and digits.
     pub(super) fn some_name(&mut self) -> String {
         // SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014.
@@ -191,11 +216,16 @@ impl Out {
 
 /// Writes an answer.
 pub(super) fn answer<T: Serialize>(ask: &Ask<'_>, body: T) -> Bytes {
-    Answer::done(ask.kind, body).to_bytes().into()
+    done(ask.kind, body)
+}
+
+/// Writes an answer of a kind.
+fn done<T: Serialize>(kind: &'static str, body: T) -> Bytes {
+    Answer::done(kind, body).to_bytes().into()
 }
 
 /// Writes why a request was refused, with the fields that the real server's answer to it always has.
-fn refused(call: &Call<'_>, kind: &'static str, error: ApiError) -> Vec<u8> {
+pub(crate) fn refused(call: &Call<'_>, kind: &'static str, error: ApiError) -> Vec<u8> {
     match call {
         Call::StreamInfo { .. } => Answer::<StreamInfoPage>::refused(kind, error).to_bytes(),
         Call::StreamNames {} => Answer::<StreamNames>::refused(kind, error).to_bytes(),
@@ -255,12 +285,11 @@ pub(crate) fn store_failed() -> ApiError {
     Fault::StoreFailed.with("the journal has failed")
 }
 
-/// Says in place of an answer that would have needed the journal that it failed.
-pub(crate) fn say_store_failed(out: &mut Out, said: &Said) {
-    if !said.payload.is_empty() {
-        let answer = Answer::<Option<Purged>>::refused("", store_failed()).to_bytes();
-        out.answer(said.tenant, &said.subject, &answer);
-    }
+/// Says in place of an answer that would have needed the journal that it failed; what was said.
+pub(crate) fn say_store_failed(out: &mut Out, said: &Said) -> Vec<u8> {
+    let answer = Answer::<Option<Purged>>::refused("", store_failed()).to_bytes();
+    out.answer(said.tenant, &said.subject, &answer);
+    answer
 }
 
 /// The level of the API that a request demands; one that cannot be read is beyond all.

@@ -1,10 +1,11 @@
 //! Streams: created, changed, listed, emptied, deleted.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bus::stream::{Changes, Limits, Purge, State, check, check_pedantic, check_update};
+use bus::stream::{Changes, Limits, Purge, Purging, State, check, check_pedantic, check_update};
 use kernel::journal::{Image, Summary};
-use kernel::{Entry, LogId, SubjectPattern, TenantId};
+use kernel::{Entry, LogId, Now, SubjectPattern, TenantId};
 use wire::jetstream::advisory::Action;
 use wire::jetstream::api::{
     ClusterInfo, LIST_MAX, NAMES_MAX, PurgeRequest, Purged, SUBJECTS_MAX, StreamCreated, StreamInfo,
@@ -14,8 +15,9 @@ use wire::jetstream::api::{
 use wire::jetstream::{Fault, PersistMode, StorageType, StreamConfig, Time, read, read_optional};
 
 use super::super::Plane;
-use super::super::cell::{Body, Cell, KeptStream, producers_key};
-use super::{Ask, Done, Reply, Stop, advisory, answer, expect_empty, list_level, note_level};
+use super::super::cell::{Body, Cell, KeptStream, producers_key, sweep_key};
+use super::super::work::{Subjects, Work};
+use super::{Ask, Done, Later, Reply, Stop, advisory, answer, done, expect_empty, list_level, note_level};
 
 impl Plane {
     pub(super) fn stream_create(&mut self, ask: &Ask<'_>, name: &str) -> Done {
@@ -79,31 +81,57 @@ impl Plane {
 
     pub(super) fn stream_info(&mut self, ask: &Ask<'_>, name: &str) -> Done {
         let request: StreamInfoRequest = read_optional(ask.body)?;
-        let node = self.options.node.clone();
-        let cell = self.warm_stream(ask.tenant, name)?;
-        let mut info = info(ask, cell);
-        info.cluster = Some(ClusterInfo { leader: node, ..ClusterInfo::default() });
+        let log = self.warm_stream(ask.tenant, name)?.log;
+        let filter = match request.subjects_filter.as_str() {
+            "" => None,
+            text => SubjectPattern::parse(text.as_bytes()).ok(),
+        };
+        let Some(filter) = filter else {
+            let info = self.info_told(ask.now, log, request.deleted_details).ok_or(Fault::StreamNotFound)?;
+            let page = StreamInfoPage { info: info.into(), ..StreamInfoPage::default() };
+            return Ok(Reply::Now(answer(ask, page)));
+        };
+        self.check_work()?;
+        let later = self.later::<StreamInfoPage>(ask);
+        let subjects = Subjects {
+            log,
+            filter,
+            offset: request.offset.max(0) as u64,
+            limit: SUBJECTS_MAX,
+            is_detailed: request.deleted_details,
+            later,
+            found: BTreeMap::new(),
+            total: 0,
+            next: 0,
+        };
+        self.begin(ask.now, Work::Subjects(Box::new(subjects)));
+        Ok(Reply::Later)
+    }
+
+    /// A stream's information, as it is told to who asks for this stream.
+    fn info_told(&self, now: Now, log: LogId, is_detailed: bool) -> Option<StreamInfo> {
+        let cell = self.cells.get(&log)?;
+        let mut info = info(time_now(now), cell);
+        info.cluster = Some(ClusterInfo { leader: self.options.node.clone(), ..ClusterInfo::default() });
+        if let (Body::Warm(stream), true) = (&cell.body, is_detailed) {
+            info.state.deleted = stream.deleted(DELETED_MAX);
+        }
+        Some(info)
+    }
+
+    /// A stream's information with the subjects that were found.
+    pub(crate) fn subjects_found(&self, now: Now, subjects: &mut Subjects) -> Option<Reply> {
+        let mut info = self.info_told(now, subjects.log, subjects.is_detailed)?;
         let mut page = StreamInfoPage::default();
-        if let Body::Warm(stream) = &cell.body {
-            if request.deleted_details {
-                info.state.deleted = stream.deleted(DELETED_MAX);
-            }
-            if !request.subjects_filter.is_empty()
-                && let Ok(filter) = SubjectPattern::parse(request.subjects_filter.as_bytes())
-            {
-                let mut all: Vec<_> = stream.subjects(&filter).collect();
-                all.sort_unstable();
-                if !all.is_empty() {
-                    let offset = request.offset.max(0) as u64;
-                    (page.total, page.offset, page.limit) = (all.len() as u64, offset, SUBJECTS_MAX);
-                    let some = all.into_iter().skip(offset as usize).take(SUBJECTS_MAX as usize);
-                    let text = |s: &[u8]| String::from_utf8_lossy(s).into_owned();
-                    info.state.subjects = some.map(|(subject, count)| (text(subject), count)).collect();
-                }
-            }
+        if subjects.total > 0 {
+            (page.total, page.offset, page.limit) = (subjects.total, subjects.offset, subjects.limit);
+            let found = std::mem::take(&mut subjects.found).into_iter();
+            let some = found.skip(usize::try_from(subjects.offset).unwrap_or(usize::MAX));
+            let told = some.map(|(subject, count)| (String::from_utf8_lossy(&subject).into_owned(), count));
+            info.state.subjects = told.collect();
         }
         page.info = info.into();
-        Ok(Reply::Now(answer(ask, page)))
+        Some(Reply::Now(done(subjects.later.kind, page)))
     }
 
     pub(super) fn stream_names(&mut self, ask: &Ask<'_>) -> Done {
@@ -122,14 +150,15 @@ impl Plane {
         let (total, offset) = (all.len() as u64, (request.offset.max(0) as u64).min(all.len() as u64));
         let some: Vec<LogId> =
             all.iter().skip(offset as usize).take(LIST_MAX as usize).map(|(_, log)| *log).collect();
-        let is_cold = |log: &&LogId| self.cells.get(*log).is_some_and(|cell| !cell.is_known());
+        let is_cold =
+            |log: &&LogId| self.cells.get(*log).is_some_and(|cell| !cell.is_known() && !cell.is_barred);
         let cold: Vec<LogId> = some.iter().filter(is_cold).copied().collect();
         if let Some(first) = cold.first() {
             cold.iter().for_each(|log| self.warm(*log));
             return Err(Stop::Load(*first));
         }
         let listed = |cell| {
-            let mut info = info(ask, cell);
+            let mut info = info(time_of(ask), cell);
             list_level(&mut info.config.metadata);
             info
         };
@@ -141,16 +170,23 @@ impl Plane {
 
     pub(super) fn stream_delete(&mut self, ask: &Ask<'_>, name: &str) -> Done {
         expect_empty(ask.body)?;
-        let log = self.warm_stream(ask.tenant, name)?.log;
+        let barred =
+            self.find(ask.tenant, name).filter(|log| self.cells.get(log).is_some_and(|c| c.is_barred));
+        let log = match barred {
+            // Nothing of it must be read for it to go.
+            Some(log) => log,
+            None => self.warm_stream(ask.tenant, name)?.log,
+        };
         let consumers: Vec<Box<str>> =
             self.cells.get(&log).map(|cell| cell.consumers.keys().cloned().collect()).unwrap_or_default();
         for consumer in consumers {
-            self.remove_consumer(ask.now, log, &consumer);
+            // What it alone wanted goes with all the rest.
+            self.end_consumer(ask.now, log, &consumer);
         }
         advisory::stream(self, ask.now, log, Action::Delete);
-        let mut key = bytes::Bytes::new();
+        let (mut key, mut is_sweeping) = (bytes::Bytes::new(), false);
         if let Some(cell) = self.cells.remove(&log) {
-            key = cell.key();
+            (key, is_sweeping) = (cell.key(), cell.is_sweeping);
             cell.captures.iter().for_each(|capture| self.release_capture(ask.tenant, capture));
             self.timers.move_wall(super::super::timers::Timer::Stream(log), cell.wakes_at, None);
         }
@@ -161,12 +197,16 @@ impl Plane {
         if !log.is_volatile() {
             self.out.append(Entry::State(key, None));
             self.out.append(Entry::State(producers_key(log), None));
+            if is_sweeping {
+                self.out.append(Entry::State(sweep_key(log), None));
+            }
         }
         Ok(Reply::Safe(answer(ask, Success { success: true })))
     }
 
     pub(super) fn stream_purge(&mut self, ask: &Ask<'_>, name: &str) -> Done {
         let request: PurgeRequest = read_optional(ask.body)?;
+        let is_busy = self.check_work();
         let cell = self.warm_stream(ask.tenant, name)?;
         let log = cell.log;
         if request.seq > 0 && request.keep > 0 {
@@ -181,13 +221,14 @@ impl Plane {
             },
         };
         let what = Purge { filter: filter.as_ref(), before: Some(request.seq), keep: Some(request.keep) };
+        is_busy?;
         let mut changes = Changes::default();
-        let purged = match &mut cell.body {
-            Body::Warm(stream) => stream.purge(what, &mut changes)?,
-            _ => 0,
-        };
+        let Body::Warm(stream) = &mut cell.body else { return Err(Stop::Load(log)) };
+        let purging = stream.purge(what, &mut changes)?;
         self.removed(ask.now, log, changes);
-        Ok(Reply::Safe(answer(ask, Purged { success: true, purged })))
+        let later = self.later::<Purged>(ask);
+        self.begin(ask.now, Work::Purge { log, purging, later });
+        Ok(Reply::Later)
     }
 
     /// The configuration that a request asks for, for the stream that its subject names.
@@ -275,7 +316,7 @@ impl Plane {
 
     fn info_of(&mut self, ask: &Ask<'_>, log: LogId) -> Result<StreamInfo, Stop> {
         match self.cells.get(&log) {
-            Some(cell) if cell.is_known() => Ok(info(ask, cell)),
+            Some(cell) if cell.is_known() => Ok(info(time_of(ask), cell)),
             Some(_) => Err(Stop::Load(log)),
             None => Err(Fault::StreamNotFound.into()),
         }
@@ -295,24 +336,45 @@ const NAME_REQUIRED: &str = "stream name is required and can not contain '.', '*
 /// Most deleted sequences that one answer lists.
 const DELETED_MAX: usize = 100_000;
 
+/// The answer to a purge that is done.
+pub(crate) fn purged(later: &Later, purging: &Purging) -> Reply {
+    Reply::Safe(done(later.kind, Purged { success: true, purged: purging.purged() }))
+}
+
 pub(super) fn time_of(ask: &Ask<'_>) -> Time {
-    Time(ask.now.wall_ms * 1_000_000)
+    time_now(ask.now)
+}
+
+fn time_now(now: Now) -> Time {
+    Time(now.wall_ms * 1_000_000)
 }
 
 /// What clients are told of a stream.
-pub(super) fn info(ask: &Ask<'_>, cell: &Cell) -> StreamInfo {
+pub(super) fn info(at: Time, cell: &Cell) -> StreamInfo {
     let state = match &cell.body {
         Body::Warm(stream) => state(&stream.state()),
-        Body::Cold(summary) => state(&cell.begun(&Image::default(), summary, 0).state()),
+        // One that cannot be read now is told by what is known of it.
+        Body::Cold(summary) => StreamState {
+            messages: summary.count,
+            bytes: summary.bytes,
+            first_seq: if summary.count > 0 { summary.first } else { begun(cell, summary).first_seq },
+            first_ts: Time(summary.first_time_ns),
+            ..begun(cell, summary)
+        },
         _ => StreamState::default(),
     };
     StreamInfo {
         config: cell.full(),
         created: cell.created,
         state: StreamState { consumer_count: cell.consumers.len() as u64, ..state },
-        ts: time_of(ask),
+        ts: at,
         ..StreamInfo::default()
     }
+}
+
+/// The state of a stream that is not loaded, without its messages.
+fn begun(cell: &Cell, summary: &Summary) -> StreamState {
+    state(&cell.begun(&Image::default(), summary, 0).state())
 }
 
 fn state(state: &State) -> StreamState {

@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use kernel::{Code, Message, Msg};
 use serde::{Deserialize, Serialize};
@@ -17,6 +16,7 @@ use super::pull::is_status;
 use super::{ask, consumer_name, json_body, stream_name, token};
 use crate::http::call::{ANSWER_TIMEOUT, Call, refused};
 use crate::http::caller::{Caller, Names};
+use crate::http::intake::Intake;
 use crate::http::problem::Problem;
 
 /// Most acknowledgements in one request.
@@ -79,11 +79,10 @@ enum Fate {
 pub(super) async fn ack(
     caller: Caller,
     Names((stream, consumer)): Names<(String, String)>,
-    headers: HeaderMap,
-    body: Body,
+    body: Intake,
 ) -> Result<Response, Problem> {
     let (stream, consumer) = (stream_name(&stream)?, consumer_name(&consumer)?);
-    let body = json_body(&headers, body).await?;
+    let body = json_body(body).await?;
     let all: Vec<Said> = serde_json::from_slice(&body)
         .map_err(|e| Problem::new(Code::InvalidRequest, format!("not a list of acknowledgements: {e}")))?;
     if all.len() > ACKS_MAX {

@@ -1,7 +1,6 @@
 //! Consumers: created, changed, listed, deleted.
 
-use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use wire::jetstream::api::{
     ConsumerInfo, ConsumerList, ConsumersRequest, CreateAction, CreateConsumerRequest, Nothing, Success,
@@ -10,6 +9,7 @@ use wire::jetstream::{self as js, AckPolicy, Call, ConsumerConfig, Fault};
 
 use super::{ANSWER_BYTES_MAX, Page, Putting, ask, consumer_name, document, json_body, stream_name};
 use crate::http::caller::{Caller, Names, Params};
+use crate::http::intake::Intake;
 use crate::http::problem::Problem;
 
 type Pair = (String, String);
@@ -44,11 +44,10 @@ pub(super) async fn info(
 pub(super) async fn put(
     caller: Caller,
     Names((stream, consumer)): Names<Pair>,
-    headers: HeaderMap,
-    body: Body,
+    body: Intake,
 ) -> Result<Response, Problem> {
     let (stream, consumer) = (stream_name(&stream)?, consumer_name(&consumer)?);
-    let config = durable(&json_body(&headers, body).await?, consumer)?;
+    let config = durable(&json_body(body).await?, consumer)?;
     let filter = (!config.filter_subject.is_empty()).then_some(config.filter_subject.as_str());
     let mut call = caller.call(ANSWER_BYTES_MAX)?;
     let mut putting = Putting::default();

@@ -3,8 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use kernel::limits::UNACKNOWLEDGED_MAX;
 use kernel::{Code, Headers, Message, Msg};
@@ -18,10 +17,10 @@ use super::lines::Lines;
 use super::{ANSWER_BYTES_MAX, document, stream_name};
 use crate::http::call::{ANSWER_TIMEOUT, Call, refused};
 use crate::http::caller::{Caller, Names};
-use crate::http::flow;
+use crate::http::intake::Intake;
 use crate::http::problem::Problem;
 
-const TYPES: &[&str] =
+pub(super) const TYPES: &[&str] =
     &["application/x-ndjson", "application/ndjson", "application/jsonl", "application/json"];
 /// Most lines of one request.
 const LINES_MAX: usize = 100_000;
@@ -58,11 +57,10 @@ impl Serialize for Fate {
 pub(super) async fn publish(
     caller: Caller,
     Names(stream): Names<String>,
-    headers: HeaderMap,
-    mut body: Body,
+    mut body: Intake,
 ) -> Result<Response, Problem> {
     let stream = stream_name(&stream)?;
-    flow::check_type(&headers, TYPES)?;
+    body.check_type(TYPES)?;
     let goal = Goal::of(&caller, stream).await?;
     let payload_bytes_max = caller.door.identity.payload_bytes_max;
     let mut publisher = Publisher {
@@ -77,7 +75,7 @@ pub(super) async fn publish(
     let mut lines = Lines::new(2 * payload_bytes_max);
     let ended = publisher.read(&mut body, &mut lines).await;
     if ended.is_err() {
-        flow::drain(body).await;
+        body.drain().await;
     }
     publisher.settle().await;
     publisher.answer(ended)
@@ -96,9 +94,9 @@ struct Publisher {
 
 impl Publisher {
     /// Publishes line by line. Errors where nothing after it is read.
-    async fn read(&mut self, body: &mut Body, lines: &mut Lines) -> Result<(), Problem> {
+    async fn read(&mut self, body: &mut Intake, lines: &mut Lines) -> Result<(), Problem> {
         let mut number = 0u64;
-        while let Some(piece) = flow::next_piece(body).await? {
+        while let Some(piece) = body.next().await? {
             lines.push(&piece);
             loop {
                 number += 1;

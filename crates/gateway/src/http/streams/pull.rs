@@ -22,7 +22,7 @@ pub(super) const BATCH_MAX: u32 = 1000;
 /// Messages of one request that does not say how many.
 const BATCH: u32 = 10;
 /// How long a request waits that does not say so, and at most.
-const EXPIRES_MS: (u64, u64) = (5000, 60_000);
+pub(super) const EXPIRES_MS: (u64, u64) = (5000, 60_000);
 /// Bytes of one request's messages, unless a single message is larger.
 pub(super) const PULL_BYTES: i64 = 4 * 1024 * 1024;
 /// How much longer than the node's own end the door waits for it.

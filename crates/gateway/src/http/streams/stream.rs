@@ -1,7 +1,6 @@
 //! Streams: created, changed, listed, emptied, deleted.
 
-use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use wire::jetstream::api::{
@@ -12,6 +11,7 @@ use wire::jetstream::{self as js, Call, Fault};
 
 use super::{ANSWER_BYTES_MAX, Page, Putting, ask, document, json_body, stream_name};
 use crate::http::caller::{Caller, Names, Params};
+use crate::http::intake::Intake;
 use crate::http::problem::Problem;
 
 /// What `GET /v1/streams` may ask for.
@@ -47,11 +47,10 @@ pub(super) async fn info(caller: Caller, Names(stream): Names<String>) -> Result
 pub(super) async fn put(
     caller: Caller,
     Names(stream): Names<String>,
-    headers: HeaderMap,
-    body: Body,
+    body: Intake,
 ) -> Result<Response, Problem> {
     let stream = stream_name(&stream)?;
-    let mut request: StreamRequest = js::read(&json_body(&headers, body).await?)?;
+    let mut request: StreamRequest = js::read(&json_body(body).await?)?;
     if request.config.name.is_empty() {
         request.config.name = stream.to_owned();
     }
@@ -81,11 +80,10 @@ pub(super) async fn delete(caller: Caller, Names(stream): Names<String>) -> Resu
 pub(super) async fn purge(
     caller: Caller,
     Names(stream): Names<String>,
-    headers: HeaderMap,
-    body: Body,
+    body: Intake,
 ) -> Result<Response, Problem> {
     let stream = stream_name(&stream)?;
-    let request: PurgeRequest = js::read(&json_body(&headers, body).await?)?;
+    let request: PurgeRequest = js::read(&json_body(body).await?)?;
     let mut call = caller.call(ANSWER_BYTES_MAX)?;
     let purged: Purged = ask(&mut call, Call::StreamPurge { stream }, &request).await?;
     Ok(document(StatusCode::OK, &purged))

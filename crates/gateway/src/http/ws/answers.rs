@@ -76,7 +76,8 @@ impl Answers {
     /// The names of the questions that have waited too long; they wait no more.
     pub(super) fn take_late(&self, mono_ms: u64) -> Vec<(Box<str>, Want)> {
         let mut waiting = self.waiting();
-        let late = waiting.extract_if(|_, q| q.until_mono_ms <= mono_ms).map(|(_, q)| (q.sid, q.want)).collect();
+        let late =
+            waiting.extract_if(|_, q| q.until_mono_ms <= mono_ms).map(|(_, q)| (q.sid, q.want)).collect();
         self.peer.deadlines.store(waiting.len() as u32, Relaxed);
         late
     }
@@ -99,7 +100,8 @@ impl Drain for Answers {
 
 impl Listener for Answers {
     fn put(&self, m: &Msg<'_>, spare: &mut Spare) -> Put {
-        let number = m.subject.rsplit(|b| *b == b'.').next().and_then(|n| std::str::from_utf8(n).ok()?.parse().ok());
+        let number =
+            m.subject.rsplit(|b| *b == b'.').next().and_then(|n| std::str::from_utf8(n).ok()?.parse().ok());
         // Only the first answer is an answer.
         let Some(question) = number.and_then(|n| self.take(n)) else { return Put::Queued };
         let Some(mut slot) = self.peer.outbox.slot() else { return Put::Gone };
@@ -107,7 +109,9 @@ impl Listener for Answers {
         let text = match question.want {
             Want::Answer if !is_nobody => None,
             Want::Answer => Some(talk::err(Some(&question.sid), Code::NoResponders, "nobody listens there")),
-            Want::Ack if is_nobody => Some(talk::err(Some(&question.sid), Code::StreamNotFound, "no stream hears it")),
+            Want::Ack if is_nobody => {
+                Some(talk::err(Some(&question.sid), Code::StreamNotFound, "no stream hears it"))
+            }
             Want::Ack => Some(acknowledged(&question.sid, m)),
         };
         let taken = match text {

@@ -1,7 +1,7 @@
 //! The handshake of WebSocket (RFC 6455, section 4): a request of HTTP/1.1 that becomes a connection. No extension and no
 //! subprotocol is agreed on. Who the client is, and whether its page may, is *not* asked here.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -15,11 +15,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto::upgrade::downcast;
+use kernel::Code;
 use sha1::{Digest as _, Sha1};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::http::problem::Problem;
+use crate::http::stall::Stall;
+use crate::http::visit::Visit;
 use crate::link::{Io, Upgraded};
 
 /// What is added to a client's key.
@@ -42,14 +46,15 @@ pub(super) fn accept(
             return Ok(response);
         }
     };
+    let visit = request.extensions().get::<Arc<Visit>>().cloned();
+    let visit = visit.ok_or_else(|| Problem::new(Code::InternalError, "the request came from nowhere"))?;
     let upgrading = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         let Ok(Ok(upgraded)) = timeout(TIMEOUT, upgrading).await else { return };
-        begin(socket(upgraded));
+        begin(socket(upgraded, &visit));
     });
-    let accept = HeaderValue::try_from(answer(&key)).map_err(|_| {
-        Problem::new(kernel::Code::InternalError, "the answer to the handshake cannot be written")
-    })?;
+    let accept = HeaderValue::try_from(answer(&key))
+        .map_err(|_| Problem::new(Code::InternalError, "the answer to the handshake cannot be written"))?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
@@ -60,17 +65,16 @@ pub(super) fn accept(
 }
 
 /// The connection under HTTP: where it is a socket in the clear, everybody may write to it.
-fn socket(upgraded: hyper::upgrade::Upgraded) -> Upgraded {
-    let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-    match upgraded.downcast::<TokioIo<TcpStream>>() {
+fn socket(upgraded: hyper::upgrade::Upgraded, visit: &Visit) -> Upgraded {
+    let (address, is_tls) = (visit.address, visit.is_tls);
+    match downcast::<TokioIo<Stall<TcpStream>>>(upgraded) {
         Ok(parts) => {
-            let socket = parts.io.into_inner();
-            let address = socket.peer_addr().unwrap_or(nowhere);
-            Upgraded { address, is_tls: false, io: Io::Socket(socket), early: parts.read_buf }
+            let io = Io::Socket(parts.io.into_inner().into_inner());
+            Upgraded { address, is_tls, io, early: parts.read_buf }
         }
         Err(other) => {
             let io = Io::Stream(Box::new(TokioIo::new(other)));
-            Upgraded { address: nowhere, is_tls: true, io, early: Bytes::new() }
+            Upgraded { address, is_tls, io, early: Bytes::new() }
         }
     }
 }
@@ -140,7 +144,9 @@ mod tests {
 
     #[test]
     fn what_is_no_handshake_is_told_what_is_missing() {
-        for but in [("connection", "close"), ("upgrade", ""), ("upgrade", "h2c"), ("sec-websocket-version", "8")] {
+        for but in
+            [("connection", "close"), ("upgrade", ""), ("upgrade", "h2c"), ("sec-websocket-version", "8")]
+        {
             assert!(matches!(check(Version::HTTP_11, &headers(but)), Err(Wrong::Upgrade(_))), "{but:?}");
         }
         assert!(matches!(check(Version::HTTP_10, &headers(("x", "y"))), Err(Wrong::Upgrade(_))));

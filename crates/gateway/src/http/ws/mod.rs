@@ -12,7 +12,6 @@ mod talk;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::response::Response;
@@ -22,14 +21,24 @@ use kernel::Code;
 use super::HttpDoor;
 use super::caller::Caller;
 use super::problem::Problem;
+use super::route::{Gives, Route};
 use crate::link::{Connection, Manner};
 use crate::nats;
 use talk::Talk;
 
 /// The routes.
-pub(super) fn routes() -> Router<Arc<HttpDoor>> {
-    Router::new().route("/nats", get(nats)).route("/v1/ws", get(json))
-}
+pub(super) const ROUTES: &[Route] = &[
+    Route::get("/v1/ws", "webSocket", "JSON frames over WebSocket", || get(json))
+        .area("messages")
+        .gives(UPGRADED)
+        .endless(),
+    Route::get("/nats", "natsWebSocket", "The NATS protocol over WebSocket", || get(nats))
+        .area("messages")
+        .gives(UPGRADED)
+        .endless(),
+];
+const UPGRADED: &[Gives] =
+    &[Gives { status: 101, media: "", schema: "", what: "The connection goes on as a WebSocket." }];
 
 /// How JSON frames are treated.
 const MANNER: Manner =

@@ -17,6 +17,7 @@ use wire::websocket::{self as ws, Opcode, Reader, Step, close};
 use super::answers::{Answers, QUESTIONS_MAX, Want};
 use super::delivery::Delivery;
 use crate::http::call::random_name;
+use crate::http::route::nearest;
 use crate::link::{About, Flow, Peer, Speech};
 
 /// What a frame may have besides a payload that is written as JSON or base64, in bytes.
@@ -118,7 +119,7 @@ impl Talk {
             Err(e) => {
                 let detail = match e.unknown {
                     None => e.detail,
-                    Some((name, known)) => e.detail + &nearest(&name, known),
+                    Some((name, known)) => e.detail + &meant(&name, known),
                 };
                 self.say(&talk::err(e.sid, Code::InvalidRequest, &detail), &mut woken.spare);
                 return Flow::On;
@@ -365,7 +366,8 @@ impl Speech for Talk {
                     Flow::On
                 }
                 Step::Close(code) => {
-                    self.owes |= self.peer.say_last(&closing(code.unwrap_or(close::NORMAL), ""), &mut woken.spare);
+                    self.owes |=
+                        self.peer.say_last(&closing(code.unwrap_or(close::NORMAL), ""), &mut woken.spare);
                     Flow::Close
                 }
             };
@@ -457,12 +459,9 @@ fn closing(code: u16, reason: &str) -> Vec<u8> {
 }
 
 /// What was probably meant, or what there is.
-fn nearest(name: &str, known: &[&str]) -> String {
-    const LIKENESS_MIN: f64 = 0.75;
-    let likeness = |n: &str| strsim::jaro_winkler(&name.to_ascii_lowercase(), &n.to_ascii_lowercase());
-    let best = known.iter().map(|n| (likeness(n), n)).max_by(|a, b| a.0.total_cmp(&b.0));
-    match best.filter(|(likeness, _)| *likeness >= LIKENESS_MIN) {
-        Some((_, near)) => format!("; did you mean `{near}`?"),
+fn meant(name: &str, known: &[&str]) -> String {
+    match nearest(name, known) {
+        Some(near) => format!("; did you mean `{near}`?"),
         None => format!("; there are {}", known.join(", ")),
     }
 }
@@ -497,7 +496,7 @@ mod tests {
 
     #[test]
     fn what_was_probably_meant_is_said() {
-        assert_eq!(nearest("subject", &["sid", "subjects"]), "; did you mean `subjects`?");
-        assert_eq!(nearest("zzz", &["sid", "max"]), "; there are sid, max");
+        assert_eq!(meant("subject", &["sid", "subjects"]), "; did you mean `subjects`?");
+        assert_eq!(meant("zzz", &["sid", "max"]), "; there are sid, max");
     }
 }

@@ -1,0 +1,172 @@
+//! One connection, as far as its requests share something: who asked last, the session that publishes for it, and inboxes
+//! that are kept for the next question. It does *not* know what is asked.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use auth::Principal;
+use axum::http::HeaderValue;
+use fabric::{Hub, Session, Woken};
+use kernel::limits::PUBLISHER_PAUSE_MS_MAX;
+use kernel::{Code, Msg, Producer};
+
+use super::call::Call;
+use super::problem::Problem;
+
+/// Most inboxes that are kept for later: as many questions at once need none of their own.
+const CALLS_KEPT_MAX: usize = 4;
+/// Bytes that may wait in an inbox that is lent.
+const INBOX_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+thread_local! {
+    static WOKEN: RefCell<Woken> = RefCell::default();
+}
+
+/// See the module.
+pub(super) struct Visit {
+    /// Where the client is.
+    pub(super) address: SocketAddr,
+    pub(super) is_tls: bool,
+    /// What was shown last, and who it is.
+    known: Mutex<Option<(HeaderValue, Arc<Principal>)>>,
+    publishing: Mutex<Option<Publishing>>,
+    calls: Mutex<Vec<Call>>,
+    requests: AtomicU64,
+}
+
+/// A session that only publishes.
+struct Publishing {
+    session: Session,
+    producer: Arc<Producer>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Visit {
+    pub(super) fn new(address: SocketAddr, is_tls: bool) -> Arc<Visit> {
+        Arc::new(Visit {
+            address,
+            is_tls,
+            known: Mutex::default(),
+            publishing: Mutex::default(),
+            calls: Mutex::default(),
+            requests: AtomicU64::new(0),
+        })
+    }
+
+    /// A request has come.
+    pub(super) fn begin(&self) {
+        self.requests.fetch_add(1, Relaxed);
+    }
+
+    /// Whether any request has come.
+    pub(super) fn has_begun(&self) -> bool {
+        self.requests.load(Relaxed) > 0
+    }
+
+    /// Who shows this, if it is who showed it last.
+    pub(super) fn known(&self, shown: &HeaderValue) -> Option<Arc<Principal>> {
+        lock(&self.known).as_ref().filter(|(last, _)| last == shown).map(|(_, who)| who.clone())
+    }
+
+    /// Remembers who showed this.
+    pub(super) fn remember(&self, shown: &HeaderValue, who: &Arc<Principal>) {
+        *lock(&self.known) = Some((shown.clone(), who.clone()));
+    }
+
+    /// Publishes for `who`; says how many took it and whether the publisher should wait a little. Errors as
+    /// [`Session::publish`].
+    pub(super) fn publish(
+        &self,
+        hub: &Hub,
+        who: &Arc<Principal>,
+        m: &Msg<'_>,
+    ) -> Result<(usize, bool), Code> {
+        let mut kept = lock(&self.publishing);
+        let is_same = kept.as_ref().is_some_and(|p| Arc::ptr_eq(p.session.who(), who));
+        if !is_same {
+            *kept = None;
+        }
+        let Publishing { session, producer } = kept.get_or_insert_with(|| Publishing {
+            session: Session::new(hub, who.clone()),
+            producer: Arc::default(),
+        });
+        WOKEN.with_borrow_mut(|woken| {
+            let done = session.publish(&Msg { from: Some(producer), ..*m }, woken);
+            woken.flush();
+            let is_high = !woken.take_high().is_empty();
+            done.map(|taken| (taken, is_high))
+        })
+    }
+
+    /// Lends an inbox of `who`; it comes back when it is dropped.
+    pub(super) fn lend(self: &Arc<Visit>, hub: &Hub, who: &Arc<Principal>) -> Result<Lent, Problem> {
+        let mut calls = lock(&self.calls);
+        let own = calls.iter().position(|call| Arc::ptr_eq(call.who(), who));
+        let call = match own {
+            Some(at) => calls.swap_remove(at),
+            None => Call::open(hub, who.clone(), INBOX_BYTES_MAX)?,
+        };
+        drop(calls);
+        call.listen(true);
+        Ok(Lent { call: Some(call), visit: self.clone() })
+    }
+}
+
+/// Waits as long as a publisher should that met somebody who has a lot to do.
+pub(super) async fn pause() {
+    tokio::time::sleep(Duration::from_millis(PUBLISHER_PAUSE_MS_MAX)).await;
+}
+
+/// An inbox that is lent.
+pub(super) struct Lent {
+    /// There until it is dropped.
+    call: Option<Call>,
+    visit: Arc<Visit>,
+}
+
+impl Lent {
+    /// Does not keep it: late answers may still come to it.
+    pub(super) fn spoil(mut self) {
+        self.call = None;
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some(call) = self.call.take() else { return };
+        call.listen(false);
+        let mut calls = lock(&self.visit.calls);
+        if calls.len() < CALLS_KEPT_MAX {
+            calls.push(call);
+        }
+    }
+}
+
+impl Deref for Lent {
+    type Target = Call;
+
+    #[allow(
+        clippy::expect_used,
+        reason = "it is taken by `drop` and `spoil` only, after which nobody has it"
+    )]
+    fn deref(&self) -> &Call {
+        self.call.as_ref().expect("an inbox that is lent is there")
+    }
+}
+
+impl DerefMut for Lent {
+    #[allow(
+        clippy::expect_used,
+        reason = "it is taken by `drop` and `spoil` only, after which nobody has it"
+    )]
+    fn deref_mut(&mut self) -> &mut Call {
+        self.call.as_mut().expect("an inbox that is lent is there")
+    }
+}
