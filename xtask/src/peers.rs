@@ -12,6 +12,7 @@ mod suite;
 mod tally;
 mod transcript;
 mod transcripts;
+mod web;
 
 use std::path::PathBuf;
 
@@ -52,6 +53,12 @@ const PARTS: &[Part] = &[
         name: "javascript-stores",
         about: "key-value buckets and object stores through @nats-io/kv and @nats-io/obj",
         run: suite::javascript_stores,
+    },
+    Part { name: "web", about: "the client for browsers over WebSocket, in Node", run: web::node },
+    Part {
+        name: "browser",
+        about: "the same in a page in Chromium, and the documentation page",
+        run: web::browser,
     },
     Part {
         name: "transcripts",

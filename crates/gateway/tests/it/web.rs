@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fabric::Hub;
-use gateway::http::{HttpDoor, Identity};
+use gateway::http::{HttpDoor, Identity, Tracing};
 use gateway::nats::Door;
 use gateway::{HttpOptions, NatsOptions};
 use testkit::gateway::PAYLOAD_BYTES_MAX;
@@ -28,7 +28,7 @@ pub(crate) fn open(hub: Arc<Hub>) -> (SocketAddr, Runtime) {
         payload_bytes_max: PAYLOAD_BYTES_MAX,
         started_wall_ms: 0,
     };
-    let door = HttpDoor::new(hub, identity, &HttpOptions::default(), address, None, None);
+    let door = HttpDoor::new(hub, identity, &HttpOptions::default(), address, None, None, Tracing::default());
     door.serve_nats(nats);
     door.set_ready(true);
     runtime.spawn(door.serve(listener));
