@@ -21,6 +21,7 @@ mod monitor;
 mod openapi;
 mod problem;
 mod publish;
+mod rates;
 mod request;
 mod requests;
 mod route;
@@ -55,6 +56,7 @@ use tower_http::compression::predicate::{NotForContentType, Predicate as _, Size
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 
 pub use metrics::{Figure, Figures};
+pub use monitor::resident_bytes;
 pub use trace::Tracing;
 
 use crate::options::HttpOptions;
@@ -131,6 +133,7 @@ pub struct HttpDoor {
     nats: OnceLock<Arc<nats::Door>>,
     tracing: Tracing,
     answers: requests::Requests,
+    rates: rates::Rates,
 }
 
 impl HttpDoor {
@@ -172,6 +175,7 @@ impl HttpDoor {
             nats: OnceLock::new(),
             tracing,
             answers: requests::Requests::default(),
+            rates: rates::Rates::default(),
         })
     }
 
@@ -220,6 +224,8 @@ impl HttpDoor {
     /// Tells the door what time it is, about once a second.
     pub fn tick(&self, wall_ms: u64) {
         self.wall_ms.store(wall_ms, Relaxed);
+        let stats = self.hub.clients.stats();
+        self.rates.tick(wall_ms, [stats.in_bytes, stats.out_bytes]);
     }
 
     /// Serves until the door is closed or the task is dropped. Only a broken listener is an error.

@@ -7,6 +7,7 @@ mod client;
 mod command;
 mod commands;
 mod demo;
+mod guide;
 mod hostile;
 mod http;
 mod http_messages;
@@ -15,12 +16,19 @@ mod lines;
 mod messages;
 mod nats;
 mod operators;
+mod priorities;
 mod proxy;
 mod reconnect;
+mod rust_examples;
 mod secured;
 mod server;
+mod services;
 mod start;
 mod streams;
 mod streams_cli;
 mod streams_client;
+<<<<<<< HEAD
 mod ws;
+=======
+mod telemetry;
+>>>>>>> main
