@@ -4,13 +4,16 @@
 //! should read them may have stopped, so nothing else ever waits for them.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
 
 use crate::config::{LogFormat, LogOptions};
 use crate::error::Error;
@@ -21,6 +24,9 @@ const LINES_MAX: usize = 4096;
 /// How long the end waits for lines that are not written yet. Below the 100 ms after which `tracing-appender` complains
 /// on standard output.
 const FAREWELL: Duration = Duration::from_millis(80);
+
+/// What is logged, as long as the process runs.
+static LEVEL: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// Logs are written as long as this is kept; its end writes what waits, if somebody reads it.
 #[must_use = "without it nothing is logged"]
@@ -48,14 +54,26 @@ pub fn start(options: &LogOptions) -> Result<Log, Error> {
     let queue = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_MAX).thread_name("log");
     let (writer, guard) = queue.finish(std::io::stderr());
     // That nobody reads the log is no reason to fail: complaining about it would panic.
-    let builder = tracing_subscriber::fmt().log_internal_errors(false);
-    let builder = builder.with_env_filter(filter).with_writer(writer);
-    // A second start in one process keeps the first one's settings.
-    let _ = match options.format {
-        LogFormat::Pretty => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let lines = fmt::layer().log_internal_errors(false).with_writer(writer);
+    let lines = match options.format {
+        LogFormat::Pretty => lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    let (filter, handle) = reload::Layer::new(filter);
+    // A second start in one process keeps the first one's settings.
+    if tracing_subscriber::registry().with(filter).with(lines).try_init().is_ok() {
+        let _ = LEVEL.set(handle);
+    }
     Ok(Log(Some(guard)))
+}
+
+/// From now on this is logged. Errors with a sentence when the level makes no sense.
+pub(crate) fn set_level(options: &LogOptions) -> Result<(), Error> {
+    let filter = filter(options)?;
+    if let Some(level) = LEVEL.get() {
+        level.reload(filter).map_err(|e| Error::config(format!("log.level cannot be changed: {e}")))?;
+    }
+    Ok(())
 }
 
 /// What is logged. Errors with a sentence when the level makes no sense.

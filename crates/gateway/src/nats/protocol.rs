@@ -149,7 +149,7 @@ impl Protocol {
     }
 
     fn is_admitted(&self) -> bool {
-        self.session.is_some() || !self.peer.door.hub.accounts.are_required()
+        self.session.is_some() || !self.peer.door.hub.accounts().are_required()
     }
 
     #[inline]
@@ -201,7 +201,7 @@ impl Protocol {
         let shown = Credentials { user: &c.user, password: &c.pass, token: &c.auth_token };
         let hub = &self.peer.door.hub;
         let known =
-            if c.account.is_empty() { hub.accounts.authenticate(shown) } else { Err(Code::AuthFailed) };
+            if c.account.is_empty() { hub.accounts().authenticate(shown) } else { Err(Code::AuthFailed) };
         let Ok(who) = known else {
             tracing::info!(client = self.peer.id.0, address = %self.peer.address, user = c.user, "wrong credentials");
             return self.end(refusal::AUTHORIZATION_VIOLATION, spare);
@@ -229,7 +229,7 @@ impl Protocol {
         let hub = &self.peer.door.hub;
         self.session.get_or_insert_with(|| {
             // Only reached where no credentials are needed, and then these always open.
-            let who = hub.accounts.authenticate(Credentials::default()).unwrap_or_default();
+            let who = hub.accounts().authenticate(Credentials::default()).unwrap_or_default();
             Session::new(hub, who)
         })
     }
@@ -302,7 +302,7 @@ impl Protocol {
         if self.subscriptions.contains_key(sid) {
             return self.confirm(spare);
         }
-        if self.subscriptions.len() >= self.peer.door.hub.limits.subscriptions_max {
+        if self.subscriptions.len() >= self.peer.door.hub.limits().subscriptions_max {
             self.object(refusal::SUBSCRIPTIONS_EXCEEDED, spare);
             return Flow::On;
         }

@@ -17,6 +17,7 @@ mod nats;
 mod operators;
 mod proxy;
 mod reconnect;
+mod reload;
 mod secured;
 mod server;
 mod start;
