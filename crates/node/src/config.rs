@@ -14,6 +14,7 @@ use toml::Value;
 use crate::doors::Doors;
 use crate::error::Error;
 use crate::layers::{self, Origins, Sources};
+use crate::telemetry::options::TelemetryOptions;
 use crate::{schema, show, telemetry};
 
 /// Everything that can be configured.
@@ -33,6 +34,8 @@ pub struct Config {
     pub outboxes_bytes_max: usize,
     /// Logs.
     pub log: LogOptions,
+    /// Traces, and where telemetry is sent.
+    pub telemetry: TelemetryOptions,
     /// The door for NATS clients.
     pub nats: NatsOptions,
     /// The door for operators.
@@ -53,6 +56,7 @@ impl Default for Config {
             lame_duck_ms: 5000,
             outboxes_bytes_max: 0,
             log: LogOptions::default(),
+            telemetry: TelemetryOptions::default(),
             nats: NatsOptions::default(),
             http: HttpOptions::default(),
             streams: StreamsOptions::default(),
@@ -71,11 +75,16 @@ pub struct LogOptions {
     /// `error`, `warn`, `info`, `debug` or `trace`, also by module: `info,gateway=debug`.
     #[schemars(extend("x-reload" = true))]
     pub level: String,
+    /// A file for the lines in place of standard error: a new one each day, with the date behind its name. Empty: none.
+    pub file: PathBuf,
+    /// How long log files are kept, in days. 0: 90, and 30 where the level is debug or trace.
+    #[schemars(range(min = 0, max = 3650))]
+    pub keep_days: u32,
 }
 
 impl Default for LogOptions {
     fn default() -> LogOptions {
-        LogOptions { format: LogFormat::Pretty, level: "info".into() }
+        LogOptions { format: LogFormat::Pretty, level: "info".into(), file: PathBuf::new(), keep_days: 0 }
     }
 }
 
@@ -130,6 +139,7 @@ impl Config {
         schema::check(&self.values()).map_err(Error::config)?;
         self.nats.check().map_err(Error::config)?;
         self.http.check().map_err(Error::config)?;
+        self.telemetry.check().map_err(Error::config)?;
         telemetry::filter(&self.log)?;
         self.node_id()?;
         let accounts = auth::Accounts::new(&self.auth).map_err(|e| Error::config(e.to_string()))?;

@@ -12,6 +12,7 @@ use toml::{Table, Value};
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::telemetry::options::STANDARD;
 
 /// What our variables begin with.
 pub(crate) const PREFIX: &str = "NEUROPLEX_";
@@ -20,7 +21,11 @@ pub(crate) const PREFIX: &str = "NEUROPLEX_";
 const COMMAND_LINE: &[&str] = &["SERVER", "CONTEXT", "CONFIG", "PROFILE", "SUBJECT", "REPLY"];
 
 /// Named sets of settings, laid over the defaults.
-const PROFILES: &[(&str, &str)] = &[("default", "")];
+const PROFILES: &[(&str, &str)] = &[
+    ("default", ""),
+    ("development", "[telemetry]\ntrace_ratio = 1.0\n"),
+    ("production", "[telemetry]\ntrace_ratio = 0.01\n"),
+];
 
 /// Where a configuration comes from. It is kept, so that a running node can read it again.
 #[derive(Clone, Debug, Default)]
@@ -198,6 +203,8 @@ fn check_keys(given: &Table, known: &Table, path: &str) -> Result<(), String> {
                 }
             }
             (given, known) if given.type_str() == known.type_str() => {}
+            // A whole number is a number.
+            (Value::Integer(_), Value::Float(_)) => {}
             (given, known) => {
                 let (is, should) = (given.type_str(), known.type_str());
                 return Err(format!("`{path}{key}` is of type {is}; it must be of type {should}"));
@@ -220,6 +227,14 @@ pub(crate) fn nearest(word: &str, words: &[&str]) -> String {
 fn read_environment(environment: &[(String, String)]) -> Result<Vec<(String, String, Value)>, Error> {
     let known = known();
     let mut all = Vec::new();
+    // What every OpenTelemetry program knows; ours count before them.
+    for (name, leaf) in STANDARD {
+        let given = environment.iter().find(|(given, text)| given == name && !text.is_empty());
+        let default = known.get("telemetry").and_then(|section| section.get(leaf));
+        let Some(((name, text), default)) = given.zip(default) else { continue };
+        let value = read_value(text, default).map_err(|e| Error::config(format!("{name}: {e}")))?;
+        all.push((name.clone(), format!("telemetry.{leaf}"), value));
+    }
     for (name, text) in environment {
         let Some(rest) = name.strip_prefix(PREFIX) else { continue };
         let key = rest.to_ascii_lowercase();
@@ -282,6 +297,7 @@ fn read_value(text: &str, default: &Value) -> Result<Value, String> {
     let wrong = |should: &str| format!("{text:?} is no {should}");
     Ok(match default {
         Value::Integer(_) => Value::Integer(text.parse().map_err(|_| wrong("whole number"))?),
+        Value::Float(_) => Value::Float(text.parse().map_err(|_| wrong("number"))?),
         Value::Boolean(_) => Value::Boolean(text.parse().map_err(|_| wrong("true or false"))?),
         Value::Array(list) if list.first().is_some_and(Value::is_table) => {
             return Err("this list can only stand in the configuration file".into());

@@ -93,14 +93,26 @@ pub(crate) fn check(config: &Value) -> Result<(), String> {
 pub(crate) fn hide(config: &mut Value, mask: &str) {
     for key in keys().iter().filter(|key| key.secret) {
         let at: Vec<String> = values(config, &key.path)
-            .filter(|(_, value)| value.as_str().is_none_or(|text| !text.is_empty()))
+            .filter(|(_, value)| value.as_str().is_none_or(|text| !text.is_empty()) && **value != json!([]))
             .map(|(path, _)| format!("/{}", path.replace(['.', '['], "/").replace(']', "")))
             .collect();
         for pointer in at {
             if let Some(secret) = config.pointer_mut(&pointer) {
-                *secret = Value::String(mask.into());
+                // Of a secret in a list, its name stays.
+                *secret = match secret.as_array() {
+                    Some(list) => list.iter().map(|item| json!(masked(item, mask))).collect(),
+                    None => Value::String(mask.into()),
+                };
             }
         }
+    }
+}
+
+/// A secret of the form `name=value` without its value.
+fn masked(item: &Value, mask: &str) -> String {
+    match item.as_str().and_then(|text| text.split_once('=')) {
+        Some((name, _)) => format!("{name}={mask}"),
+        None => mask.to_owned(),
     }
 }
 

@@ -17,7 +17,9 @@ mod out;
 mod publish;
 mod reading;
 mod recover;
+mod survey;
 mod timers;
+mod traced;
 mod unread;
 mod work;
 
@@ -34,6 +36,7 @@ use wire::jetstream::StreamConfig;
 
 pub use figures::Figures;
 pub use inbox::Inbox;
+pub use survey::{ConsumerSeen, StreamSeen, Survey};
 
 use figures::count;
 
@@ -88,6 +91,8 @@ pub struct Plane {
     /// The streams that it waits for.
     awaited: BTreeSet<LogId>,
     figures: Arc<Figures>,
+    traced: traced::Traced,
+    survey: Arc<Survey>,
     /// Configurations without name and subjects, by their JSON, and how many were in use when that was last counted.
     templates: HashMap<Vec<u8>, Arc<StreamConfig>, FixedState>,
     templates_used: usize,
@@ -135,6 +140,7 @@ impl Plane {
         // What its own messages filled is waited for by nobody here.
         drop(self.out.woken.take_high());
         self.hub.keep_budget();
+        self.look_around();
         self.figures.streams.store(self.cells.len() as u64, Relaxed);
         self.next_wake(now)
     }
@@ -236,8 +242,9 @@ impl Plane {
     /// Something that waited for an entry has become true.
     fn release(&mut self, now: Now, held: Held) {
         match held {
-            Held::Ack { tenant, reply, stream, seq, duplicate, from } => {
+            Held::Ack { tenant, reply, stream, seq, duplicate, from, span } => {
                 drop(from);
+                self.traced.end(now, span, None);
                 count(&self.figures.acknowledged_total);
                 if !reply.is_empty() {
                     self.out.acknowledge(tenant, &reply, &stream, seq, duplicate);
@@ -275,8 +282,9 @@ impl Plane {
         let behind = self.levels.lost();
         for held in self.out.lost().into_iter().chain(behind) {
             match held {
-                Held::Ack { tenant, reply, stream, from, .. } => {
+                Held::Ack { tenant, reply, stream, from, span, .. } => {
                     drop(from);
+                    self.traced.end(now, span, Some("the journal has failed"));
                     self.refuse_publish(tenant, &reply, &stream, &api::store_failed());
                 }
                 // What an event would speak of may not have happened, and a confirmation was not earned.

@@ -84,6 +84,8 @@ impl Plane {
             arrivals: Vec::new(),
             events: Vec::new(),
             figures: Arc::default(),
+            traced: Default::default(),
+            survey: Arc::default(),
             templates,
             templates_used: 0,
             next_look: 0,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use kernel::Code;
 use node::config::LogFormat;
 use node::layers::{Flag, Sources};
+use node::telemetry::Telemetry;
 use node::{Config, Node, Ready, Stop};
 use tokio::signal::unix::{SignalKind, signal};
 use toml::Value;
@@ -106,14 +107,20 @@ impl From<node::Error> for Failure {
 pub(crate) fn run(global: &Global, args: &Args, started: Instant) -> Result<(), Failure> {
     let sources = args.node.sources();
     let config = Config::load(&sources)?;
-    let _log = node::telemetry::start(&config.log)?;
+    let telemetry = node::telemetry::start(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime =
         runtime.map_err(|e| Failure::new(Code::InternalError, format!("no threads can be started: {e}")))?;
-    runtime.block_on(serve(&config, &sources, global.json, started))
+    runtime.block_on(serve(&config, &sources, &telemetry, global.json, started))
 }
 
-async fn serve(config: &Config, sources: &Sources, json: bool, started: Instant) -> Result<(), Failure> {
+async fn serve(
+    config: &Config,
+    sources: &Sources,
+    telemetry: &Telemetry,
+    json: bool,
+    started: Instant,
+) -> Result<(), Failure> {
     // Before the doors open, so that no signal is missed.
     let signals =
         |kind| signal(kind).map_err(|e| Failure::new(Code::InternalError, format!("no signals: {e}")));
@@ -121,7 +128,7 @@ async fn serve(config: &Config, sources: &Sources, json: bool, started: Instant)
         (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
     let mut hangup = signals(SignalKind::hangup())?;
     let supervisor = Supervisor::of_environment();
-    let mut node = Node::start(config).await?;
+    let mut node = Node::start(config, telemetry).await?;
     let ready = node.ready();
     let told = match json {
         true => print(&serde_json::to_string(&ready).unwrap_or_default()),
