@@ -37,7 +37,8 @@ const PARKED_MAX: usize = 65_536;
 const PARKED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most records that are read together when a stream is loaded.
 const RESTORE_READ_MAX: usize = 4096;
-/// Sequences that a stream leaves out for each report of damage: more than one report can stand for.
+/// Sequences that a stream leaves out for each report of damage that does not say how much it may have cost: more than
+/// one can stand for.
 const DAMAGE_GAP: u64 = 256;
 
 /// Subjects on which the plane itself listens, for each tenant.
@@ -140,13 +141,13 @@ impl Plane {
 
     /// What is damaged may have been the last of a stream. Its sequence must not be given again: who had the one would
     /// never be given the other. So every stream goes on a little further behind.
-    fn leave_gaps(&mut self, reports: u64) {
+    fn leave_gaps(&mut self, sequences: u64) {
         let mut logs: Vec<LogId> = self.cells.keys().copied().collect();
         logs.sort_unstable();
         for log in logs {
             let Some(cell) = self.cells.get_mut(&log) else { continue };
             let Body::Cold(summary) = &cell.body else { continue };
-            let behind = summary.last + reports * DAMAGE_GAP;
+            let behind = summary.last.saturating_add(sequences);
             if cell.raised_to < behind {
                 cell.raised_to = behind;
                 self.out.append(Entry::State(cell.key(), Some(cell.state())));
@@ -155,7 +156,8 @@ impl Plane {
     }
 
     fn recover(&mut self, recovered: Recovered) {
-        let reports = recovered.damage.len() as u64;
+        let gaps = recovered.damage.iter().map(|damage| damage.entries.max(DAMAGE_GAP));
+        let left_out = gaps.fold(0, u64::saturating_add);
         let mut summaries: HashMap<LogId, Summary, FixedState> = recovered.logs.into_iter().collect();
         let mut deltas: HashMap<Bytes, Vec<Bytes>, FixedState> =
             HashMap::with_hasher(FixedState::with_seed(self.hub.seed()));
@@ -233,8 +235,8 @@ impl Plane {
                 .collect::<Vec<_>>();
             self.set_aside(&key, None, all.into());
         }
-        if reports > 0 {
-            self.leave_gaps(reports);
+        if left_out > 0 {
+            self.leave_gaps(left_out);
         }
         self.wake_at_start();
     }
@@ -450,6 +452,13 @@ impl Plane {
         let delivered = delivered.filter(|place| place.consumer_seq > 0).map(|place| place.stream_seq).max();
         if let (Some(delivered), Body::Warm(stream)) = (delivered, &mut cell.body) {
             stream.raise_last(delivered);
+        }
+        let released = cell.consumers.values().filter_map(|seat| match &seat.state {
+            SeatState::Live(consumer) => Some(consumer.released_ms()),
+            SeatState::Kept(..) => None,
+        });
+        if let (Some(released), Body::Warm(stream)) = (released.max(), &mut cell.body) {
+            stream.raise_released(released);
         }
         for seat in cell.consumers.values_mut() {
             if let SeatState::Kept(_, _, deltas) = &mut seat.state {

@@ -16,6 +16,7 @@ mod lines;
 mod messages;
 mod nats;
 mod operators;
+mod priorities;
 mod proxy;
 mod reconnect;
 mod reload;
