@@ -7,8 +7,8 @@ mod peer;
 mod transport;
 mod warm;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use fabric::{Hub, Woken};
@@ -98,7 +98,7 @@ impl Limits {
 /// What all connections share.
 pub(crate) struct Shared {
     pub(crate) hub: Arc<Hub>,
-    pub(crate) limits: Limits,
+    limits: RwLock<Limits>,
     /// The node is about to stop.
     pub(crate) lame: AtomicBool,
     pub(crate) warm: Warm,
@@ -113,13 +113,23 @@ impl Shared {
     pub(crate) fn new(hub: Arc<Hub>, limits: Limits, farewells_max: usize) -> Arc<Shared> {
         Arc::new(Shared {
             hub,
-            limits,
+            limits: RwLock::new(limits),
             lame: AtomicBool::new(false),
             warm: Warm::default(),
             farewells: Arc::new(Semaphore::new(farewells_max)),
             wall_ms: AtomicU64::new(0),
             mono_ms: AtomicU64::new(0),
         })
+    }
+
+    /// The limits in force.
+    pub(crate) fn limits(&self) -> Limits {
+        *self.limits.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on these are in force.
+    pub(crate) fn renew(&self, limits: Limits) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
     }
 
     pub(crate) fn tick(&self, now: Now) {

@@ -88,7 +88,7 @@ impl Peer {
             address,
             manner,
             producer: Arc::default(),
-            outbox: Outbox::new(shared.limits.outbox_bytes_max, shared.hub.budget().clone()),
+            outbox: Outbox::new(shared.limits().outbox_bytes_max, shared.hub.budget().clone()),
             connected_wall_ms: shared.wall_ms.load(Ordering::Relaxed),
             shared,
             is_tls: writer.is_none(),
@@ -307,8 +307,8 @@ impl Client for Peer {
     }
 
     fn tick(&self, now: Now) {
-        let (limits, mono_ms) = (&self.shared.limits, now.mono_ns / 1_000_000);
-        if self.about.get().is_none() && self.shared.hub.accounts.are_required() {
+        let (limits, mono_ms) = (self.shared.limits(), now.mono_ns / 1_000_000);
+        if self.about.get().is_none() && self.shared.hub.accounts().are_required() {
             if mono_ms.saturating_sub(self.connected_mono_ms) > limits.auth_timeout_ms {
                 self.cut(Code::AuthFailed);
             }

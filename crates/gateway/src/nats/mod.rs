@@ -10,8 +10,8 @@ mod refusal;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use fabric::Hub;
@@ -40,10 +40,10 @@ const FRAMED_MANNER: Manner = Manner { protocol: "nats-websocket", ..MANNER };
 /// What all connections of the door share.
 pub struct Door {
     shared: Arc<Shared>,
-    options: NatsOptions,
+    options: RwLock<Arc<NatsOptions>>,
     info: Info,
     decoder: Decoder,
-    tls: Option<TlsAcceptor>,
+    tls: RwLock<Option<TlsAcceptor>>,
     /// Handshakes that are under way; those beyond are turned away.
     handshakes: Arc<Semaphore>,
 }
@@ -68,9 +68,7 @@ impl Door {
             host: address.ip().to_string(),
             port: address.port(),
             headers: true,
-            auth_required: hub.accounts.are_required(),
             tls_required: tls.is_some(),
-            tls_verify: !options.tls_ca_file.as_os_str().is_empty(),
             max_payload: options.payload_bytes_max,
             ..Info::default()
         };
@@ -80,12 +78,25 @@ impl Door {
         };
         Arc::new(Door {
             shared: Shared::new(hub, Limits::of(&options), FAREWELLS_MAX),
-            options,
+            options: RwLock::new(Arc::new(options)),
             info,
             decoder,
-            tls,
+            tls: RwLock::new(tls),
             handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
         })
+    }
+
+    /// The options in force.
+    fn options(&self) -> Arc<NatsOptions> {
+        self.options.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on these options are in force, and new connections find this TLS. What `INFO` has told clients is not
+    /// taken back: largest message, longest line, and whether there is TLS stay what they were.
+    pub fn renew(&self, options: NatsOptions, tls: Option<TlsAcceptor>) {
+        self.shared.renew(Limits::of(&options));
+        *self.options.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(options);
+        *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
     }
 
     /// Tells the door what time it is, about once a second.
@@ -100,8 +111,9 @@ impl Door {
 
     /// Keeps the runtime awake for `nats.spin_us` after traffic, until the task is dropped.
     pub async fn keep_warm(self: Arc<Door>) {
-        if self.options.spin_us > 0 {
-            self.shared.warm.keep(Duration::from_micros(self.options.spin_us)).await;
+        let spin_us = self.options().spin_us;
+        if spin_us > 0 {
+            self.shared.warm.keep(Duration::from_micros(spin_us)).await;
         }
     }
 
@@ -122,7 +134,8 @@ impl Door {
     fn begin(self: Arc<Door>, stream: TcpStream, address: SocketAddr) {
         // Without it small answers wait for the other side's acknowledgement; failing costs only time.
         let _ = stream.set_nodelay(true);
-        match self.tls.clone() {
+        let tls = self.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match tls {
             None => {
                 let (reader, writer) = stream.into_split();
                 let peer = Peer::new(self.shared.clone(), &MANNER, address, Some(writer));
@@ -147,14 +160,15 @@ impl Door {
         address: SocketAddr,
     ) -> io::Result<()> {
         let peer = Peer::new(self.shared.clone(), &MANNER, address, None);
-        let first = self.options.tls_first;
+        let options = self.options();
+        let first = options.tls_first;
         let handshake = async {
             if !first {
                 stream.write_all(&self.info_line(&peer)).await?;
             }
             tls.accept(stream).await
         };
-        let timeout = Duration::from_millis(self.options.auth_timeout_ms);
+        let timeout = Duration::from_millis(options.auth_timeout_ms);
         let stream = tokio::time::timeout(timeout, handshake).await??;
         self.open(peer, Transport::own(stream), first);
         Ok(())
@@ -186,9 +200,10 @@ impl Door {
         let own_tls = !peer.is_framed();
         let info = Info {
             tls_required: self.info.tls_required && own_tls,
-            tls_verify: self.info.tls_verify && own_tls,
+            tls_verify: own_tls && !self.options().tls_ca_file.as_os_str().is_empty(),
             client_id: peer.id.0,
             client_ip: peer.address.ip().to_string(),
+            auth_required: self.shared.hub.accounts().are_required(),
             ldm: self.shared.lame.load(Relaxed),
             ..self.info.clone()
         };

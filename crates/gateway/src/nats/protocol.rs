@@ -115,7 +115,7 @@ impl Protocol {
     }
 
     fn is_admitted(&self) -> bool {
-        self.session.is_some() || !self.peer.shared.hub.accounts.are_required()
+        self.session.is_some() || !self.peer.shared.hub.accounts().are_required()
     }
 
     #[inline]
@@ -167,7 +167,7 @@ impl Protocol {
         let shown = Credentials { user: &c.user, password: &c.pass, token: &c.auth_token };
         let hub = &self.peer.shared.hub;
         let known =
-            if c.account.is_empty() { hub.accounts.authenticate(shown) } else { Err(Code::AuthFailed) };
+            if c.account.is_empty() { hub.accounts().authenticate(shown) } else { Err(Code::AuthFailed) };
         let Ok(who) = known else {
             tracing::info!(client = self.peer.id.0, address = %self.peer.address, user = c.user, "wrong credentials");
             return self.end(refusal::AUTHORIZATION_VIOLATION, spare);
@@ -195,7 +195,7 @@ impl Protocol {
         let hub = &self.peer.shared.hub;
         self.session.get_or_insert_with(|| {
             // Only reached where no credentials are needed, and then these always open.
-            let who = hub.accounts.authenticate(Credentials::default()).unwrap_or_default();
+            let who = hub.accounts().authenticate(Credentials::default()).unwrap_or_default();
             Session::new(hub, who)
         })
     }
@@ -224,13 +224,8 @@ impl Protocol {
                 self.object(&format!("Permissions Violation for Publish to \"{subject}\""), &mut woken.spare);
                 return Flow::On;
             }
-<<<<<<< HEAD
-            Err(_) if !m.reply.is_empty() => self.refuse(&m, woken),
-            Err(_) => self.peer.shared.hub.clients.count_overflow(),
-=======
             Err(code) if !m.reply.is_empty() => self.refuse(&m, code, woken),
-            Err(_) => self.peer.door.hub.clients.count_overflow(),
->>>>>>> main
+            Err(_) => self.peer.shared.hub.clients.count_overflow(),
         }
         match self.verbose {
             true => self.confirm(&mut woken.spare),
@@ -280,7 +275,7 @@ impl Protocol {
         if self.subscriptions.contains_key(sid) {
             return self.confirm(spare);
         }
-        if self.subscriptions.len() >= self.peer.shared.hub.limits.subscriptions_max {
+        if self.subscriptions.len() >= self.peer.shared.hub.limits().subscriptions_max {
             self.object(refusal::SUBSCRIPTIONS_EXCEEDED, spare);
             return Flow::On;
         }

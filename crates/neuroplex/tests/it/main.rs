@@ -19,6 +19,7 @@ mod operators;
 mod priorities;
 mod proxy;
 mod reconnect;
+mod reload;
 mod rust_examples;
 mod secured;
 mod server;
@@ -27,8 +28,5 @@ mod start;
 mod streams;
 mod streams_cli;
 mod streams_client;
-<<<<<<< HEAD
-mod ws;
-=======
 mod telemetry;
->>>>>>> main
+mod ws;

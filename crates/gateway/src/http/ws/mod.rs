@@ -55,7 +55,7 @@ async fn json(State(door): State<Arc<HttpDoor>>, request: Request) -> Result<Res
     let own = nats_of(&door)?;
     let (mut parts, body) = request.into_parts();
     // Without the header a first frame says who it is, because browsers cannot set one.
-    let is_shown = parts.headers.contains_key(AUTHORIZATION) || !door.hub.accounts.are_required();
+    let is_shown = parts.headers.contains_key(AUTHORIZATION) || !door.hub.accounts().are_required();
     let who = match is_shown {
         true => Some(caller(&mut parts, &door).await?),
         false => None,

@@ -16,7 +16,7 @@ use wire::websocket::{self as ws, Opcode, Reader, Step, close};
 
 use super::answers::{Answers, QUESTIONS_MAX, Want};
 use super::delivery::Delivery;
-use crate::http::call::random_name;
+use crate::http::call::{random_name, refused};
 use crate::http::route::nearest;
 use crate::link::{About, Flow, Peer, Speech};
 
@@ -138,7 +138,7 @@ impl Talk {
         let (sid, done) = match op {
             Op::Auth { sid, user, password, token } => {
                 let shown = Credentials { user: &user, password: &password, token: &token };
-                let Ok(who) = self.peer.shared.hub.accounts.authenticate(shown) else {
+                let Ok(who) = self.peer.shared.hub.accounts().authenticate(shown) else {
                     tracing::info!(client = self.peer.id.0, address = %self.peer.address, user, "wrong credentials");
                     return self.end(close::POLICY, "2001 AUTH_FAILED", &mut woken.spare);
                 };
@@ -184,7 +184,7 @@ impl Talk {
         if self.subscriptions.contains_key(sid) {
             return Err(refuse(Code::InvalidRequest, "there is a subscription of this sid"));
         }
-        let limit = self.peer.shared.hub.limits.subscriptions_max;
+        let limit = self.peer.shared.hub.limits().subscriptions_max;
         let full = || refuse(Code::LimitExceeded, format!("at most {limit} subscriptions of one client"));
         if self.subscriptions.len() >= limit {
             return Err(full());
@@ -243,9 +243,9 @@ impl Talk {
         });
         let Some(session) = &mut self.session else { return Ok(0) };
         let m = Msg { shared: shared.as_ref(), from: Some(&self.peer.producer), ..m };
-        let heard = session.publish(&m, woken).map_err(|code| match code {
-            Code::PermissionDenied => refuse(code, format!("this user may not publish on `{}`", shown())),
-            code => refuse(code, "the streams have more to do than they can; send it again"),
+        let heard = session.publish(&m, woken).map_err(|code| {
+            let problem = refused(code, &shown());
+            refuse(problem.code(), problem.text())
         })?;
         self.asked |= heard > 0 && !m.reply.is_empty();
         Ok(heard)
