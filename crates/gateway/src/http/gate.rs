@@ -65,7 +65,23 @@ impl Service<Request<Incoming>> for Gate {
         }
         request.extensions_mut().insert(self.visit.clone());
         let answering = self.router.call(request.map(Body::new));
-        Box::pin(async move { answering.await.map(leaving) })
+        let mut asked = Asked(Some(self.visit.clone()));
+        Box::pin(async move {
+            let answer = answering.await.map(leaving);
+            asked.0 = None;
+            answer
+        })
+    }
+}
+
+/// A request that is not answered yet.
+struct Asked(Option<Arc<Visit>>);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if let Some(visit) = &self.0 {
+            visit.abandon();
+        }
     }
 }
 
