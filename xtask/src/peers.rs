@@ -6,6 +6,7 @@
 mod examples;
 mod fleet;
 mod jetstream;
+mod schema;
 mod server;
 mod setup;
 mod suite;
@@ -62,6 +63,11 @@ const PARTS: &[Part] = &[
         name: "jetstream",
         about: "the JetStream API to both servers; the answers must be equal, field by field",
         run: jetstream::run,
+    },
+    Part {
+        name: "openapi",
+        about: "every route of the HTTP door against its description, by schemathesis",
+        run: schema::run,
     },
 ];
 

@@ -64,6 +64,9 @@ async fn a_client_may_begin_with_http_2_and_ask_many_things_at_once() {
     assert_eq!(status, 400, "{}", String::from_utf8_lossy(&body));
     let stranger = Request::builder().uri("http://evil.example/varz").body(()).unwrap();
     assert_eq!(ask(&sender, stranger, b"").await.0, 403);
+    for _ in 0..1100 {
+        assert_eq!(ask(&sender, request(Method::POST, "/v1/publish/a", "http"), b"x").await.0, 202);
+    }
     assert_eq!(server.get("/healthz").0, 200, "the other version is spoken on the same port");
 }
 
