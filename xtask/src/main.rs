@@ -4,6 +4,7 @@ mod compare;
 mod crash;
 mod fetch;
 mod lab;
+mod pages;
 mod peers;
 mod sim;
 mod soak;
@@ -23,6 +24,11 @@ const CHORES: &[Chore] = &[
         name: "tidy",
         about: "checks the rules of the house: layers, bans, headers, paths, codes",
         run: tidy::run,
+    },
+    Chore {
+        name: "pages",
+        about: "writes the pages that are made from code: error codes, schema and keys of the configuration",
+        run: pages::run,
     },
     Chore {
         name: "peers",

@@ -6,6 +6,7 @@
 pub mod code;
 pub mod envelope;
 pub mod headers;
+pub mod histogram;
 pub mod id;
 pub mod journal;
 pub mod limits;
@@ -14,10 +15,12 @@ pub mod port;
 pub mod producer;
 pub mod subject;
 pub mod time;
+pub mod trace;
 
 pub use code::{Code, Retry};
 pub use envelope::{Delivery, Envelope, Guarantee, Kind, Priority, RetryPolicy};
 pub use headers::{Header, Headers};
+pub use histogram::Histogram;
 pub use id::{ConnectionId, MessageId, NodeId, SubId, TenantId};
 pub use journal::{Entry, Journal, LogId, Position, Record};
 pub use msg::{Message, Msg};

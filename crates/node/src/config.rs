@@ -1,33 +1,41 @@
 //! What can be configured, and whether it makes sense. Where the values come from is another idea: `layers.rs`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use auth::options::{HIDDEN, Options as AuthOptions};
 use fabric::StreamsOptions;
 use gateway::{HttpOptions, NatsOptions};
 use kernel::NodeId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
+use toml::Value;
 
 use crate::doors::Doors;
 use crate::error::Error;
-use crate::{layers, telemetry};
+use crate::layers::{self, Origins, Sources};
+use crate::telemetry::options::TelemetryOptions;
+use crate::{schema, show, telemetry};
 
 /// Everything that can be configured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The data folder.
+    /// The data folder; one process at a time.
     pub data: PathBuf,
-    /// The node's name; empty: the data folder's, or a new one.
+    /// The node's name, 1 to 64 letters, digits, `-` or `_`; empty: the data folder's, or a new one.
     pub node_id: String,
-    /// Time that clients have to leave after SIGTERM, in milliseconds. 0 to 600000.
+    /// Time that clients have to leave after SIGTERM, in milliseconds.
+    #[schemars(range(min = 0, max = 600_000), extend("x-reload" = true))]
     pub lame_duck_ms: u64,
-    /// Bytes that may wait for all slow clients together. 16777216 and more, or 0: a quarter of the memory.
+    /// Bytes that may wait for all slow clients together. 0: a quarter of the memory, which is the machine's, or what its
+    /// control group allows. Less than 16 MiB would cut clients that are not slow.
+    #[schemars(extend("anyOf" = [{"const": 0}, {"minimum": 16_777_216}]))]
     pub outboxes_bytes_max: usize,
     /// Logs.
     pub log: LogOptions,
+    /// Traces, and where telemetry is sent.
+    pub telemetry: TelemetryOptions,
     /// The door for NATS clients.
     pub nats: NatsOptions,
     /// The door for operators.
@@ -48,6 +56,7 @@ impl Default for Config {
             lame_duck_ms: 5000,
             outboxes_bytes_max: 0,
             log: LogOptions::default(),
+            telemetry: TelemetryOptions::default(),
             nats: NatsOptions::default(),
             http: HttpOptions::default(),
             streams: StreamsOptions::default(),
@@ -58,23 +67,29 @@ impl Default for Config {
 }
 
 /// The section `log`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogOptions {
-    /// `pretty` for people, `json` for machines.
+    /// `pretty` for people, `json` for machines. Lines go to standard error; those that nobody reads in time are lost.
     pub format: LogFormat,
     /// `error`, `warn`, `info`, `debug` or `trace`, also by module: `info,gateway=debug`.
+    #[schemars(extend("x-reload" = true))]
     pub level: String,
+    /// A file for the lines in place of standard error: a new one each day, with the date behind its name. Empty: none.
+    pub file: PathBuf,
+    /// How long log files are kept, in days. 0: 90, and 30 where the level is debug or trace.
+    #[schemars(range(min = 0, max = 3650))]
+    pub keep_days: u32,
 }
 
 impl Default for LogOptions {
     fn default() -> LogOptions {
-        LogOptions { format: LogFormat::Pretty, level: "info".into() }
+        LogOptions { format: LogFormat::Pretty, level: "info".into(), file: PathBuf::new(), keep_days: 0 }
     }
 }
 
 /// How a log line looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
@@ -95,59 +110,37 @@ impl FromStr for LogFormat {
 }
 
 /// The section `security`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SecurityOptions {
-    /// Doors that may speak without TLS and users on addresses that other machines reach: `nats`, `http`.
+    /// Doors that may speak without TLS and users on addresses that other machines reach.
+    #[schemars(extend("items" = {"type": "string", "enum": ["nats", "http"]}, "x-reload" = true))]
     pub allow_plaintext: Vec<String>,
 }
 
-/// Less than this would cut clients that are not slow.
-const OUTBOXES_BYTES_LEAST: usize = 16 << 20;
-
-/// Doors that `security.allow_plaintext` may name.
-const DOORS: &[&str] = &["nats", "http"];
-
 impl Config {
-    /// Reads the configuration. `flags`: what the command line says, as a table of the same form.
-    pub fn load(
-        profile: Option<&str>,
-        file: Option<&Path>,
-        environment: impl Iterator<Item = (String, String)>,
-        flags: Table,
-    ) -> Result<Config, Error> {
-        let all = layers::read(profile, file, environment, flags)?;
+    /// Reads the configuration from where it comes, and checks it.
+    pub fn load(sources: &Sources) -> Result<Config, Error> {
+        Config::load_with_origins(sources).map(|loaded| loaded.0)
+    }
+
+    /// The same, with who said each value that is no default.
+    pub fn load_with_origins(sources: &Sources) -> Result<(Config, Origins), Error> {
+        let (all, origins) = layers::read(sources)?;
         let config: Config =
             Value::Table(all).try_into().map_err(|e: toml::de::Error| Error::config(e.message()))?;
         config.check()?;
-        Ok(config)
+        Ok((config, origins))
     }
 
     /// Everything that can be said before a socket is opened, files included: what passes here starts, unless
     /// the address is taken or the data folder cannot be used.
     fn check(&self) -> Result<(), Error> {
+        schema::check(&self.values()).map_err(Error::config)?;
         self.nats.check().map_err(Error::config)?;
         self.http.check().map_err(Error::config)?;
-        self.streams.check().map_err(Error::config)?;
+        self.telemetry.check().map_err(Error::config)?;
         telemetry::filter(&self.log)?;
-        if self.lame_duck_ms > 600_000 {
-            return Err(Error::config(format!(
-                "lame_duck_ms = {} is out of bounds: 0 to 600000",
-                self.lame_duck_ms
-            )));
-        }
-        if self.outboxes_bytes_max != 0 && self.outboxes_bytes_max < OUTBOXES_BYTES_LEAST {
-            return Err(Error::config(format!(
-                "outboxes_bytes_max = {} is out of bounds: {OUTBOXES_BYTES_LEAST} and more, or 0",
-                self.outboxes_bytes_max
-            )));
-        }
-        if let Some(door) = self.security.allow_plaintext.iter().find(|d| !DOORS.contains(&d.as_str())) {
-            return Err(Error::config(format!(
-                "security.allow_plaintext: there is no door {door:?}{}",
-                layers::nearest(door, DOORS)
-            )));
-        }
         self.node_id()?;
         let accounts = auth::Accounts::new(&self.auth).map_err(|e| Error::config(e.to_string()))?;
         Doors::of(self, &accounts).map(drop)
@@ -166,26 +159,23 @@ impl Config {
         }
     }
 
-    /// The configuration as TOML, without its secrets.
-    pub fn to_toml(&self) -> String {
-        toml::to_string(&self.without_secrets()).unwrap_or_default()
+    /// Every value, secrets too.
+    pub(crate) fn values(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_default()
     }
 
-    /// The configuration as JSON, without its secrets.
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(&self.without_secrets()).unwrap_or_default()
+    /// The configuration as TOML, without its secrets, each line with its origin as a comment.
+    pub fn to_toml(&self, origins: &Origins) -> String {
+        let mut values = self.values();
+        schema::hide(&mut values, HIDDEN);
+        show::toml(&values, origins)
     }
 
-    fn without_secrets(&self) -> Config {
-        let mut shown = self.clone();
-        for user in &mut shown.auth.users {
-            for secret in [&mut user.password, &mut user.token] {
-                if !secret.is_empty() {
-                    *secret = HIDDEN.into();
-                }
-            }
-        }
-        shown
+    /// The configuration as JSON, without its secrets, and the origin of each key.
+    pub fn to_json(&self, origins: &Origins) -> serde_json::Value {
+        let mut values = self.values();
+        schema::hide(&mut values, HIDDEN);
+        show::json(values, origins)
     }
 }
 
@@ -194,7 +184,9 @@ mod tests {
     use super::*;
 
     fn load(text: &str) -> Result<Config, Error> {
-        Config::load(None, None, std::iter::empty(), text.parse().unwrap())
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Config::load(&Sources { file: Some(file.path().into()), ..Sources::default() })
     }
 
     #[test]
@@ -235,12 +227,13 @@ mod tests {
     #[test]
     fn what_is_shown_hides_secrets_and_nobody_can_log_in_with_what_hides_them() {
         for (given, secret) in [("user = \"a\"\npassword", "geheim"), ("token", "auch geheim")] {
-            let shown = load(&format!("[[auth.users]]\n{given} = {secret:?}")).unwrap().to_toml();
+            let shown =
+                load(&format!("[[auth.users]]\n{given} = {secret:?}")).unwrap().to_toml(&Origins::new());
             assert!(!shown.contains(secret), "{shown}");
             let refused = load(&shown).unwrap_err().to_string();
             assert!(refused.contains("put the real"), "{refused}");
             let repaired = load(&shown.replace(HIDDEN, secret)).unwrap();
-            assert_eq!(repaired.to_toml(), shown);
+            assert_eq!(repaired.to_toml(&Origins::new()), shown);
         }
     }
 }

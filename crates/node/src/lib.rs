@@ -7,10 +7,12 @@ pub mod config;
 mod data;
 mod doors;
 mod error;
-mod layers;
+pub mod layers;
 mod machine;
 mod node;
 mod plane;
+pub mod schema;
+mod show;
 pub mod telemetry;
 
 pub use config::Config;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use auth::Accounts;
 use fabric::{Hub, Limits, PlaneOptions};
 use gateway::HttpOptions;
-use gateway::http::{HttpDoor, Identity};
+use gateway::http::{Figures, HttpDoor, Identity};
 use gateway::nats::{self, Door};
 use kernel::{Code, NodeId};
 use serde::Serialize;
@@ -24,6 +24,7 @@ use crate::doors::Doors;
 use crate::error::Error;
 use crate::machine;
 use crate::plane::Driver;
+use crate::telemetry::Telemetry;
 
 /// How a node stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +75,7 @@ pub struct Node {
 
 impl Node {
     /// Starts everything, or nothing.
-    pub async fn start(config: &Config) -> Result<Node, Error> {
+    pub async fn start(config: &Config, telemetry: &Telemetry) -> Result<Node, Error> {
         let files = machine::raise_file_limit();
         let accounts =
             Accounts::new(&config.auth).map_err(|e| Error::new(Code::ConfigInvalid, e.to_string()))?;
@@ -95,14 +96,16 @@ impl Node {
             interest_bytes_max: (machine::memory_bytes() / 4) as usize,
         };
         let hub = Arc::new(Hub::new(accounts, limits, machine::random()));
-        let clock = Clock::start();
+        let clock = telemetry.clock.node;
+        let _ = telemetry.name.set(data.node_id.to_string());
         let options = PlaneOptions {
             streams_max: config.streams.streams_max,
             consumers_max: config.streams.consumers_max,
             payload_bytes_max: config.nats.payload_bytes_max,
             node: data.node_id.to_string(),
         };
-        let plane = Driver::start(&data.path, &data.node_id, hub.clone(), options, machine::random(), clock)?;
+        let (seed, spans) = (machine::random(), telemetry.spans());
+        let plane = Driver::start(&data.path, &data.node_id, hub.clone(), options, seed, clock, spans)?;
         let mut node = Node {
             hub,
             nats: None,
@@ -120,7 +123,7 @@ impl Node {
         };
         node.open_nats(clock, config, tls, nats_listener);
         let http = HttpOptions { connections_max: http_files, ..config.http.clone() };
-        node.open_http(clock, &http, config.nats.payload_bytes_max, http_tls, http_listener);
+        node.open_http(telemetry, clock, &http, config.nats.payload_bytes_max, http_tls, http_listener);
         let (nats, http) = (node.nats.clone(), node.http.clone());
         node.tasks.push(tokio::spawn(tick(clock, node.hub.clone(), nats, http)));
         Ok(node)
@@ -151,6 +154,7 @@ impl Node {
 
     fn open_http(
         &mut self,
+        telemetry: &Telemetry,
         clock: Clock,
         options: &HttpOptions,
         payload_bytes_max: usize,
@@ -166,8 +170,15 @@ impl Node {
             started_wall_ms: clock.now().wall_ms,
         };
         self.http_tls = tls.is_some();
-        let figures = Some(self.plane.figures());
-        let door = HttpDoor::new(self.hub.clone(), identity, options, address, tls, figures);
+        let (of_plane, export) = (self.plane.figures(), telemetry.export.clone());
+        let figures: Figures =
+            Arc::new(move || of_plane().into_iter().chain(export.iter().flat_map(|e| e.figures())).collect());
+        let tracing = telemetry.tracing();
+        let door = HttpDoor::new(self.hub.clone(), identity, options, address, tls, Some(figures), tracing);
+        if let Some(export) = &telemetry.export {
+            let door = Arc::downgrade(&door);
+            export.metrics_from(Arc::new(move || door.upgrade().map(|d| d.figures()).unwrap_or_default()));
+        }
         self.http = Some(door.clone());
         self.tasks.push(tokio::spawn(async move {
             if let Err(error) = door.serve(listener).await {

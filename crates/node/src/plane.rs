@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use fabric::{Hub, Plane, PlaneOptions};
 use gateway::http::{Figure, Figures};
+use kernel::trace::Spans;
 use kernel::{Code, NodeId};
 use store::{Disk, Identity, Threads};
 
@@ -50,6 +51,7 @@ impl Driver {
         options: PlaneOptions,
         seed: u64,
         clock: Clock,
+        spans: Option<Arc<dyn Spans>>,
     ) -> Result<Driver, Error> {
         let folder = data.join(FOLDER);
         std::fs::create_dir_all(&folder).map_err(|e| {
@@ -78,6 +80,9 @@ impl Driver {
             );
         }
         let mut plane = Plane::new(hub, options, recovered);
+        if let Some(spans) = spans {
+            plane.trace_to(spans);
+        }
         for what in plane.take_trouble() {
             tracing::error!(what, "what the store holds of it cannot be used");
         }
@@ -106,15 +111,15 @@ impl Driver {
     /// What operators see of streams and their storage.
     pub(crate) fn figures(&self) -> Figures {
         let (figures, stats) = (self.figures.clone(), self.stats.clone());
-        Box::new(move || {
+        Arc::new(move || {
             let streams = figures.all().into_iter().map(|(name, help, value)| {
                 let name = format!("neuroplex_stream_{name}").replace("_stream_streams", "_streams");
-                Figure { name, help, value: value as f64 }
+                Figure::number(name, help, value as f64)
             });
             let store = stats.all().into_iter().map(|(name, value)| {
                 let is_total = TOTALS.contains(&name);
                 let name = format!("neuroplex_store_{name}{}", if is_total { "_total" } else { "" });
-                Figure { name, help: "Of the store: see the guide to operating.", value: value as f64 }
+                Figure::number(name, "Of the store: see the guide to operating.", value as f64)
             });
             streams.chain(store).collect()
         })

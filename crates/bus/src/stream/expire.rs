@@ -7,24 +7,30 @@ use super::{Changes, NS_PER_MS, Row, Stream, flag};
 
 /// How long a message that is due waits when it is not visible yet.
 const HIDDEN_WAITS_MS: u64 = 100;
+/// Most messages whose time is over that go at once; the others are due at once again.
+const ENDED_MAX: usize = 2048;
 
 impl Stream {
-    /// Lets go of everything whose time is over. After [`Stream::restore`] it also applies all other limits.
+    /// Lets go of what has ended by time, in portions: [`Stream::next_wake`] says when there is more. After
+    /// [`Stream::restore`] it also applies all other limits.
     pub fn expire(&mut self, now: Now, changes: &mut Changes) {
         if std::mem::take(&mut self.untidy) {
             self.tidy(changes);
         }
         let now_ns = now.wall_ms.saturating_mul(NS_PER_MS);
-        while let Some(row) = self.oldest() {
+        let mut left = ENDED_MAX;
+        while left > 0
+            && let Some(row) = self.oldest()
+        {
             if now_ns.saturating_sub(row.time_ns) < self.bounds.age_ns {
                 break;
             }
-            self.aged = row.seq + 1;
+            (self.aged, left) = (row.seq + 1, left - 1);
             if row.flags & flag::STAYS == 0 {
                 self.end_row(now, &row, changes);
             }
         }
-        self.expire_lives(now, changes);
+        self.expire_lives(now, left, changes);
         if let Some(ids) = &mut self.ids {
             ids.prune(now_ns, self.bounds.window_ns);
             if ids.oldest_ns().is_none() {
@@ -53,9 +59,12 @@ impl Stream {
         self.rows.get(self.rows.next(self.aged)?).filter(|row| row.seq <= self.shown)
     }
 
-    fn expire_lives(&mut self, now: Now, changes: &mut Changes) {
+    fn expire_lives(&mut self, now: Now, mut left: usize, changes: &mut Changes) {
         let mut waiting = Vec::new();
-        while let Some(seq) = self.deadlines.as_mut().and_then(|d| d.due(now.wall_ms)) {
+        while left > 0
+            && let Some(seq) = self.deadlines.as_mut().and_then(|d| d.due(now.wall_ms))
+        {
+            left -= 1;
             match self.rows.get(seq) {
                 Some(row) if seq <= self.shown => self.end_row(now, &row, changes),
                 Some(_) => waiting.push(seq),

@@ -5,10 +5,12 @@ use bus::consumer::{Ack, Action, Delivery, Token};
 use bus::messages::Messages;
 use bus::stream::Changes;
 use bytes::Bytes;
+use kernel::trace::{Kind, Span};
 use kernel::{LogId, Msg, Now, Record};
 use wire::jetstream::{ack, status};
 
 use super::cell::{Body, SeatId, SeatState};
+use super::traced::text;
 use super::{Plane, api, count};
 
 impl Plane {
@@ -66,8 +68,18 @@ impl Plane {
                     };
                     reply.clear();
                     write_reply(&mut reply, &stream_name, name, &delivery, &record);
+                    let span = self
+                        .traced
+                        .begin(now, record.headers(), Kind::Producer, || format!("deliver {stream_name}"));
                     let m = message(&delivery, &record, &reply, &mut block);
                     self.out.send_in(tenant, &delivery.to, &group, &m);
+                    if let Some(span) = span {
+                        self.traced.end(
+                            now,
+                            Some(about(*span, &stream_name, name, &delivery, &record)),
+                            None,
+                        );
+                    }
                     count(&self.figures.delivered_total);
                 }
                 Action::Status { to, status } => {
@@ -114,6 +126,15 @@ impl Plane {
         }
         self.cleared(now, log, gone);
     }
+}
+
+/// What a trace says of a delivery.
+fn about(span: Span, stream: &str, consumer: &str, delivery: &Delivery, record: &Record) -> Box<Span> {
+    let span = span.with("messaging.system", "neuroplex").with("messaging.operation.name", "deliver");
+    let span = span.with("messaging.destination.name", text(record.subject()));
+    let span = span.with("neuroplex.stream", stream).with("neuroplex.consumer", consumer);
+    let span = span.with("neuroplex.stream.seq", delivery.seq);
+    Box::new(span.with("neuroplex.deliveries", u64::from(delivery.deliveries)))
 }
 
 /// The subject on which a delivery is acknowledged.

@@ -43,6 +43,16 @@ impl Arrival {
         self.bytes.slice(..self.reply_len as usize)
     }
 
+    /// Bytes of it.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The same in memory of its own: it may wait for long, and does not keep what came with it.
+    pub(crate) fn alone(self) -> Arrival {
+        Arrival { bytes: Bytes::copy_from_slice(&self.bytes), ..self }
+    }
+
     /// A borrowed view of it.
     pub(crate) fn msg(&self) -> Msg<'_> {
         let (reply, rest) = self.bytes.split_at(self.reply_len as usize);

@@ -18,6 +18,7 @@ mod publish;
 mod reading;
 mod recover;
 mod timers;
+mod traced;
 mod unread;
 mod work;
 
@@ -88,11 +89,14 @@ pub struct Plane {
     /// The streams that it waits for.
     awaited: BTreeSet<LogId>,
     figures: Arc<Figures>,
+    traced: traced::Traced,
     /// Configurations without name and subjects, by their JSON, and how many were in use when that was last counted.
     templates: HashMap<Vec<u8>, Arc<StreamConfig>, FixedState>,
     templates_used: usize,
     /// Number of the last stream that lives in memory only.
     volatile: u64,
+    /// Bytes of what waits for streams to be loaded.
+    parked_bytes: usize,
     /// State that could not be read, to be told.
     trouble: Vec<String>,
     /// The next look at who listens to push consumers is no sooner, on the monotonic clock.
@@ -212,9 +216,10 @@ impl Plane {
     }
 
     fn take_timers(&mut self, now: Now) -> bool {
-        let mut busy = false;
-        while let Some(timer) = self.timers.due(now) {
-            busy = true;
+        // One that is due again at once waits for the next round.
+        let due: Vec<Timer> = std::iter::from_fn(|| self.timers.due(now)).collect();
+        let busy = !due.is_empty();
+        for timer in due {
             match timer {
                 Timer::Stream(log) => self.expire(now, log),
                 Timer::Load(log) => self.load_again(log),
@@ -233,8 +238,9 @@ impl Plane {
     /// Something that waited for an entry has become true.
     fn release(&mut self, now: Now, held: Held) {
         match held {
-            Held::Ack { tenant, reply, stream, seq, duplicate, from } => {
+            Held::Ack { tenant, reply, stream, seq, duplicate, from, span } => {
                 drop(from);
+                self.traced.end(now, span, None);
                 count(&self.figures.acknowledged_total);
                 if !reply.is_empty() {
                     self.out.acknowledge(tenant, &reply, &stream, seq, duplicate);
@@ -272,8 +278,9 @@ impl Plane {
         let behind = self.levels.lost();
         for held in self.out.lost().into_iter().chain(behind) {
             match held {
-                Held::Ack { tenant, reply, stream, from, .. } => {
+                Held::Ack { tenant, reply, stream, from, span, .. } => {
                     drop(from);
+                    self.traced.end(now, span, Some("the journal has failed"));
                     self.refuse_publish(tenant, &reply, &stream, &api::store_failed());
                 }
                 // What an event would speak of may not have happened, and a confirmation was not earned.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use kernel::journal::{Level, ReadId};
+use kernel::trace::Span;
 use kernel::{Code, Entry, Journal, LogId, Msg, Position, TenantId, Waiting};
 use wire::jetstream::Fault;
 use wire::jetstream::api::PubAck;
@@ -25,7 +26,16 @@ const WANTED_MAX: usize = 4 * 1024 * 1024;
 /// What waits until an entry is safe.
 pub(crate) enum Held {
     /// The acknowledgement of a stored message; without a reply subject only its producer is told.
-    Ack { tenant: TenantId, reply: Bytes, stream: Arc<str>, seq: u64, duplicate: bool, from: Option<Waiting> },
+    Ack {
+        tenant: TenantId,
+        reply: Bytes,
+        stream: Arc<str>,
+        seq: u64,
+        duplicate: bool,
+        from: Option<Waiting>,
+        /// The step that ends with it, if it is told.
+        span: Option<Box<Span>>,
+    },
     /// A stream's messages up to here may be seen.
     Show { log: LogId, seq: u64 },
     /// Consumer sequences below this may be given out.

@@ -3,6 +3,7 @@
 use bus::messages::Messages;
 use bus::stream::{Changes, Published};
 use bytes::Bytes;
+use kernel::trace::{Kind, Span};
 use kernel::{Entry, LogId, Msg, Now, Record, TenantId};
 use wire::jetstream::api::PubAck;
 use wire::jetstream::{ApiError, PublishHeaders};
@@ -11,6 +12,7 @@ use super::cell::{Body, Cell, producers_key};
 use super::inbox::Arrival;
 use super::out::{Held, Out};
 use super::timers::Timer;
+use super::traced::text;
 use super::{Plane, api, count};
 
 impl Plane {
@@ -24,6 +26,12 @@ impl Plane {
         let mut changes = Changes::default();
         let m = arrival.msg();
         let headers = PublishHeaders::read(m.headers);
+        let span = self.traced.begin(now, m.headers, Kind::Internal, || format!("store {}", cell.name));
+        let span = span.map(|span| {
+            let span = span.with("messaging.system", "neuroplex").with("messaging.operation.name", "store");
+            let span = span.with("messaging.destination.name", text(m.subject));
+            Box::new(span.with("messaging.message.body.size", m.payload.len() as u64))
+        });
         let published = stream.publish(now, &m, &headers, &mut changes);
         let from = arrival.from.take();
         match published {
@@ -39,7 +47,12 @@ impl Plane {
                     Published::Duplicate { seq } => (seq, true),
                 };
                 let stream = cell.name.clone();
-                let held = Held::Ack { tenant: cell.tenant, reply, stream, seq, duplicate, from };
+                let of_stream = |span: Box<Span>| {
+                    let span = span.with("neuroplex.stream", &*stream).with("neuroplex.stream.seq", seq);
+                    Box::new(span.with("neuroplex.duplicate", duplicate))
+                };
+                let span = span.map(of_stream);
+                let held = Held::Ack { tenant: cell.tenant, reply, stream, seq, duplicate, from, span };
                 self.levels.hold(&mut self.out, log, cell.level, held);
             }
             Err(refusal) => {
@@ -48,7 +61,9 @@ impl Plane {
                 let reply = if cell.config.no_ack { Bytes::new() } else { arrival.reply() };
                 let tenant = cell.tenant;
                 let name = cell.name.clone();
-                self.refuse_publish(tenant, &reply, &name, &refusal.api());
+                let error = refusal.api();
+                self.traced.end(now, span, Some(&error.description));
+                self.refuse_publish(tenant, &reply, &name, &error);
             }
         }
     }

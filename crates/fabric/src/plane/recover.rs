@@ -31,8 +31,10 @@ use super::{Inbox, Plane, PlaneOptions, Tenant, api, count};
 use crate::hub::Hub;
 use crate::session::Session;
 
-/// Most arrivals that wait for one stream to be loaded; what comes then is told to come again.
+/// Most arrivals that wait for one stream to be loaded, and bytes of all that wait for streams; what comes then is told to
+/// come again.
 const PARKED_MAX: usize = 65_536;
+const PARKED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most records that are read together when a stream is loaded.
 const RESTORE_READ_MAX: usize = 4096;
 /// Sequences that a stream leaves out for each report of damage: more than one report can stand for.
@@ -81,6 +83,7 @@ impl Plane {
             arrivals: Vec::new(),
             events: Vec::new(),
             figures: Arc::default(),
+            traced: Default::default(),
             templates,
             templates_used: 0,
             next_look: 0,
@@ -88,6 +91,7 @@ impl Plane {
             awaited: BTreeSet::new(),
             volatile: 0,
             trouble: Vec::new(),
+            parked_bytes: 0,
         };
         for tenant in 0..plane.tenants.len() as u32 {
             for (pattern, target) in OWN {
@@ -332,12 +336,21 @@ impl Plane {
             if cell.is_barred {
                 return self.refuse_unread(&arrival);
             }
-            if cell.parked.len() >= PARKED_MAX {
+            if cell.parked.len() >= PARKED_MAX || self.parked_bytes + arrival.len() > PARKED_BYTES_MAX {
                 return api::busy(&mut self.out, &arrival);
             }
-            cell.parked.push(arrival);
+            self.parked_bytes += arrival.len();
+            cell.parked.push(arrival.alone());
         }
         self.warm(log);
+    }
+
+    /// Takes what waits for a stream.
+    pub(crate) fn unpark(&mut self, log: LogId) -> Vec<Arrival> {
+        let parked =
+            self.cells.get_mut(&log).map(|cell| std::mem::take(&mut cell.parked)).unwrap_or_default();
+        self.parked_bytes -= parked.iter().map(Arrival::len).sum::<usize>();
+        parked
     }
 
     /// Brings a stream into memory.
@@ -442,7 +455,8 @@ impl Plane {
             }
         }
         Self::make_all_due(cell, &mut self.due);
-        let (parked, is_sweeping) = (std::mem::take(&mut cell.parked), cell.is_sweeping);
+        let is_sweeping = cell.is_sweeping;
+        let parked = self.unpark(log);
         for (key, state, deltas) in broken {
             self.set_aside(&key, Some(state), deltas);
         }

@@ -87,7 +87,7 @@ impl Plane {
         let at = now.mono_ns + wait_ns(cell.unread);
         (cell.unread, cell.is_barred) = (cell.unread + 1, true);
         self.timers.move_mono(Timer::Load(log), None, Some(at));
-        let parked = std::mem::take(&mut cell.parked);
+        let parked = self.unpark(log);
         parked.iter().for_each(|arrival| self.refuse_unread(arrival));
         // The others are not kept from it.
         self.awaits_no_more(now, log);

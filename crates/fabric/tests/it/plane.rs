@@ -20,6 +20,8 @@ pub(crate) struct Ledger {
     pub(crate) is_slow: bool,
     /// It gives back the records that were written down, and no gaps.
     pub(crate) is_readable: bool,
+    /// Streams that are to be loaded are not.
+    pub(crate) is_loading: bool,
     /// The disk gives nothing.
     pub(crate) is_unreadable: bool,
     /// What a log that was there at the start consists of.
@@ -53,6 +55,9 @@ impl Journal for Ledger {
         self.reads.as_mut().unwrap_or(&mut self.events).push(Event::Read(id, records));
     }
     fn load(&mut self, log: LogId) {
+        if self.is_loading {
+            return;
+        }
         self.events.push(match self.is_unreadable {
             true => Event::Unloaded(log, "a test".into()),
             false => Event::Loaded(log, Box::new(self.image.clone())),

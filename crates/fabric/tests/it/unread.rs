@@ -173,3 +173,31 @@ fn who_asks_for_more_than_can_be_kept_is_told_to_come_again() {
     world.say("$JS.API.DIRECT.GET.S", "_INBOX.1", r#"{"seq":1}"#);
     assert_eq!(world.heard().last().map(String::as_str), Some("one"), "there is room again");
 }
+
+#[test]
+fn what_waits_for_a_stream_is_bounded_and_answered() {
+    let mut world = old(vec![], vec![]);
+    (world.journal.is_unreadable, world.journal.is_loading) = (false, true);
+    let large = "x".repeat(1 << 20);
+    for _ in 0..100 {
+        world.say("A", "_INBOX.1", &large);
+    }
+    let heard = world.heard();
+    assert!((36..=38).contains(&heard.len()), "{} were refused", heard.len());
+    assert!(heard.iter().all(|said| said.contains("too many requests")));
+    world.journal.events.push(Event::Loaded(LOG, Box::new(world.journal.image.clone())));
+    world.turn();
+    let heard = world.heard();
+    assert!((62..=64).contains(&heard.len()) && heard.iter().all(|said| said.contains(r#""seq":"#)));
+}
+
+#[test]
+fn whoever_asks_a_consumer_that_could_not_be_restored_is_answered() {
+    let config = r#"{"created":"2026-01-01T00:00:00Z","config":{"durable_name":"C"}}"#;
+    let state = format!("{}\0\0\0{config}nonsense", config.len() as u8 as char);
+    let mut world = old(vec![("consumer\0\u{30}000000000000005\0C", &state)], vec![]);
+    world.journal.is_unreadable = false;
+    world.say("$JS.API.CONSUMER.MSG.NEXT.A.C", "_INBOX.1", "");
+    let heads = world.heads();
+    assert!(heads.len() == 1 && heads[0].starts_with("NATS/1.0 503"), "{heads:?}");
+}

@@ -156,3 +156,17 @@ fn a_sweep_that_a_crash_interrupted_is_done_after_the_start() {
     let over = |entry: &Entry| matches!(entry, Entry::State(key, None) if key.starts_with(b"sweep"));
     assert!(world.journal.entries.iter().any(over));
 }
+
+#[test]
+fn messages_that_end_together_go_bit_by_bit() {
+    let mut world = filled(10_000, r#","max_age":60000000000"#);
+    world.now.wall_ms += 61_000;
+    world.now.mono_ns += 61_000_000_000;
+    world.put("s.1.new", "_INBOX.stored", "");
+    world.turn();
+    world.rounds();
+    let removed = world.removed();
+    assert_eq!(removed.iter().sum::<u64>(), 10_000);
+    assert!(removed.iter().all(|many| *many <= 2048), "{removed:?}");
+    assert!(world.heard().concat().contains(r#""seq":10001"#));
+}

@@ -17,6 +17,7 @@ use kernel::{
 use tokio::time::{Instant, timeout_at};
 
 use super::problem::Problem;
+use super::trace;
 
 /// How long the node may take for an answer.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -141,7 +142,9 @@ impl Call {
     pub(super) fn ask(&mut self, m: &Msg<'_>) -> Result<u64, Code> {
         self.number += 1;
         let reply = format!("{}{}", self.inbox, self.number);
-        let m = Msg { reply: reply.as_bytes(), from: Some(&self.producer), ..*m };
+        let carried = trace::carried(m.headers);
+        let headers = carried.as_deref().unwrap_or(m.headers);
+        let m = Msg { headers, reply: reply.as_bytes(), from: Some(&self.producer), ..*m };
         let heard = self.session.publish(&m, &mut self.woken);
         self.woken.flush();
         match heard? {
@@ -152,7 +155,9 @@ impl Call {
 
     /// Publishes `m`, and nobody need answer.
     pub(super) fn say(&mut self, m: &Msg<'_>) {
-        let _ = self.session.publish(m, &mut self.woken);
+        let carried = trace::carried(m.headers);
+        let headers = carried.as_deref().unwrap_or(m.headers);
+        let _ = self.session.publish(&Msg { headers, ..*m }, &mut self.woken);
         self.woken.flush();
     }
 

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -19,6 +20,7 @@ use super::HttpDoor;
 use super::guard;
 use super::limits::Limit;
 use super::problem::Problem;
+use super::trace;
 use super::visit::Visit;
 
 /// See the module. One for each connection.
@@ -61,6 +63,8 @@ impl Service<Request<Incoming>> for Gate {
         self.visit.begin();
         self.door.requests.fetch_add(1, Relaxed);
         if let Err(problem) = self.check(&request) {
+            let method = trace::method_name(request.method());
+            self.door.answers.count(method, trace::NO_ROUTE, problem.status(), Duration::ZERO);
             return Box::pin(std::future::ready(Ok(leaving(problem.into_response()))));
         }
         request.extensions_mut().insert(self.visit.clone());

@@ -2,7 +2,8 @@
 //! operators (health, metrics, and the monitoring documents that tools for nats-server read).
 //!
 //! `route` is the table of what is served, `problem` how every route fails, `caller` who asks and for what, `visit` what
-//! the requests of a connection share, `call` how a route asks the node, `intake` how bodies come and `flow` how they go.
+//! the requests of a connection share, `call` how a route asks the node, `intake` how bodies come and `flow` how they go,
+//! `trace` how a request is followed.
 
 mod call;
 mod caller;
@@ -15,17 +16,19 @@ mod info;
 mod intake;
 mod limits;
 mod messages;
-mod metrics;
+pub mod metrics;
 mod monitor;
 mod openapi;
 mod problem;
 mod publish;
 mod request;
+mod requests;
 mod route;
 mod stall;
 mod stored;
 mod streams;
 mod subscribe;
+pub mod trace;
 mod visit;
 
 use std::net::SocketAddr;
@@ -36,6 +39,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::middleware;
 use axum::response::IntoResponse;
 use fabric::Hub;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -50,6 +54,7 @@ use tower_http::compression::predicate::{NotForContentType, Predicate as _, Size
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 
 pub use metrics::{Figure, Figures};
+pub use trace::Tracing;
 
 use crate::is_passing;
 use crate::options::HttpOptions;
@@ -123,10 +128,13 @@ pub struct HttpDoor {
     wall_ms: AtomicU64,
     /// More numbers for operators, kept elsewhere.
     figures: Option<Figures>,
+    tracing: Tracing,
+    answers: requests::Requests,
 }
 
 impl HttpDoor {
-    /// A door that listens on `address`. `tls`: it speaks TLS only. `figures`: more numbers for its metrics.
+    /// A door that listens on `address`. `tls`: it speaks TLS only. `figures`: more numbers for its metrics. `tracing`: who is
+    /// told of its requests.
     pub fn new(
         hub: Arc<Hub>,
         identity: Identity,
@@ -134,6 +142,7 @@ impl HttpDoor {
         address: SocketAddr,
         tls: Option<TlsAcceptor>,
         figures: Option<Figures>,
+        tracing: Tracing,
     ) -> Arc<HttpDoor> {
         let ms = Duration::from_millis;
         Arc::new(HttpDoor {
@@ -159,6 +168,8 @@ impl HttpDoor {
             wall_ms: AtomicU64::new(identity.started_wall_ms),
             identity,
             figures,
+            tracing,
+            answers: requests::Requests::default(),
         })
     }
 
@@ -306,6 +317,7 @@ impl HttpDoor {
             .fallback(caller::no_route)
             .method_not_allowed_fallback(caller::no_method)
             .layer(packing)
+            .layer(middleware::from_fn_with_state(self.clone(), trace::follow))
             .with_state(self)
     }
 }

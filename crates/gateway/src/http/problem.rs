@@ -91,6 +91,11 @@ impl Problem {
         self
     }
 
+    /// The status of its answer.
+    pub(super) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     /// Its row of the table.
     pub(super) fn code(&self) -> Code {
         self.0.code

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 
 use super::call::Call;
 use super::problem::Problem;
+use super::trace;
 
 /// Most inboxes that are kept for later: as many questions at once need none of their own.
 const CALLS_KEPT_MAX: usize = 4;
@@ -110,6 +111,8 @@ impl Visit {
         who: &Arc<Principal>,
         m: &Msg<'_>,
     ) -> Result<(usize, bool), Code> {
+        let carried = trace::carried(m.headers);
+        let m = Msg { headers: carried.as_deref().unwrap_or(m.headers), ..*m };
         let mut kept = lock(&self.publishing);
         let is_same = kept.as_ref().is_some_and(|p| Arc::ptr_eq(p.session.who(), who));
         if !is_same {
@@ -120,7 +123,7 @@ impl Visit {
             producer: Arc::default(),
         });
         WOKEN.with_borrow_mut(|woken| {
-            let done = session.publish(&Msg { from: Some(producer), ..*m }, woken);
+            let done = session.publish(&Msg { from: Some(producer), ..m }, woken);
             woken.flush();
             let is_high = !woken.take_high().is_empty();
             done.map(|taken| (taken, is_high))

@@ -5,9 +5,11 @@ use std::time::Instant;
 
 use kernel::Code;
 use node::config::LogFormat;
+use node::layers::{Flag, Sources};
+use node::telemetry::Telemetry;
 use node::{Config, Node, Ready, Stop};
 use tokio::signal::unix::{SignalKind, signal};
-use toml::{Table, Value};
+use toml::Value;
 
 use crate::failure::Failure;
 use crate::global::Global;
@@ -60,31 +62,31 @@ pub(crate) struct NodeArgs {
 }
 
 impl NodeArgs {
-    /// The configuration with everything laid over one another.
-    pub(crate) fn load(&self) -> Result<Config, Failure> {
-        let mut flags = Table::new();
-        if let Some(data) = &self.data {
-            flags.insert("data".into(), Value::String(data.to_string_lossy().into_owned()));
+    /// Where the configuration comes from.
+    pub(crate) fn sources(&self) -> Sources {
+        let text = |text: String| Value::String(text);
+        let path = |path: &PathBuf| path.to_string_lossy().into_owned();
+        let format = self.log_format.map(|format| match format {
+            LogFormat::Pretty => "pretty".to_owned(),
+            LogFormat::Json => "json".to_owned(),
+        });
+        let flags = [
+            ("--data", "data", self.data.as_ref().map(path)),
+            ("--node-id", "node_id", self.node_id.clone()),
+            ("--http", "http.listen", self.http.clone()),
+            ("--nats", "nats.listen", self.nats.clone()),
+            ("--log-format", "log.format", format),
+        ];
+        let given = flags
+            .into_iter()
+            .filter_map(|(name, key, said)| said.map(|said| Flag { name, key, value: text(said) }));
+        Sources {
+            profile: self.profile.clone(),
+            file: self.config.clone(),
+            environment: environment().collect(),
+            flags: given.collect(),
         }
-        if let Some(id) = &self.node_id {
-            flags.insert("node_id".into(), Value::String(id.clone()));
-        }
-        for (section, listen) in [("http", &self.http), ("nats", &self.nats)] {
-            if let Some(listen) = listen {
-                flags.insert(section.into(), entry("listen", listen));
-            }
-        }
-        match self.log_format {
-            Some(LogFormat::Pretty) => _ = flags.insert("log".into(), entry("format", "pretty")),
-            Some(LogFormat::Json) => _ = flags.insert("log".into(), entry("format", "json")),
-            None => {}
-        }
-        Ok(Config::load(self.profile.as_deref(), self.config.as_deref(), environment(), flags)?)
     }
-}
-
-fn entry(key: &str, value: &str) -> Value {
-    Value::Table(Table::from_iter([(key.to_owned(), Value::String(value.to_owned()))]))
 }
 
 /// Variables that are text; others cannot be ours.
@@ -101,21 +103,21 @@ impl From<node::Error> for Failure {
 
 /// Runs the node. `started`: when the process began.
 pub(crate) fn run(global: &Global, args: &Args, started: Instant) -> Result<(), Failure> {
-    let config = args.node.load()?;
-    let _log = node::telemetry::start(&config.log)?;
+    let config = Config::load(&args.node.sources())?;
+    let telemetry = node::telemetry::start(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime =
         runtime.map_err(|e| Failure::new(Code::InternalError, format!("no threads can be started: {e}")))?;
-    runtime.block_on(serve(&config, global.json, started))
+    runtime.block_on(serve(&config, &telemetry, global.json, started))
 }
 
-async fn serve(config: &Config, json: bool, started: Instant) -> Result<(), Failure> {
+async fn serve(config: &Config, telemetry: &Telemetry, json: bool, started: Instant) -> Result<(), Failure> {
     // Before the doors open, so that no signal is missed.
     let signals =
         |kind| signal(kind).map_err(|e| Failure::new(Code::InternalError, format!("no signals: {e}")));
     let (mut terminate, mut interrupt) =
         (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
-    let node = Node::start(config).await?;
+    let node = Node::start(config, telemetry).await?;
     let ready = node.ready();
     let told = match json {
         true => print(&serde_json::to_string(&ready).unwrap_or_default()),

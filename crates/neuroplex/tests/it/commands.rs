@@ -86,7 +86,11 @@ fn every_shell_gets_its_completions() {
 #[test]
 fn the_configuration_in_force_can_be_shown() {
     let shown = run(NOWHERE, &["config", "show", "--nats", "127.0.0.1:4999", "--json"]).json();
-    assert_eq!(shown["nats"]["listen"], "127.0.0.1:4999");
+    assert_eq!(shown["config"]["nats"]["listen"], "127.0.0.1:4999");
+    assert_eq!(shown["origins"]["nats.listen"], "flag --nats");
+    assert_eq!(shown["origins"]["http.listen"], "default");
+    let schema = run(NOWHERE, &["config", "schema"]).json();
+    assert_eq!(schema["properties"]["lame_duck_ms"]["maximum"], 600_000);
     assert_eq!(run(NOWHERE, &["config", "check"]).code, Some(0));
     let ended = run(NOWHERE, &["config", "check", "--config", "/does/not/exist", "--json"]);
     assert_eq!((ended.code, ended.error().as_str()), (Some(40), "CONFIG_INVALID"));

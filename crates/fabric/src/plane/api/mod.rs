@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use kernel::journal::Level;
+use kernel::trace::Kind;
 use kernel::{Headers, LogId, Msg, Now, TenantId};
 use serde::Serialize;
 use wire::jetstream::api::{
@@ -27,6 +28,7 @@ use wire::nats::encode::no_responders;
 use super::cell::{Body, Cell};
 use super::inbox::Arrival;
 use super::out::{Asked, Held, Out, Said};
+use super::traced::text;
 use super::{Plane, count};
 use consumer::Named;
 
@@ -105,6 +107,15 @@ impl Plane {
         // One that waits for its stream comes again.
         if !matches!(done, Err(Stop::Load(_))) {
             count(&self.figures.api_requests_total);
+        }
+        if !matches!(done, Err(Stop::Load(_))) {
+            let span = self.traced.begin(now, m.headers, Kind::Server, || text(m.subject));
+            let span = span.map(|span| Box::new(span.with("rpc.system.name", "jetstream")));
+            let error = match &done {
+                Err(Stop::Fault(error)) => Some(error.description.to_string()),
+                _ => None,
+            };
+            self.traced.end(now, span, error.as_deref());
         }
         match done {
             Ok(Reply::Now(answer)) => {

@@ -24,6 +24,12 @@ impl Plane {
         if !matches!(cell.body, Body::Warm(_)) {
             return Err(Stop::Load(log));
         }
+        let is_there = cell.consumers.get(consumer).is_some_and(|s| matches!(s.state, SeatState::Live(_)));
+        if !is_there {
+            // Its state could not be read: nobody will ever answer for it.
+            unheard(&mut self.out, ask.tenant, ask.reply, ask.subject);
+            return Ok(Reply::Later);
+        }
         match PullRequest::parse(ask.body) {
             Ok(request) => self.pull(ask.now, log, consumer, ask.reply, &request),
             Err(why) => self.refuse_pull(ask.tenant, ask.reply, &why),

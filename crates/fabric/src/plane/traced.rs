@@ -1,0 +1,67 @@
+//! Steps of traces that the plane takes: a message stored and acknowledged, a delivery, a request to the streams' API. Only
+//! what carries a sampled `traceparent` costs more than one comparison; where nobody collects, nothing does.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use kernel::Now;
+use kernel::trace::{Incoming, Kind, Span, Spans};
+
+use super::Plane;
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Traced {
+    spans: Option<Arc<dyn Spans>>,
+    random: u64,
+}
+
+impl Plane {
+    /// Tells `spans` of the steps that the plane takes from now on.
+    pub fn trace_to(&mut self, spans: Arc<dyn Spans>) {
+        self.traced = Traced { spans: Some(spans), random: self.hub.seed() ^ 0x7472_6163_6564 };
+    }
+}
+
+impl Traced {
+    /// Begins a step behind what the headers carry, if that is told.
+    #[inline]
+    pub(crate) fn begin(
+        &mut self,
+        now: Now,
+        headers: &[u8],
+        kind: Kind,
+        name: impl FnOnce() -> String,
+    ) -> Option<Box<Span>> {
+        if headers.is_empty() || self.spans.is_none() {
+            return None;
+        }
+        let parent = Incoming::sampled(headers)?;
+        let random = self.random();
+        Some(Box::new(Span::behind(&parent, random, Cow::Owned(name()), kind, now.mono_ns)))
+    }
+
+    /// Ends a step. `error`: what went wrong.
+    #[inline]
+    pub(crate) fn end(&self, now: Now, span: Option<Box<Span>>, error: Option<&str>) {
+        if let Some((mut span, spans)) = span.zip(self.spans.as_ref()) {
+            span.end_ns = now.mono_ns;
+            span.error = error.map(|why| Cow::Owned(why.to_owned()));
+            spans.ended(*span);
+        }
+    }
+
+    fn random(&mut self) -> u64 {
+        // SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014.
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+/// A subject as an attribute.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
