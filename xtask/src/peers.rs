@@ -5,7 +5,9 @@
 
 mod examples;
 mod fleet;
+mod guide;
 mod jetstream;
+mod metrics;
 mod schema;
 mod server;
 mod setup;
@@ -28,6 +30,7 @@ struct Part {
 
 const PARTS: &[Part] = &[
     Part { name: "examples", about: "the worked examples, in Python and in JavaScript", run: examples::run },
+    Part { name: "guide", about: "the guide and the README, every block of them", run: guide::run },
     Part { name: "python", about: "the core protocol through nats-py", run: suite::python },
     Part {
         name: "javascript",
@@ -54,6 +57,8 @@ const PARTS: &[Part] = &[
         about: "key-value buckets and object stores through @nats-io/kv and @nats-io/obj",
         run: suite::javascript_stores,
     },
+    Part { name: "telemetry", about: "traces, logs and metrics to a real collector", run: suite::telemetry },
+    Part { name: "metrics", about: "/metrics, read by promtool", run: metrics::run },
     Part {
         name: "transcripts",
         about: "raw bytes to both servers; the answers must be equal",

@@ -1,6 +1,6 @@
 //! Why a call did not do what was asked, each with a code of the one table.
 
-use kernel::Code;
+use kernel::{Code, Message, Retry};
 use wire::jetstream::Fault;
 
 /// What went wrong. Clones are cheap enough to tell everybody who waits.
@@ -103,6 +103,27 @@ pub enum Error {
         /// Where the request went.
         subject: String,
     },
+    /// The service answered that it failed.
+    #[error("the service failed: {text} ({number})")]
+    Service {
+        /// What its number means; [`Code::InternalError`] when it is none of ours.
+        code: Code,
+        /// The number as it came; 0: none.
+        number: u16,
+        /// In its words.
+        text: String,
+    },
+    /// A value that JSON cannot hold. Nothing was sent.
+    #[error("this cannot be written as JSON: {0}")]
+    Encode(String),
+    /// A message that is not what was expected. It was taken, and is here.
+    #[error("a message on `{}` is not what was expected: {reason}", String::from_utf8_lossy(&message.subject))]
+    Decode {
+        /// What is wrong with it.
+        reason: String,
+        /// The message.
+        message: Box<Message>,
+    },
     /// The system gives no random numbers, so no inbox can be made.
     #[error("the system gives no random numbers")]
     NoRandomness,
@@ -191,12 +212,24 @@ impl Error {
             Error::Timeout { .. } => Code::Timeout,
             Error::NoResponders { .. } | Error::NoStreams { .. } => Code::NoResponders,
             Error::NoRandomness | Error::Damaged(_) => Code::InternalError,
-            Error::Api { code, .. } => *code,
+            Error::Api { code, .. } | Error::Service { code, .. } => *code,
             Error::NoStream { .. } => Code::StreamNotFound,
             Error::Absent(_) => Code::NotFound,
             Error::Revision { .. } => Code::Conflict,
-            Error::Name { .. } | Error::Io { .. } => Code::InvalidRequest,
+            Error::Name { .. } | Error::Io { .. } | Error::Encode(_) | Error::Decode { .. } => {
+                Code::InvalidRequest
+            }
         }
+    }
+
+    /// Whether to try again.
+    pub fn retry(&self) -> Retry {
+        self.code().retry()
+    }
+
+    /// What became of the request, in a sentence.
+    pub fn state(&self) -> &'static str {
+        self.code().state()
     }
 
     /// How long the server asks to wait before the next attempt, in milliseconds.

@@ -16,6 +16,6 @@ pub use bus::{Budget, Flush, Outbox, Slot};
 pub use clients::Clients;
 pub use hub::{Hub, Limits, Subscription};
 pub use options::StreamsOptions;
-pub use plane::{Figures, Inbox, Plane, PlaneOptions};
+pub use plane::{ConsumerSeen, Figures, Inbox, Plane, PlaneOptions, StreamSeen, Survey};
 pub use session::Session;
 pub use woken::Woken;

@@ -149,9 +149,11 @@ codes! {
         "Stop the other process, or give this one its own folder: `--data DIR`."
     }
     DataFolderUnusable = 5003 "DATA_FOLDER_UNUSABLE" No 500 {
-        "The data folder cannot be read or written, or another version of neuroplex wrote it."
+        "The data folder cannot be read or written, another version of neuroplex wrote it, or files in it are missing or older \
+         than they should be."
         "The node did not start; the folder was not changed."
-        "Check the folder's rights and free space; open a newer version's folder with that version."
+        "Check the folder's rights and free space; open a newer version's folder with that version; put back what is missing, \
+         or follow the sentence to go on without it."
     }
     StoreFailed = 5004 "STORE_FAILED" No 500 {
         "The disk failed to write or to sync the journal."

@@ -209,6 +209,8 @@ pub struct Damage {
     pub offset: u64,
     /// What was lost, as far as it is known, for the operator.
     pub what: String,
+    /// Entries that it may have cost at most, where whole stretches are missing; 0: a few.
+    pub entries: u64,
 }
 
 /// What a journal gives back when it opens.

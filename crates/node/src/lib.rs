@@ -7,6 +7,7 @@ pub mod config;
 mod data;
 mod doors;
 mod error;
+mod figures;
 pub mod layers;
 mod machine;
 mod node;

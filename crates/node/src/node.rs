@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use auth::Accounts;
 use fabric::{Hub, Limits, PlaneOptions};
 use gateway::HttpOptions;
-use gateway::http::{Figures, HttpDoor, Identity};
+use gateway::http::{Figures, HttpDoor, Identity, resident_bytes};
 use gateway::nats::{self, Door};
 use kernel::{Code, NodeId};
 use serde::Serialize;
@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::data::Data;
 use crate::doors::Doors;
 use crate::error::Error;
+use crate::figures::memory_usage;
 use crate::machine;
 use crate::plane::Driver;
 use crate::telemetry::Telemetry;
@@ -171,8 +172,16 @@ impl Node {
         };
         self.http_tls = tls.is_some();
         let (of_plane, export) = (self.plane.figures(), telemetry.export.clone());
-        let figures: Figures =
-            Arc::new(move || of_plane().into_iter().chain(export.iter().flat_map(|e| e.figures())).collect());
+        let (hub, node, memory) = (self.hub.clone(), self.data.node_id.to_string(), machine::memory_bytes());
+        let usage = move || {
+            let budget = hub.budget();
+            let outboxes = ("outboxes", budget.used_bytes() as u64, budget.limit_bytes() as u64);
+            memory_usage(&node, &[("process", resident_bytes(), memory), outboxes])
+        };
+        let figures: Figures = Arc::new(move || {
+            let of_export = export.iter().flat_map(|e| e.figures());
+            of_plane().into_iter().chain(of_export).chain([usage()]).collect()
+        });
         let tracing = telemetry.tracing();
         let door = HttpDoor::new(self.hub.clone(), identity, options, address, tls, Some(figures), tracing);
         if let Some(export) = &telemetry.export {

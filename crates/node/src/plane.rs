@@ -22,6 +22,7 @@ pub(crate) struct Driver {
     stop: Arc<AtomicBool>,
     stats: Arc<store::Stats>,
     figures: Arc<fabric::Figures>,
+    survey: Arc<fabric::Survey>,
 }
 
 /// Longest sleep: a lost wake-up would cost no more than that.
@@ -88,7 +89,7 @@ impl Driver {
         }
         plane.inbox().on_arrival(wake);
         let (stop, stats) = (Arc::new(AtomicBool::new(false)), store.stats());
-        let (is_over, figures) = (stop.clone(), plane.figures().clone());
+        let (is_over, figures, survey) = (stop.clone(), plane.figures().clone(), plane.survey().clone());
         let run = move || {
             let _ = own.set(thread::current());
             let run = std::panic::AssertUnwindSafe(|| turns(plane, store, clock, &is_over));
@@ -105,12 +106,12 @@ impl Driver {
         let thread = thread::Builder::new().name("plane".into()).spawn(run);
         let thread =
             thread.map_err(|e| Error::new(Code::InternalError, format!("no thread for streams: {e}")))?;
-        Ok(Driver { thread: Some(thread), stop, stats, figures })
+        Ok(Driver { thread: Some(thread), stop, stats, figures, survey })
     }
 
     /// What operators see of streams and their storage.
     pub(crate) fn figures(&self) -> Figures {
-        let (figures, stats) = (self.figures.clone(), self.stats.clone());
+        let (figures, stats, survey) = (self.figures.clone(), self.stats.clone(), self.survey.clone());
         Arc::new(move || {
             let streams = figures.all().into_iter().map(|(name, help, value)| {
                 let name = format!("neuroplex_stream_{name}").replace("_stream_streams", "_streams");
@@ -118,10 +119,17 @@ impl Driver {
             });
             let store = stats.all().into_iter().map(|(name, value)| {
                 let is_total = TOTALS.contains(&name);
+                let (name, value) = match name.split_once("_ns") {
+                    // Prometheus counts time in seconds.
+                    Some((what, end)) => {
+                        (format!("{what}_seconds{}", end.trim_end_matches("_sum")), value as f64 / 1e9)
+                    }
+                    None => (name.to_owned(), value as f64),
+                };
                 let name = format!("neuroplex_store_{name}{}", if is_total { "_total" } else { "" });
-                Figure::number(name, "Of the store: see the guide to operating.", value as f64)
+                Figure::number(name, "Of the store: see the guide to operating.", value)
             });
-            streams.chain(store).collect()
+            streams.chain(store).chain(crate::figures::of_streams(&survey.seen())).collect()
         })
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kernel::journal::Damage;
-use kernel::{LogId, Position};
+use kernel::{Code, LogId, Position};
 
 use crate::bytes::Cut;
 use crate::entry::{decode_pair, decode_ranges, encode_pair, encode_ranges};
@@ -51,6 +51,8 @@ pub(crate) struct Contents {
     pub(crate) settled: u64,
     pub(crate) next_segment: u64,
     pub(crate) damage: Vec<Damage>,
+    /// Whether something in it could be read from neither copy.
+    pub(crate) is_lossy: bool,
 }
 
 /// The catalogue's file.
@@ -68,11 +70,15 @@ pub(crate) struct Catalogue {
     base: u64,
     /// Number of the next frame.
     sequence: u64,
+    /// Number of the last frame in the file.
+    noted: u64,
     /// The highest number of any file.
     highest: u64,
     /// What may not have been synced: where it begins, and what it is. The operating system may show it although the
     /// disk failed to take it.
     unsure: Option<(u64, Bytes)>,
+    /// Whether something in it could not be read when it was opened. That was reported.
+    is_lossy: bool,
 }
 
 /// A file, read.
@@ -81,16 +87,20 @@ struct Read {
     contents: Contents,
     is_sound: bool,
     end: u64,
+    /// Number of the last frame that counts.
+    last: u64,
+    /// The next that was never used.
     sequence: u64,
     last_frame: (u64, Bytes),
 }
 
 impl Catalogue {
-    /// Reads the newest catalogue. Nothing is changed on the disk.
+    /// Reads the newest catalogue. `marked`: frames up to this number were safe once. Nothing is changed on the disk.
     pub(crate) fn read(
         fs: Arc<dyn FileSystem>,
         identity: &Identity,
         numbers: &[u64],
+        marked: u64,
     ) -> Result<(Catalogue, Contents), Error> {
         let mut catalogue = Catalogue {
             fs,
@@ -101,23 +111,46 @@ impl Catalogue {
             offset: 0,
             base: 0,
             sequence: 1,
+            noted: 0,
             highest: numbers.last().copied().unwrap_or_default(),
             unsure: None,
+            is_lossy: false,
         };
-        let mut contents = None;
+        let mut contents: Option<Contents> = None;
         for number in numbers.iter().rev() {
             // Every head is looked at, so that another node's folder is refused.
             let name = What::Catalogue.name(*number);
             let file = catalogue.fs.open(&name).doing(&name, "opened")?;
-            let Some(read) = read_file(&*file, &name, *number, identity, contents.is_none())? else {
+            let Some(read) =
+                read_file(&*file, &name, *number, identity, contents.is_none().then_some(marked))?
+            else {
                 continue;
             };
             (catalogue.file, catalogue.number, catalogue.is_sound) = (Some(file), *number, read.is_sound);
-            (catalogue.offset, catalogue.base, catalogue.sequence) = (read.end, read.end, read.sequence);
+            (catalogue.offset, catalogue.base) = (read.end, read.end);
+            (catalogue.sequence, catalogue.noted) = (read.sequence, read.last);
             catalogue.unsure = Some(read.last_frame);
+            catalogue.is_lossy = read.contents.is_lossy;
             contents = Some(read.contents);
         }
         Ok((catalogue, contents.unwrap_or_default()))
+    }
+
+    /// Number of the last frame.
+    pub(crate) fn last(&self) -> u64 {
+        self.noted
+    }
+
+    /// Where the file ends, for a report.
+    pub(crate) fn end(&self) -> (String, u64) {
+        let name =
+            if self.file.is_some() { What::Catalogue.name(self.number) } else { "the catalogue".to_owned() };
+        (name, self.offset)
+    }
+
+    /// Goes on behind frames that are missing: no number is given twice.
+    pub(crate) fn skip_to(&mut self, last: u64) {
+        self.sequence = self.sequence.max(last + 1);
     }
 
     /// Makes safe what was read and removes files that are not needed. Called once, when the folder may be changed.
@@ -146,12 +179,21 @@ impl Catalogue {
         !self.is_sound || self.offset > self.base * 2 + SLACK_BYTES
     }
 
-    /// Everything there is on the disk, for [`Catalogue::replace`].
+    /// Everything there is on the disk, for [`Catalogue::replace`]. Errors: it cannot be read, or not what could be read
+    /// when it was opened; written anew without that, it would be lost and nobody told.
     pub(crate) fn contents(&self) -> Result<Contents, Error> {
         let Some(file) = &self.file else { return Ok(Contents::default()) };
         let name = What::Catalogue.name(self.number);
-        let read = read_file(&**file, &name, self.number, &self.identity, true)?;
-        Ok(read.map(|read| read.contents).unwrap_or_default())
+        let read = read_file(&**file, &name, self.number, &self.identity, Some(self.noted))?;
+        match read {
+            Some(read) if read.last == self.noted && (self.is_lossy || !read.contents.is_lossy) => {
+                Ok(read.contents)
+            }
+            _ => Err(Error {
+                code: Code::StoreFailed,
+                text: format!("{name} was damaged since it was opened; start again for what can be saved"),
+            }),
+        }
     }
 
     /// Appends a change and syncs it. After an error the catalogue must not be used any more.
@@ -163,6 +205,7 @@ impl Catalogue {
         file.write_at(self.offset, &bytes).doing(&name, "written")?;
         file.sync_data().doing(&name, "synced")?;
         self.offset += bytes.len() as u64;
+        self.noted = self.sequence;
         self.sequence += 1;
         Ok(())
     }
@@ -187,32 +230,33 @@ impl Catalogue {
         }
         let length = bytes.len() as u64;
         (self.file, self.number, self.highest, self.is_sound) = (Some(file), number, number, true);
-        (self.offset, self.base) = (length, length);
+        (self.offset, self.base, self.is_lossy) = (length, length, false);
+        self.noted = self.sequence;
         self.sequence += 1;
         // A short frame behind the long one, which says that that was synced: opening need not write it again.
         self.append(&Change { settled: all.settled, next_segment: all.next_segment, ..Change::default() })
     }
 }
 
-/// Reads a file; `None`: it was not finished, or it is not wanted and only its head was looked at.
+/// Reads a file; `None`: it was not finished, or it is not wanted and only its head was looked at. `wanted`: frames up to
+/// this number were safe once.
 fn read_file(
     file: &dyn File,
     name: &str,
     number: u64,
     identity: &Identity,
-    is_wanted: bool,
+    wanted: Option<u64>,
 ) -> Result<Option<Read>, Error> {
     let size = file.size().doing(name, "read")? as usize;
-    let mut bytes = vec![0; if is_wanted { size } else { HEAD_BYTES.min(size) }];
+    let mut bytes = vec![0; if wanted.is_some() { size } else { HEAD_BYTES.min(size) }];
     file.read_at(0, &mut bytes).doing(name, "read")?;
     let head = Head::decode(&bytes, What::Catalogue, name, identity)?;
-    if !is_wanted || head == Found::Nothing {
-        return Ok(None);
-    }
+    let Some(safe) = wanted.filter(|_| head != Found::Nothing) else { return Ok(None) };
     let bytes = Bytes::from(bytes);
     let mut contents = Contents::default();
     let damaged = |contents: &mut Contents, offset: usize, what: &str| {
-        contents.damage.push(Damage { file: name.to_owned(), offset: offset as u64, what: what.to_owned() });
+        let (file, offset, what) = (name.to_owned(), offset as u64, what.to_owned());
+        contents.damage.push(Damage { file, offset, what, entries: 0 });
     };
     if head == Found::Damage {
         damaged(&mut contents, 0, "the file's head is damaged; nothing was lost by it");
@@ -223,7 +267,7 @@ fn read_file(
     }
     let last = frames.keys().next_back().copied();
     let (mut read_any, mut is_sound, mut end) = (false, head != Found::Damage, HEAD_BYTES);
-    let mut last_start = 0;
+    let (mut last_start, mut read_last) = (0, 0);
     for (sequence, copies) in frames {
         let Some(wanted) = copies.first().map(|copy| copy.frame.items as usize) else { continue };
         let twice = copies.len() == 2 && copies.iter().all(Copy::is_whole);
@@ -231,7 +275,7 @@ fn read_file(
         let copies_end = copies.iter().map(|copy| copy.end).max().unwrap_or(end);
         let items: BTreeMap<_, _> = copies.into_iter().flat_map(|copy| copy.items).collect();
         let whole = items.len() == wanted;
-        if Some(sequence) == last && !whole {
+        if Some(sequence) == last && !whole && sequence > safe {
             break; // It was being written.
         }
         // A last frame with one good copy may have been cut short in the other; its file is not appended to.
@@ -240,17 +284,25 @@ fn read_file(
             let what =
                 "a part of the catalogue is damaged in both copies; state or places of records are lost";
             damaged(&mut contents, start, what);
+            contents.is_lossy = true;
         } else if !twice && Some(sequence) != last {
             let what = "a part of the catalogue is damaged; its second copy was used, and nothing is lost";
             damaged(&mut contents, start, what);
         }
         items.into_values().for_each(|(kind, position, body)| contents.fold(kind, position, body));
         last_start = if read_any { start } else { 0 };
-        (read_any, end) = (true, copies_end.min(bytes.len()));
+        (read_any, end, read_last) = (true, copies_end.min(bytes.len()), sequence);
     }
     let sequence = last.unwrap_or_default() + 1;
     let last_frame = (last_start as u64, bytes.slice(last_start.min(end)..end));
-    Ok(read_any.then_some(Read { contents, is_sound, end: end as u64, sequence, last_frame }))
+    Ok(read_any.then_some(Read {
+        contents,
+        is_sound,
+        end: end as u64,
+        last: read_last,
+        sequence,
+        last_frame,
+    }))
 }
 
 /// A copy of a frame that was found.
@@ -352,7 +404,13 @@ impl Contents {
                 self.settled = position;
                 self.next_segment = Cut(&body).u64().unwrap_or_default();
             }
-            Kind::Frame | Kind::Record | Kind::Remove | Kind::Delta | Kind::Checkpoint | Kind::Footer => {}
+            Kind::Frame
+            | Kind::Record
+            | Kind::Remove
+            | Kind::Delta
+            | Kind::Checkpoint
+            | Kind::Footer
+            | Kind::Mark => {}
         }
     }
 }

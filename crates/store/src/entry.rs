@@ -113,7 +113,7 @@ pub(crate) fn decode(kind: Kind, body: Bytes) -> Option<Entry> {
             Entry::Delta(key, change)
         }
         Kind::Checkpoint => Entry::Checkpoint(Position(cut.u64()?)),
-        Kind::Frame | Kind::Footer | Kind::Log | Kind::Settled => return None,
+        Kind::Frame | Kind::Footer | Kind::Log | Kind::Settled | Kind::Mark => return None,
     })
 }
 

@@ -28,6 +28,7 @@ pub(crate) enum What {
     Journal = 1,
     Segment = 2,
     Catalogue = 3,
+    Mark = 4,
 }
 
 impl What {
@@ -37,6 +38,7 @@ impl What {
             What::Journal => "journal",
             What::Segment => "segments",
             What::Catalogue => "catalogue",
+            What::Mark => "mark",
         }
     }
 

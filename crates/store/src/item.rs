@@ -58,6 +58,8 @@ kinds! {
     Log = 10,
     /// What the catalogue is good for: everything up to a position.
     Settled = 11,
+    /// How far all files came.
+    Mark = 12,
 }
 
 /// Begins an item at the end of `out`. Its body is what is appended until [`end`].

@@ -13,6 +13,8 @@ mod frame;
 pub mod fs;
 mod head;
 mod item;
+mod loss;
+mod mark;
 mod open;
 pub mod options;
 mod publish;

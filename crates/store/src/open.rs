@@ -12,6 +12,8 @@ use crate::catalogue::Catalogue;
 use crate::error::{Doing as _, Error};
 use crate::fs::FileSystem;
 use crate::head::{What, number_of};
+use crate::loss;
+use crate::mark::{self, Mark, Marker};
 use crate::scan::{self, Broken, Scan};
 use crate::segment;
 use crate::segments::Segments;
@@ -26,7 +28,7 @@ use crate::{Identity, Options, Stats};
 pub(crate) const QUARANTINE: &str = "quarantine";
 
 /// Opens the store of a node, or makes it. Errors: the options are out of bounds, the files are another version's or
-/// another node's (nothing was changed then), or the disk refuses.
+/// another node's, or something is missing (nothing was changed then); or the disk refuses.
 pub(crate) fn open(
     fs: Arc<dyn FileSystem>,
     options: Options,
@@ -43,17 +45,15 @@ pub(crate) fn open(
     // Read and judge.
     let [journals, segments, catalogues] =
         [numbers(&*fs, What::Journal)?, numbers(&*fs, What::Segment)?, numbers(&*fs, What::Catalogue)?];
-    let (mut catalogue, contents) = Catalogue::read(fs.clone(), &identity, &catalogues)?;
+    let found_mark = mark::read(&*fs, &identity)?;
+    let (mut catalogue, contents) =
+        Catalogue::read(fs.clone(), &identity, &catalogues, found_mark.mark.sequence)?;
     let mut sizes = BTreeMap::new();
     for number in &segments {
         sizes.insert(*number, segment::check(&*fs, *number, &identity)?);
     }
-    let mut scan = scan::scan(&*fs, &identity, &journals, contents.settled)?;
-    let mut recovered = Recovered {
-        last: Position(scan.last),
-        deltas: scan.deltas(&contents.states),
-        ..Recovered::default()
-    };
+    let mut scan = scan::scan(&*fs, &identity, &journals, contents.settled, found_mark.mark)?;
+    let mut recovered = Recovered { deltas: scan.deltas(&contents.states), ..Recovered::default() };
     let mut table = Table::new(options.seed);
     table.restore(contents.logs);
     let entries = std::mem::take(&mut scan.entries);
@@ -62,33 +62,44 @@ pub(crate) fn open(
     }
     recovered.states = states(contents.states, &table);
     recovered.damage = contents.damage;
-    recovered.damage.extend(scan.broken.iter().map(|broken| broken.damage.clone()));
     let stats = Arc::new(Stats::default());
     let of_records = Segments::new(fs.clone(), identity.clone(), stats.clone(), options.footer_cache_bytes);
     table.logs.values_mut().for_each(|log| log.refresh(&of_records));
-    let held = held(&table, &sizes, &mut recovered.damage);
-    if catalogues.is_empty() && !segments.is_empty() && scan.last == 0 {
-        // The catalogue comes with the first settling, and until then the journal has everything.
-        return Err(Error::unusable(format!(
-            "the catalogue is missing, which says what is in the {} segments that are there; put its file back, or move \
-             the folder away",
-            segments.len()
-        )));
-    }
+    let (held, are_missing) = held(&table, &sizes, &mut recovered.damage);
+    // The catalogue comes with the first settling, and until then the journal has everything.
+    let are_alone = catalogues.is_empty() && !segments.is_empty() && scan.last == 0;
+    let seen = loss::Segments { are_missing, are_alone };
+    let mark = loss::judge(&found_mark, &catalogue, seen, &mut scan, &mut recovered.damage)?;
+    recovered.damage.extend(scan.broken.iter().map(|broken| broken.damage.clone()));
+    recovered.last = Position(scan.last);
 
     // Put in order.
-    for folder in [What::Journal.folder(), What::Segment.folder(), What::Catalogue.folder(), QUARANTINE] {
+    let folders = [What::Journal, What::Segment, What::Catalogue, What::Mark].map(What::folder);
+    for folder in folders.into_iter().chain([QUARANTINE]) {
         fs.make_folder(folder).doing(folder, "made")?;
     }
+    let settled = contents.settled;
+    let mut marker = Marker::open(&*fs, &identity, &found_mark)?;
+    // The newest journal file may go before the next one is safe; those behind it may never have been.
+    let stays = scan.kept.iter().any(|kept| kept.place.number == mark.file && kept.last > settled);
+    marker.set(Mark { is_needed: mark.is_needed && stays, ..mark })?;
     set_aside(&*fs, &scan.broken)?;
     catalogue.tidy(&catalogues)?;
+    catalogue.skip_to(mark.sequence);
     for number in segments.iter().filter(|number| !held.contains_key(number)) {
         let name = What::Segment.name(*number);
         fs.remove(&name).doing(&name, "removed")?;
     }
-    let next_file = journals.last().map_or(1, |last| last + 1);
-    let settled = contents.settled;
+    let next_file = journals.last().copied().unwrap_or_default().max(mark.file) + 1;
     let (writer, files, marks) = continue_journal(&*fs, &options, &identity, scan, next_file, settled)?;
+    if writer.offset() > 0 {
+        let sequence = mark.sequence.max(catalogue.last());
+        let synced = recovered.last.0;
+        marker.set(Mark { synced, sequence, file: next_file, is_needed: true, ..mark })?;
+    }
+    if found_mark.is_loss_accepted {
+        Marker::forget_acceptance(&*fs)?;
+    }
 
     stats.damaged_records.add(recovered.damage.len() as u64);
     recovered.logs = table.logs.iter().map(|(id, log)| (*id, log.summary())).collect();
@@ -110,6 +121,7 @@ pub(crate) fn open(
         shared: Mutex::new(shared),
         syncing: Mutex::new(()),
         settling: Mutex::new(settling),
+        marker: Mutex::new(marker),
         segments: of_records,
         to_sync: Condvar::new(),
         to_settle: Condvar::new(),
@@ -131,8 +143,9 @@ fn states(settled: BTreeMap<Bytes, Whole>, table: &Table) -> Vec<(Bytes, Bytes)>
     states.into_iter().filter_map(|(key, whole)| Some((key, whole.value?))).collect()
 }
 
-/// The segments that the catalogue speaks of. What is missing of them is damage.
-fn held(table: &Table, sizes: &BTreeMap<u64, u64>, damage: &mut Vec<Damage>) -> BTreeMap<u64, Held> {
+/// The segments that the catalogue speaks of. What is missing of them is damage; the second says whether any is that holds
+/// something.
+fn held(table: &Table, sizes: &BTreeMap<u64, u64>, damage: &mut Vec<Damage>) -> (BTreeMap<u64, Held>, bool) {
     let mut held: BTreeMap<u64, Held> = BTreeMap::new();
     let mut missing: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
     let logs = table.logs.values().flat_map(|log| &log.runs);
@@ -146,13 +159,14 @@ fn held(table: &Table, sizes: &BTreeMap<u64, u64>, damage: &mut Vec<Damage>) -> 
             (*runs, *records) = (*runs + 1, *records + run.count);
         }
     }
+    let are_missing = missing.values().any(|(_, records)| *records > 0);
     for (number, (logs, records)) in missing {
         let there = sizes.get(&number).copied().unwrap_or_default();
         let what =
             format!("the segment is missing or cut off: up to {records} records of {logs} logs are lost");
-        damage.push(Damage { file: What::Segment.name(number), offset: there, what });
+        damage.push(Damage { file: What::Segment.name(number), offset: there, what, entries: 0 });
     }
-    held
+    (held, are_missing)
 }
 
 /// The numbers of the files in a folder, in order. What has no number is not ours and is left alone.

@@ -34,7 +34,7 @@ impl Store {
             settling.replace(&mut shared, id, &part, Some(until));
         }
         settling.count(&self.stats);
-        let freed = {
+        let (freed, synced) = {
             let mut shared = lock(&self.shared);
             for (key, value) in states {
                 if shared.table.states.get(key) == Some(value) {
@@ -44,9 +44,13 @@ impl Store {
             shared.settle(until);
             shared.ask_from_bytes = 0;
             shared.weigh(&self.options, &self.stats);
-            shared.free(until)
+            (shared.free(until), shared.framed_synced)
         };
-        self.recycle(freed);
+        let Some(newest) = freed.iter().map(|place| place.number).max() else { return };
+        match self.mark_gone(newest, synced) {
+            Ok(()) => self.recycle(freed),
+            Err(e) => lock(&self.shared).fail(e.code, e.text),
+        }
     }
 
     /// Makes free journal files ready to be used again, or removes them.

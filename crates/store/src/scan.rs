@@ -1,9 +1,10 @@
 //! Reads the journal's files after a start and decides what counts: which frames are whole, where the journal ends, and
 //! what is damage. It changes *nothing* on the disk.
 //!
-//! The rule: `synced` is the highest position that any frame or head says was synced. What is broken behind it was
-//! never safe: the journal is cut off there, in silence, whatever follows. What is broken at or below it was safe once,
-//! so it is damage: reported, and everything around it is kept.
+//! The rule: `synced` is the highest position that any frame, any head or the mark says was synced. What is broken behind
+//! it was never safe: the journal is cut off there, in silence, whatever follows. What is broken at or below it was safe
+//! once, so it is damage: reported, and everything around it is kept. What is not broken but missing was taken away:
+//! who opens decides what to do about that.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ use crate::frame::{FRAME_BYTES, Frame};
 use crate::fs::FileSystem;
 use crate::head::{Found, HEAD_BYTES, Head, Identity, What};
 use crate::item::{self, Item, Kind};
+use crate::mark::Mark;
 use crate::table::Whole;
 use crate::writer::Place;
 
@@ -56,6 +58,16 @@ pub(crate) struct Broken {
     pub(crate) bytes: Bytes,
 }
 
+/// Positions that were safe once and are nowhere, without a trace of damage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Missing {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    /// The file in which, and where in it, what comes behind them begins, or they should.
+    pub(crate) file: String,
+    pub(crate) offset: u64,
+}
+
 /// What the journal came to.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
@@ -69,14 +81,18 @@ pub(crate) struct Scan {
     /// Files that hold nothing that counts.
     pub(crate) dropped: Vec<String>,
     pub(crate) broken: Vec<Broken>,
+    pub(crate) missing: Vec<Missing>,
+    /// The newest file that must be there, if it is not.
+    pub(crate) lost_file: Option<String>,
 }
 
-/// Reads all journal files. `settled`: entries up to there are not wanted.
+/// Reads all journal files. `settled`: entries up to there are not wanted. `mark`: what must be there.
 pub(crate) fn scan(
     fs: &dyn FileSystem,
     identity: &Identity,
     numbers: &[u64],
     settled: u64,
+    mark: Mark,
 ) -> Result<Scan, Error> {
     let mut scan = Scan { last: settled, ..Scan::default() };
     let mut files = Vec::new();
@@ -86,7 +102,10 @@ pub(crate) fn scan(
             None => scan.dropped.push(What::Journal.name(*number)),
         }
     }
-    Walk::new(scan, settled, &files).files(files)
+    if mark.is_needed && !files.iter().any(|file| file.place.number >= mark.file) {
+        scan.lost_file = Some(What::Journal.name(mark.file));
+    }
+    Walk::new(scan, settled, mark, &files).files(files)
 }
 
 /// Reads a file; `None`: nothing was ever written to it.
@@ -132,7 +151,7 @@ fn read(
 
 impl Read {
     fn broken(&self, start: usize, end: usize, what: String) -> Broken {
-        let damage = Damage { file: self.name.clone(), offset: start as u64, what };
+        let damage = Damage { file: self.name.clone(), offset: start as u64, what, entries: 0 };
         let bytes = self.bytes.slice(
             start.min(self.bytes.len())..end.clamp(start, self.bytes.len().max(start)).min(self.bytes.len()),
         );
@@ -155,6 +174,8 @@ struct Walk {
     scan: Scan,
     settled: u64,
     synced: u64,
+    /// What is missing up to here is known.
+    accepted: u64,
     /// The position that should come next.
     next: u64,
     /// Bytes of entries in this file that are not settled.
@@ -166,12 +187,15 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(scan: Scan, settled: u64, files: &[Read]) -> Walk {
-        let synced = files.iter().map(Read::synced).max().unwrap_or_default().max(settled);
-        Walk { scan, settled, synced, next: settled + 1, unsettled_bytes: 0, unsure: None, excused: false }
+    fn new(scan: Scan, settled: u64, mark: Mark, files: &[Read]) -> Walk {
+        let synced = files.iter().map(Read::synced).max().unwrap_or_default();
+        let (next, accepted) = (settled + 1, mark.accepted);
+        let synced = synced.max(settled).max(mark.synced).max(accepted);
+        Walk { scan, settled, synced, accepted, next, unsettled_bytes: 0, unsure: None, excused: false }
     }
 
     fn files(mut self, files: Vec<Read>) -> Result<Scan, Error> {
+        let mut end_of_all = (What::Journal.folder().to_owned(), 0);
         for file in files {
             if self.scan.cut.is_some() {
                 self.scan.dropped.push(file.name);
@@ -187,6 +211,7 @@ impl Walk {
             if let Some(end) = end {
                 self.scan.cut = Some((file.place.clone(), end as u64));
             }
+            end_of_all = (file.name.clone(), used as u64);
             let last = self.next.saturating_sub(1);
             let unsettled_bytes = std::mem::take(&mut self.unsettled_bytes);
             let unsure = self.unsure.take().filter(|start| *start < used);
@@ -201,7 +226,11 @@ impl Walk {
             });
         }
         if self.next <= self.synced {
-            // The end is damaged, and a later frame says that it was synced.
+            // The end is damaged or missing: something says that more was synced.
+            if !self.excused {
+                let (file, offset) = end_of_all;
+                self.missing(self.synced, file, offset);
+            }
             self.next = self.synced + 1;
         }
         self.scan.last = self.settled.max(self.next.saturating_sub(1));
@@ -229,8 +258,16 @@ impl Walk {
                 if !self.is_safe() && frame.first > self.synced + 1 {
                     return Some(end);
                 }
-                self.report(file, end, item.start, "entries could not be read, their positions are unknown");
-                self.excused = true;
+                // A hole in front of what comes next is a frame without entries.
+                if frame.first > self.next {
+                    self.report(
+                        file,
+                        end,
+                        item.start,
+                        "entries could not be read, their positions are unknown",
+                    );
+                    self.excused = true;
+                }
             }
             let until = item.next() + frame.bytes as usize;
             let rest = file.items.iter().skip(at + 1);
@@ -256,8 +293,7 @@ impl Walk {
                 return false;
             }
             if !self.excused {
-                let what = format!("positions {} to {} are missing", self.next, frame.first - 1);
-                self.scan.broken.push(file.broken(start, start, what));
+                self.missing(frame.first - 1, file.name.clone(), start as u64);
             }
             self.next = frame.first;
         }
@@ -313,7 +349,9 @@ impl Walk {
     }
 
     fn take(&mut self, file: &Read, group: &[Item]) {
-        for item in group.iter().filter(|item| item.intact && item.position > self.settled) {
+        // A position counts once: it stands twice only where somebody put an older file back.
+        let from = self.next.max(self.settled + 1);
+        for item in group.iter().filter(|item| item.intact && item.position >= from) {
             let body = file.bytes.slice(item.body_at()..item.body_at() + item.body_len);
             let entry = entry::decode(item.kind, body);
             self.unsettled_bytes += (item.next() - item.start) as u64;
@@ -321,8 +359,27 @@ impl Walk {
         }
     }
 
+    /// Notes that everything from the next position up to another is missing.
+    fn missing(&mut self, last: u64, file: String, offset: u64) {
+        let missing = Missing { first: self.next, last, file, offset };
+        match last <= self.accepted {
+            true => self.scan.broken.push(missing.accepted()),
+            false => self.scan.missing.push(missing),
+        }
+    }
+
     fn report(&mut self, file: &Read, start: usize, end: usize, what: &str) {
         self.scan.broken.push(file.broken(start, end, what.to_owned()));
+    }
+}
+
+impl Missing {
+    /// As damage, when it is known and accepted.
+    pub(crate) fn accepted(self) -> Broken {
+        let Missing { first, last, file, offset } = self;
+        let what = format!("entries {first} to {last} are missing");
+        let damage = Damage { file, offset, what, entries: last - first + 1 };
+        Broken { damage, aside: String::new(), bytes: Bytes::new() }
     }
 }
 

@@ -95,6 +95,8 @@ impl Store {
         if shared.settled == shared.framed {
             let mut files: Vec<Place> = shared.files.drain(..).map(|file| file.place).collect();
             files.extend(shared.spare.drain(..));
+            let newest = files.iter().map(|place| place.number).max().unwrap_or_default();
+            self.mark_gone(newest, shared.framed)?;
             for place in files {
                 let name = What::Journal.name(place.number);
                 self.fs.remove(&name).doing(&name, "removed")?;
@@ -183,6 +185,7 @@ impl Store {
         } else {
             settling.catalogue.append(change)
         };
+        let noted = noted.and_then(|()| self.mark_noted(settling.catalogue.last()));
         noted.inspect_err(|e| lock(&self.shared).fail(e.code, e.text.clone()))
     }
 

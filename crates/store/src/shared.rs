@@ -81,6 +81,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Number of the last journal file that holds something; 0: none does.
+    pub(crate) fn begun(&self) -> u64 {
+        self.files.iter().rev().find(|file| file.bytes > 0).map_or(0, |file| file.place.number)
+    }
+
     /// Reports, in place of an event that the new one makes worthless.
     pub(crate) fn report(&mut self, event: Event) {
         match (self.events.last_mut(), &event) {

@@ -9,6 +9,7 @@ use kernel::{Code, Entry, LogId, Position};
 
 use crate::error::Error;
 use crate::fs::FileSystem;
+use crate::mark::Marker;
 use crate::segments::Segments;
 use crate::settle::Settling;
 use crate::shared::{ImageOf, Job, JournalFile, Shared, fresh_rows};
@@ -32,6 +33,8 @@ pub struct Store {
     pub(crate) syncing: Mutex<()>,
     /// Held while something is settled. Taken before all others.
     pub(crate) settling: Mutex<Settling>,
+    /// Nothing else is taken behind it.
+    pub(crate) marker: Mutex<Marker>,
     pub(crate) segments: Segments,
     /// Something is to be synced.
     pub(crate) to_sync: Condvar,

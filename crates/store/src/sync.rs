@@ -38,7 +38,7 @@ impl Store {
     }
 
     fn sync_written(&self) -> bool {
-        let (last, framed, files, folder) = {
+        let (last, framed, files, folder, begun) = {
             let mut shared = lock(&self.shared);
             if shared.failed.is_some() || (shared.synced == shared.last && shared.unsynced_bytes == 0) {
                 return false;
@@ -49,11 +49,14 @@ impl Store {
                 files.push(file.place.file.clone());
             }
             shared.unsynced_bytes = 0;
-            (shared.last, shared.framed, files, std::mem::take(&mut shared.folder_dirty))
+            let begun = shared.begun();
+            (shared.last, shared.framed, files, std::mem::take(&mut shared.folder_dirty), begun)
         };
         let synced = files.iter().try_for_each(|file| file.sync_data());
         let synced =
             synced.and_then(|()| if folder { self.fs.sync_folder(What::Journal.folder()) } else { Ok(()) });
+        let synced = synced.map_err(|e| Error::io("the journal", "synced", &e));
+        let synced = synced.and_then(|()| self.mark_synced(framed, begun, false));
         let mut shared = lock(&self.shared);
         match synced {
             Ok(()) => {
@@ -64,15 +67,32 @@ impl Store {
                     shared.report(Event::Synced(Position(last)));
                 }
             }
-            Err(e) => {
-                let e = Error::io("the journal", "synced", &e);
-                shared.fail(e.code, e.text);
-            }
+            Err(e) => shared.fail(e.code, e.text),
         }
         true
     }
 
-    /// Writes down how far the journal is synced, and syncs that.
+    /// Writes the mark, for when the journal is so busy that [`Store::step_sync`] finds no time for it.
+    pub(crate) fn step_mark(&self) {
+        let one_at_a_time = lock(&self.syncing);
+        self.put_mark();
+        drop(one_at_a_time);
+    }
+
+    fn put_mark(&self) {
+        let synced = {
+            let shared = lock(&self.shared);
+            if shared.failed.is_some() {
+                return;
+            }
+            shared.framed_synced
+        };
+        if let Err(e) = self.mark_synced(synced, 0, true) {
+            lock(&self.shared).fail(e.code, e.text);
+        }
+    }
+
+    /// Writes down how far the journal is synced, in the journal and in the mark, and syncs that.
     fn mark(&self) -> bool {
         let mut writer = lock(&self.writer);
         let synced = {
@@ -97,7 +117,9 @@ impl Store {
         }
         drop(shared);
         drop(writer);
-        self.sync_written()
+        let did = self.sync_written();
+        self.put_mark();
+        did
     }
 
     /// Makes the next journal file when the one in use is half full.

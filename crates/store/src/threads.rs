@@ -119,9 +119,14 @@ fn sync(store: &Store) {
         shared.failed.is_none()
             && (shared.wanted > shared.synced || shared.unsynced_bytes >= store.options.sync_bytes)
     };
+    let mut marked = Instant::now();
     while let Some(shared) = wait(store, &store.to_sync, interval, due) {
         drop(shared);
         let begun = Instant::now();
+        if begun.duration_since(marked) >= interval {
+            marked = begun;
+            store.step_mark();
+        }
         if store.step_sync() {
             let ns = begun.elapsed().as_nanos() as u64;
             store.stats.sync_ns_sum.add(ns);

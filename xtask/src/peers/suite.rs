@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::Stage;
 use super::fleet::Fleet;
+use super::server::Kind;
 use super::setup::Setup;
 use super::tally::Tally;
 
@@ -38,6 +39,14 @@ pub(crate) fn python_streams(stage: &Stage, tally: &mut Tally) -> Result<(), Str
 /// Key-value buckets and object stores through nats-py.
 pub(crate) fn python_stores(stage: &Stage, tally: &mut Tally) -> Result<(), String> {
     run(in_python("stores.py")?, stage, |setup| setup.streams, tally)
+}
+
+/// Traces, logs and metrics to a real collector; it starts what it needs itself.
+pub(crate) fn telemetry(stage: &Stage, tally: &mut Tally) -> Result<(), String> {
+    match stage.tested {
+        Kind::Neuroplex => run(in_python("telemetry.py")?, stage, |_| false, tally),
+        Kind::NatsServer => Err("only neuroplex sends telemetry".into()),
+    }
 }
 
 /// The core protocol through the client from npm.
@@ -87,8 +96,7 @@ fn run(
     tally: &mut Tally,
 ) -> Result<(), String> {
     let mut fleet = Fleet::start("tested", stage.tested, &stage.binary, &stage.work, needed, tally);
-    let peers =
-        serde_json::json!({ "ports": fleet.ports(), "certificates": stage.work, "only": tally.filter() });
+    let peers = serde_json::json!({ "ports": fleet.ports(), "certificates": stage.work, "only": tally.filter(), "binary": stage.binary });
     command.env("PEERS", peers.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child =
         command.spawn().map_err(|e| format!("{}: {e}", command.get_program().to_string_lossy()))?;

@@ -17,6 +17,7 @@ mod out;
 mod publish;
 mod reading;
 mod recover;
+mod survey;
 mod timers;
 mod traced;
 mod unread;
@@ -35,6 +36,7 @@ use wire::jetstream::StreamConfig;
 
 pub use figures::Figures;
 pub use inbox::Inbox;
+pub use survey::{ConsumerSeen, StreamSeen, Survey};
 
 use figures::count;
 
@@ -90,6 +92,7 @@ pub struct Plane {
     awaited: BTreeSet<LogId>,
     figures: Arc<Figures>,
     traced: traced::Traced,
+    survey: Arc<Survey>,
     /// Configurations without name and subjects, by their JSON, and how many were in use when that was last counted.
     templates: HashMap<Vec<u8>, Arc<StreamConfig>, FixedState>,
     templates_used: usize,
@@ -137,6 +140,7 @@ impl Plane {
         // What its own messages filled is waited for by nobody here.
         drop(self.out.woken.take_high());
         self.hub.keep_budget();
+        self.look_around();
         self.figures.streams.store(self.cells.len() as u64, Relaxed);
         self.next_wake(now)
     }

@@ -37,7 +37,8 @@ const PARKED_MAX: usize = 65_536;
 const PARKED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most records that are read together when a stream is loaded.
 const RESTORE_READ_MAX: usize = 4096;
-/// Sequences that a stream leaves out for each report of damage: more than one report can stand for.
+/// Sequences that a stream leaves out for each report of damage that does not say how much it may have cost: more than
+/// one can stand for.
 const DAMAGE_GAP: u64 = 256;
 
 /// Subjects on which the plane itself listens, for each tenant.
@@ -84,6 +85,7 @@ impl Plane {
             events: Vec::new(),
             figures: Arc::default(),
             traced: Default::default(),
+            survey: Arc::default(),
             templates,
             templates_used: 0,
             next_look: 0,
@@ -138,13 +140,13 @@ impl Plane {
 
     /// What is damaged may have been the last of a stream. Its sequence must not be given again: who had the one would
     /// never be given the other. So every stream goes on a little further behind.
-    fn leave_gaps(&mut self, reports: u64) {
+    fn leave_gaps(&mut self, sequences: u64) {
         let mut logs: Vec<LogId> = self.cells.keys().copied().collect();
         logs.sort_unstable();
         for log in logs {
             let Some(cell) = self.cells.get_mut(&log) else { continue };
             let Body::Cold(summary) = &cell.body else { continue };
-            let behind = summary.last + reports * DAMAGE_GAP;
+            let behind = summary.last.saturating_add(sequences);
             if cell.raised_to < behind {
                 cell.raised_to = behind;
                 self.out.append(Entry::State(cell.key(), Some(cell.state())));
@@ -153,7 +155,8 @@ impl Plane {
     }
 
     fn recover(&mut self, recovered: Recovered) {
-        let reports = recovered.damage.len() as u64;
+        let gaps = recovered.damage.iter().map(|damage| damage.entries.max(DAMAGE_GAP));
+        let left_out = gaps.fold(0, u64::saturating_add);
         let mut summaries: HashMap<LogId, Summary, FixedState> = recovered.logs.into_iter().collect();
         let mut deltas: HashMap<Bytes, Vec<Bytes>, FixedState> =
             HashMap::with_hasher(FixedState::with_seed(self.hub.seed()));
@@ -231,8 +234,8 @@ impl Plane {
                 .collect::<Vec<_>>();
             self.set_aside(&key, None, all.into());
         }
-        if reports > 0 {
-            self.leave_gaps(reports);
+        if left_out > 0 {
+            self.leave_gaps(left_out);
         }
         self.wake_at_start();
     }

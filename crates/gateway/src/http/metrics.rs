@@ -76,6 +76,7 @@ impl HttpDoor {
     pub fn figures(&self) -> Vec<Figure> {
         let mut all = self.own_figures();
         all.extend(self.answers.figures());
+        all.extend(self.rates.figures());
         all.extend(self.figures.iter().flat_map(|more| more()));
         all
     }

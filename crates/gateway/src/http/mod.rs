@@ -21,6 +21,7 @@ mod monitor;
 mod openapi;
 mod problem;
 mod publish;
+mod rates;
 mod request;
 mod requests;
 mod route;
@@ -54,6 +55,7 @@ use tower_http::compression::predicate::{NotForContentType, Predicate as _, Size
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 
 pub use metrics::{Figure, Figures};
+pub use monitor::resident_bytes;
 pub use trace::Tracing;
 
 use crate::is_passing;
@@ -130,6 +132,7 @@ pub struct HttpDoor {
     figures: Option<Figures>,
     tracing: Tracing,
     answers: requests::Requests,
+    rates: rates::Rates,
 }
 
 impl HttpDoor {
@@ -170,6 +173,7 @@ impl HttpDoor {
             figures,
             tracing,
             answers: requests::Requests::default(),
+            rates: rates::Rates::default(),
         })
     }
 
@@ -213,6 +217,8 @@ impl HttpDoor {
     /// Tells the door what time it is, about once a second.
     pub fn tick(&self, wall_ms: u64) {
         self.wall_ms.store(wall_ms, Relaxed);
+        let stats = self.hub.clients.stats();
+        self.rates.tick(wall_ms, [stats.in_bytes, stats.out_bytes]);
     }
 
     /// Serves until the door is closed or the task is dropped. Only a broken listener is an error.

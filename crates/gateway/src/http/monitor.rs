@@ -227,7 +227,7 @@ fn span(ms: u64) -> String {
 }
 
 /// Resident memory of this process; 0 where the system does not tell.
-pub(super) fn resident_bytes() -> u64 {
+pub fn resident_bytes() -> u64 {
     let field = || {
         let text = std::fs::read_to_string("/proc/self/status").ok()?;
         let line = text.lines().find(|l| l.starts_with("VmRSS:"))?;

@@ -30,7 +30,7 @@ fn base(seed: u64) -> (Faulty, Vec<Entry>) {
 }
 
 /// What can be read of a disk, and how much damage was reported.
-fn read(fs: &Faulty, full: &Model) -> (Model, u64) {
+pub(crate) fn read(fs: &Faulty, full: &Model) -> (Model, u64) {
     let (mut journal, recovered) = Stepped::open(Arc::new(fs.clone()), options(), identity()).unwrap();
     let mut found =
         Model { states: recovered.states.into_iter().collect(), deltas: recovered.deltas, ..full.clone() };

@@ -6,6 +6,7 @@ mod conformance;
 mod crash;
 mod damage;
 mod failing;
+mod missing;
 mod model;
 mod refusal;
 mod run;
