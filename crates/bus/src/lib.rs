@@ -7,6 +7,7 @@
 pub mod budget;
 pub mod consumer;
 pub mod interest;
+pub mod marked;
 #[allow(clippy::type_complexity, reason = "a filter is a closure that may remember")]
 pub mod messages;
 pub mod outbox;

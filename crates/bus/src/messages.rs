@@ -1,6 +1,8 @@
 //! The port between a stream and its consumers: what a consumer may ask about messages. It is *not* a way to read
 //! their content: whoever delivers does that.
 
+use crate::marked::{Mark, Marked};
+
 /// What a consumer may ask about the messages of its stream: only those that are visible.
 pub trait Messages {
     /// Sequence of the first message that is there, or one behind the last when none is.
@@ -19,6 +21,10 @@ pub trait Messages {
     fn at_time(&self, time_ns: u64) -> u64;
     /// The last visible message of each subject that `hears` accepts, ascending.
     fn last_of_each(&self, hears: &mut dyn FnMut(u32, &[u8]) -> bool) -> Vec<u64>;
+    /// The messages with a mark, those that are not visible yet included; `None`: there are none.
+    fn marked(&self) -> Option<&Marked>;
+    /// Up to when what was kept back is due, in milliseconds since 1970. Never falls while a consumer lives.
+    fn released_ms(&self) -> u64;
 }
 
 /// A message without its content.
@@ -30,4 +36,6 @@ pub struct Stored {
     pub size: u32,
     /// The number of its subject.
     pub subject: u32,
+    /// What its place among the undelivered depends on.
+    pub mark: Mark,
 }

@@ -22,6 +22,15 @@ pub struct Session {
     random: u64,
 }
 
+/// What became of a message that had to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// How many took it, streams included.
+    pub heard: usize,
+    /// How many streams capture its subject: at least one.
+    pub captured: usize,
+}
+
 /// How many took a message, and whether somebody who must have it did not.
 #[derive(Default)]
 struct Tally {
@@ -78,6 +87,32 @@ impl Session {
     #[inline]
     pub fn publish(&mut self, m: &Msg<'_>, woken: &mut Woken) -> Result<usize, Code> {
         self.send(m.subject, m, woken)
+    }
+
+    /// The same for a message that asks for more than to be heard now ([`must_be_kept`]): a delay, or a guarantee. Says how
+    /// many took it, and how many of these are streams. Errors as [`Session::publish`], and with
+    /// [`Code::StreamNotFound`] when no stream captures the subject: nobody heard it then.
+    ///
+    /// [`must_be_kept`]: wire::jetstream::pub_headers::must_be_kept
+    pub fn publish_kept(&mut self, m: &Msg<'_>, woken: &mut Woken) -> Result<Kept, Code> {
+        if !self.who.permissions.may_publish(m.subject) {
+            return Err(Code::PermissionDenied);
+        }
+        let captured = self.capturing(m.subject);
+        if captured == 0 {
+            return Err(Code::StreamNotFound);
+        }
+        self.publish(m, woken).map(|heard| Kept { heard, captured })
+    }
+
+    /// How many streams capture a subject. It asks the tree, so that it costs more than a publish.
+    pub fn capturing(&self, subject: &[u8]) -> usize {
+        let mut streams = 0;
+        self.interest.read().matches(subject, &mut |hit| {
+            let (Hit::All(entries) | Hit::Group(_, entries)) = hit;
+            streams += entries.iter().filter(|entry| entry.listener.is_keeping()).count();
+        });
+        streams
     }
 
     /// Puts a message to everybody who hears the subject `to`, whatever subject the message itself shows: what a stream

@@ -23,7 +23,7 @@ pub mod name {
     pub const TIMESTAMP_MS: &str = "Np-Timestamp-Ms";
     /// Identity of the message that this one belongs to.
     pub const CORRELATION_ID: &str = "Np-Correlation-Id";
-    /// `critical`, `high`, `normal` or `low`.
+    /// `critical`, `high`, `normal` or `low`; or a number: 0 is normal, higher is sooner.
     pub const PRIORITY: &str = "Np-Priority";
     /// Milliseconds after which the message is worth nothing.
     pub const TTL_MS: &str = "Np-Ttl-Ms";
@@ -41,6 +41,8 @@ pub mod name {
     pub const EPOCH: &str = "Np-Epoch";
     /// The message's number within the producer's epoch.
     pub const SEQUENCE: &str = "Np-Sequence";
+    /// How long a stream keeps the message back: milliseconds, or a duration. It is not part of the envelope.
+    pub const DELAY: &str = "Np-Delay";
 
     /// All of them, so that the rest can be told apart.
     pub const ALL: &[&str] = &[
@@ -112,6 +114,36 @@ words! {
         Normal = "normal",
         /// When nothing else waits.
         Low = "low",
+    }
+}
+
+impl Priority {
+    /// All, the soonest first.
+    pub const ALL: [Priority; 4] = [Priority::Critical, Priority::High, Priority::Normal, Priority::Low];
+
+    /// What a header's value stands for: a word in any case, or a number, of which 0 is normal, 1 high, more critical, and
+    /// less low. Anything else is normal.
+    pub fn read(value: &[u8]) -> Priority {
+        let is_word = |p: &Priority| value.eq_ignore_ascii_case(p.as_str().as_bytes());
+        if let Some(priority) = Priority::ALL.into_iter().find(is_word) {
+            return priority;
+        }
+        let (sign, digits) = match value {
+            [b'-', digits @ ..] => (-1, digits),
+            [b'+', digits @ ..] => (1, digits),
+            digits => (1, digits),
+        };
+        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+            return Priority::Normal;
+        }
+        // Only whether it is 0, 1 or more counts, however long it is.
+        let size = digits.iter().fold(0, |sum: i32, d| (sum * 10 + i32::from(d - b'0')).min(2));
+        match sign * size {
+            0 => Priority::Normal,
+            1 => Priority::High,
+            2 => Priority::Critical,
+            _ => Priority::Low,
+        }
     }
 }
 
@@ -209,7 +241,7 @@ impl<'a> Envelope<'a> {
 
     /// How soon; missing or unknown is normal.
     pub fn priority(&self) -> Priority {
-        self.read(name::PRIORITY).unwrap_or(Priority::Normal)
+        self.0.first(name::PRIORITY).map_or(Priority::Normal, |value| Priority::read(value.as_bytes()))
     }
 
     /// Milliseconds from its timestamp until it is worth nothing.
@@ -289,5 +321,31 @@ mod tests {
         let e = Envelope::new(Headers::new(&bytes));
         assert_eq!((e.kind(), e.priority(), e.ttl_ms(), e.id()), (None, Priority::Normal, None, Some("n")));
         assert_eq!(e.delivery(), Delivery::default());
+    }
+
+    #[test]
+    fn a_priority_is_a_word_or_a_number_and_anything_else_is_normal() {
+        use Priority::*;
+        for (value, priority) in [
+            ("critical", Critical),
+            ("HIGH", High),
+            ("normal", Normal),
+            ("low", Low),
+            ("0", Normal),
+            ("-0", Normal),
+            ("1", High),
+            ("+1", High),
+            ("2", Critical),
+            ("10", Critical),
+            ("99999999999999999999", Critical),
+            ("-1", Low),
+            ("-77", Low),
+            ("", Normal),
+            ("-", Normal),
+            ("1.5", Normal),
+            ("urgent", Normal),
+        ] {
+            assert_eq!(Priority::read(value.as_bytes()), priority, "{value}");
+        }
     }
 }

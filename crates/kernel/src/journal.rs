@@ -36,11 +36,11 @@ pub struct Position(pub u64);
 /// What a record carries besides its content, as bits that a reader of a log's image sees without reading the content.
 pub mod flag {
     /// The headers hold a message id or a producer's sequence.
-    pub const HAS_ID: u8 = 1;
+    pub const HAS_ID: u16 = 1;
     /// The headers hold a time to live.
-    pub const HAS_TTL: u8 = 2;
+    pub const HAS_TTL: u16 = 2;
     /// It marks that what was under its subject is deleted.
-    pub const IS_MARKER: u8 = 4;
+    pub const IS_MARKER: u16 = 4;
 }
 
 /// One record of a log: a message with its place and time. Cloning shares the content.
@@ -51,7 +51,7 @@ pub struct Record {
     /// When it was appended, in nanoseconds since 1970.
     pub time_ns: u64,
     /// See [`flag`].
-    pub flags: u8,
+    pub flags: u16,
     /// Length of the subject at the start of `content`, in bytes.
     pub subject_len: u16,
     /// Length of the header block behind it, in bytes; the rest is the payload.
@@ -87,7 +87,7 @@ impl Record {
     }
 
     /// A record with the content of a message, copied. A subject longer than 65 535 bytes is cut.
-    pub fn of(index: u64, time_ns: u64, flags: u8, m: &Msg<'_>) -> Record {
+    pub fn of(index: u64, time_ns: u64, flags: u16, m: &Msg<'_>) -> Record {
         let subject_len = m.subject.len().min(usize::from(u16::MAX));
         let content = [&m.subject[..subject_len], m.headers, m.payload].concat();
         Record {
@@ -180,7 +180,7 @@ pub struct Row {
     /// Which of the image's subjects it has.
     pub subject: u32,
     /// See [`flag`].
-    pub flags: u8,
+    pub flags: u16,
 }
 
 /// A log in a few numbers: what is known of it before its image is loaded.

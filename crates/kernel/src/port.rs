@@ -49,6 +49,10 @@ pub trait Listener: Drain {
     }
     /// What it means when [`Put::Full`] comes back.
     fn full(&self) -> Full;
+    /// Whether it stores what it takes: a stream.
+    fn is_keeping(&self) -> bool {
+        false
+    }
     /// Writes out what waits, as far as it goes without waiting. Called once a turn by whoever got [`Put::First`].
     fn flush(&self, spare: &mut Spare);
     /// The connection behind this listener, for those who do not want to hear themselves.

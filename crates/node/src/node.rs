@@ -57,20 +57,24 @@ pub struct Ready {
 
 /// See the module.
 pub struct Node {
-    hub: Arc<Hub>,
+    /// What is in force.
+    pub(crate) config: Config,
+    pub(crate) hub: Arc<Hub>,
+    /// Most NATS clients that the files of the process allow.
+    pub(crate) nats_files: usize,
     /// Identity of this start.
     server_id: String,
     data: Data,
-    nats: Option<Arc<Door>>,
+    pub(crate) nats: Option<Arc<Door>>,
     nats_address: Option<SocketAddr>,
     nats_tls: bool,
-    http: Option<Arc<HttpDoor>>,
+    pub(crate) http: Option<Arc<HttpDoor>>,
     http_tls: bool,
     http_address: Option<SocketAddr>,
     /// What lets clients in: ended first.
     accepting: Vec<JoinHandle<()>>,
     tasks: Vec<JoinHandle<()>>,
-    lame_duck: Duration,
+    pub(crate) lame_duck: Duration,
     plane: Driver,
 }
 
@@ -108,6 +112,8 @@ impl Node {
         let (seed, spans) = (machine::random(), telemetry.spans());
         let plane = Driver::start(&data.path, &data.node_id, hub.clone(), options, seed, clock, spans)?;
         let mut node = Node {
+            config: config.clone(),
+            nats_files,
             hub,
             nats: None,
             nats_address: nats_listener.as_ref().map(|l| l.1),

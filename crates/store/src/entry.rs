@@ -62,7 +62,7 @@ pub(crate) fn encode_record(log: LogId, record: &Record, out: &mut Vec<u8>) {
     put(&mut head, 0, &log.0.to_le_bytes());
     put(&mut head, 8, &record.index.to_le_bytes());
     put(&mut head, 16, &record.time_ns.to_le_bytes());
-    put(&mut head, 24, &[record.flags]);
+    put(&mut head, 24, &record.flags.to_le_bytes());
     put(&mut head, 26, &record.subject_len.to_le_bytes());
     put(&mut head, 28, &record.headers_len.to_le_bytes());
     out.extend_from_slice(&head);
@@ -121,7 +121,7 @@ pub(crate) fn decode(kind: Kind, body: Bytes) -> Option<Entry> {
 pub(crate) fn decode_record(body: &Bytes) -> Option<(LogId, Record)> {
     let mut cut = Cut(body);
     let (log, index, time_ns) = (LogId(cut.u64()?), cut.u64()?, cut.u64()?);
-    let (flags, _, subject_len, headers_len) = (cut.u8()?, cut.u8()?, cut.u16()?, cut.u32()?);
+    let (flags, subject_len, headers_len) = (cut.u16()?, cut.u16()?, cut.u32()?);
     let content = body.slice(RECORD_BYTES.min(body.len())..);
     Some((log, Record { index, time_ns, flags, subject_len, headers_len, content }))
 }
@@ -143,7 +143,7 @@ mod tests {
         let record = Record {
             index: 9,
             time_ns: 8,
-            flags: 5,
+            flags: 5 | 5 << 8,
             subject_len: 3,
             headers_len: 2,
             content: Bytes::from_static(b"a.bhhpayload"),

@@ -83,7 +83,7 @@ impl Footer {
         for _ in 0..rows {
             let (index, time_ns) = (rows_cut.u64()?, rows_cut.u64()?);
             let (offset, size, subject) = (rows_cut.u32()?, rows_cut.u32()?, rows_cut.u32()?);
-            let flags = rows_cut.u32()? as u8;
+            let flags = rows_cut.u32()? as u16;
             footer.rows.push(FooterRow { row: Row { index, time_ns, size, subject, flags }, offset });
         }
         for _ in 0..subjects {

@@ -140,7 +140,7 @@ impl<'a, K: Kind> Driver<'a, K> {
 pub fn record(index: u64) -> Record {
     let (subject, payload) = (format!("s.{}", index % 3), format!("payload {index}"));
     let m = Msg { subject: subject.as_bytes(), payload: payload.as_bytes(), ..Msg::default() };
-    Record::of(index, 1_000_000 + index, (index % 2) as u8, &m)
+    Record::of(index, 1_000_000 + index, (index % 2) as u16 * 0x0101, &m)
 }
 
 fn records(log: LogId, indices: impl IntoIterator<Item = u64>) -> Vec<Entry> {

@@ -7,6 +7,8 @@ use wire::jetstream::AckPolicy;
 use super::action::{Action, Advisory};
 use super::leases::{Lease, Pair};
 use super::{Consumer, text};
+use crate::marked::Mark;
+use crate::messages::Messages;
 
 /// A delivery, as its acknowledgement names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +58,14 @@ const GONE: &str = "Message deleted by stream limits";
 
 impl Consumer {
     /// A client acknowledges a delivery.
-    pub fn ack(&mut self, now: Now, token: Token, ack: Ack, out: &mut Vec<Action>) -> Acked {
+    pub fn ack(
+        &mut self,
+        now: Now,
+        token: Token,
+        ack: Ack,
+        messages: &(impl Messages + ?Sized),
+        out: &mut Vec<Action>,
+    ) -> Acked {
         self.now = now;
         if self.config.ack_policy == AckPolicy::None || !self.sequence.was_given(token.consumer_seq) {
             return Acked::Unknown;
@@ -81,10 +90,11 @@ impl Consumer {
                 }
             };
         }
+        let mark = messages.row(seq).map_or(Mark::NONE, |row| row.mark);
         // A delivery that a crash made us forget acknowledged nothing, or is remembered to have.
         let is_known = !self.sequence.was_forgotten(consumer_seq) || self.settled.get(seq).is_some();
         match is_known && self.settled.was(seq, consumer_seq, deliveries) {
-            _ if self.backlog.holds(seq) => Acked::Unknown,
+            _ if self.backlog.holds(seq, mark) => Acked::Unknown,
             true => Acked::Already,
             false => Acked::Stale,
         }

@@ -11,6 +11,7 @@ use super::leases::{Leases, Pair};
 use super::pace::Pace;
 use super::settled::Settled;
 use super::{Consumer, NEVER};
+use crate::marked::Mark;
 use crate::messages::Messages;
 
 impl Consumer {
@@ -21,21 +22,12 @@ impl Consumer {
         }
     }
 
-    /// A message is gone, whatever the reason; its subject is still known.
-    pub fn removed(&mut self, seq: u64, subject: &[u8], out: &mut Vec<Action>) {
-        if self.backlog.holds(seq) {
-            if self.filter.hears(subject) {
-                self.backlog.removed(seq);
-            }
-        } else if self.leases.contains(seq) {
-            self.drop_message(seq, out);
-        }
-    }
-
-    /// Any messages of a range are gone; those that `messages` still has are not.
+    /// Any messages of a range are gone; those that `messages` still has are not. `unmarked`: the marks of those that are
+    /// gone, or more.
     pub fn cleared(
         &mut self,
         range: RangeInclusive<u64>,
+        unmarked: &[(u64, Mark)],
         messages: &(impl Messages + ?Sized),
         out: &mut Vec<Action>,
     ) {
@@ -44,14 +36,14 @@ impl Consumer {
                 self.drop_message(seq, out);
             }
         }
-        if *range.end() >= self.backlog.next || !self.backlog.picked.is_empty() {
+        if self.backlog.may_hold_one(&range, unmarked) {
             self.backlog.recount();
         }
     }
 
     /// Whether this consumer still needs a message: it is to be delivered, or was and is not acknowledged.
-    pub fn needs(&mut self, seq: u64, subject: &[u8]) -> bool {
-        match self.backlog.holds(seq) {
+    pub fn needs(&mut self, seq: u64, mark: Mark, subject: &[u8]) -> bool {
+        match self.backlog.holds(seq, mark) {
             true => self.filter.hears(subject),
             false => self.leases.contains(seq),
         }
@@ -68,7 +60,7 @@ impl Consumer {
         self.now = now;
         if !subjects(&config).eq(subjects(&self.config)) {
             self.filter = Filter::of(&config, self.filter.seed())?;
-            self.backlog.recount();
+            self.backlog.refilter();
         }
         let old = std::mem::replace(&mut self.config, config);
         if old.deliver_subject != self.config.deliver_subject

@@ -7,11 +7,15 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::lanes::Places;
 use super::leases::Pair;
 
 const SNAPSHOT: u8 = b'S';
 const DELTA: u8 = b'D';
+/// Of one that delivers in the stream's order.
 const VERSION: u8 = 1;
+/// Of one that delivers by priority: the same, with its places in front of the rows.
+const VERSION_PLACES: u8 = 2;
 
 /// Bytes that are no state of a consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +30,10 @@ impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Unreadable::Version(version) => {
-                write!(f, "its state has format version {version}; this program knows {VERSION}")
+                write!(
+                    f,
+                    "its state has format version {version}; this program knows {VERSION} to {VERSION_PLACES}"
+                )
             }
             Unreadable::Damaged => f.write_str("its state is damaged"),
         }
@@ -48,6 +55,8 @@ pub(super) struct Head {
     pub(super) acked_ms: u64,
     /// Consumer sequences that crashes may have made us forget; `None`: as before.
     pub(super) forgotten: Option<Vec<Range<u64>>>,
+    /// What is to be delivered, where something was overtaken; its place among normal messages is `next`.
+    pub(super) places: Option<Places>,
 }
 
 /// The state of a message.
@@ -80,7 +89,8 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(is_delta: bool, head: &Head) -> Writer {
         let mut bytes = Vec::with_capacity(64);
-        bytes.extend_from_slice(&[if is_delta { DELTA } else { SNAPSHOT }, VERSION]);
+        let version = if head.places.is_some() { VERSION_PLACES } else { VERSION };
+        bytes.extend_from_slice(&[if is_delta { DELTA } else { SNAPSHOT }, version]);
         for number in head.numbers() {
             put(&mut bytes, number);
         }
@@ -88,6 +98,11 @@ impl Writer {
         for range in head.forgotten.iter().flatten() {
             put(&mut bytes, range.start);
             put(&mut bytes, range.end);
+        }
+        if let Some(places) = &head.places {
+            for number in places_out(places, head) {
+                put(&mut bytes, number);
+            }
         }
         Writer { bytes, given: head.delivered.consumer, run: None, end: 0 }
     }
@@ -154,8 +169,9 @@ fn nth(first: &Row, n: u64) -> Option<Row> {
 /// Reads a snapshot or delta: gives its head, and its rows to `each`.
 pub(super) fn read(bytes: &[u8], is_delta: bool, mut each: impl FnMut(u64, Row)) -> Result<Head, Unreadable> {
     let kind = if is_delta { DELTA } else { SNAPSHOT };
-    let mut input = match bytes {
-        [k, VERSION, rest @ ..] if *k == kind => rest,
+    let (has_places, mut input) = match bytes {
+        [k, VERSION, rest @ ..] if *k == kind => (false, rest),
+        [k, VERSION_PLACES, rest @ ..] if *k == kind => (true, rest),
         [k, version, ..] if *k == kind => return Err(Unreadable::Version(*version)),
         _ => return Err(Unreadable::Damaged),
     };
@@ -172,6 +188,13 @@ pub(super) fn read(bytes: &[u8], is_delta: bool, mut each: impl FnMut(u64, Row))
         }
         _ => return Err(Unreadable::Damaged),
     };
+    if has_places {
+        let mut numbers = [0; PLACES];
+        for number in &mut numbers {
+            *number = take(&mut input)?;
+        }
+        head.places = Some(places_in(numbers, &head));
+    }
     let mut end: u64 = 0;
     while !input.is_empty() {
         let (gap, len) = (take(&mut input)?, take(&mut input)?);
@@ -233,7 +256,32 @@ impl Head {
             delivered_ms: near_by(delivered_ms, wall_ms),
             acked_ms: near_by(acked_ms, wall_ms),
             forgotten: None,
+            places: None,
         }
+    }
+}
+
+/// Numbers of [`Places`]: the first message, three cursors beside the head's, and four pairs of what was kept back.
+const PLACES: usize = 12;
+
+/// Places as they are written: by their distance from the head's, which is small where little was overtaken.
+fn places_out(places: &Places, head: &Head) -> [u64; PLACES] {
+    let [critical, high, _, low] = places.next;
+    let [a, b, c, d] = places.due.map(|(due_ms, seq)| [near(due_ms, head.wall_ms), near(seq, head.next)]);
+    let next = [places.first, critical, high, low].map(|seq| near(seq, head.next));
+    let mut numbers = [0; PLACES];
+    numbers.iter_mut().zip([next.as_slice(), &a, &b, &c, &d].concat()).for_each(|(to, number)| *to = number);
+    numbers
+}
+
+fn places_in(numbers: [u64; PLACES], head: &Head) -> Places {
+    let seq = |distance: u64| near_by(distance, head.next);
+    let due = |due_ms: u64, at: u64| (near_by(due_ms, head.wall_ms), seq(at));
+    let [first, critical, high, low, a, a_at, b, b_at, c, c_at, d, d_at] = numbers;
+    Places {
+        first: seq(first),
+        next: [seq(critical), seq(high), head.next, seq(low)],
+        due: [due(a, a_at), due(b, b_at), due(c, c_at), due(d, d_at)],
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Lease {
     pub(super) deliveries: u32,
     /// Whether the lease has ended and the message waits to be delivered again.
     pub(super) queued: bool,
+    /// Whether nothing may come before it when it is delivered again.
+    pub(super) urgent: bool,
 }
 
 /// A message that had its last delivery and was not acknowledged.
@@ -44,6 +46,8 @@ pub(super) struct Leases {
     due: Due,
     /// What to deliver again, in order; may name some that are no longer queued.
     again: VecDeque<u64>,
+    /// The same for what is urgent.
+    urgent: VecDeque<u64>,
     queued: usize,
     redelivered: usize,
     /// Everything up to here is acknowledged.
@@ -58,6 +62,7 @@ impl Leases {
             spent: BTreeMap::new(),
             due: Due::default(),
             again: VecDeque::new(),
+            urgent: VecDeque::new(),
             queued: 0,
             redelivered: 0,
             floor: Pair::default(),
@@ -180,13 +185,33 @@ impl Leases {
 
     /// The next message to deliver again, without taking it: delivering it puts it anew.
     pub(super) fn next_again(&mut self) -> Option<u64> {
-        while let Some(&seq) = self.again.front() {
-            if self.held.get(seq).is_some_and(|lease| lease.queued) {
-                return Some(seq);
+        for (line, urgent) in [(&mut self.urgent, true), (&mut self.again, false)] {
+            while let Some(&seq) = line.front() {
+                if self.held.get(seq).is_some_and(|lease| lease.queued && lease.urgent == urgent) {
+                    return Some(seq);
+                }
+                line.pop_front();
             }
-            self.again.pop_front();
         }
         None
+    }
+
+    /// Whether what [`Leases::next_again`] gave is urgent.
+    pub(super) fn is_next_urgent(&self) -> bool {
+        !self.urgent.is_empty()
+    }
+
+    /// After a restart: which leases are urgent.
+    pub(super) fn find_urgent(&mut self, is_urgent: impl Fn(u64) -> bool) {
+        let found: Vec<u64> = self.held.iter().map(|(seq, _)| seq).filter(|seq| is_urgent(*seq)).collect();
+        for seq in found {
+            if let Some(lease) = self.held.get_mut(seq)
+                && !std::mem::replace(&mut lease.urgent, true)
+                && lease.queued
+            {
+                self.urgent.push_back(seq);
+            }
+        }
     }
 
     /// The next lease that has ended by `now_ns`, which is to be queued, extended or removed.
@@ -218,9 +243,12 @@ impl Leases {
 
     fn raise(&mut self, seq: u64, end: Pair) {
         match self.held.first() {
-            None => self.floor = end,
+            None => self.floor = Pair { stream: end.stream.max(self.floor.stream), ..end },
             Some((lowest, lease)) if lowest > seq => {
-                self.floor = Pair { consumer: lease.first - 1, stream: lowest - 1 };
+                // Where something was overtaken, messages further down may still be to deliver.
+                let stream = (lowest - 1).min(end.stream).max(self.floor.stream);
+                let consumer = (lease.first - 1).max(self.floor.consumer);
+                self.floor = Pair { consumer, stream };
             }
             Some(_) => {}
         }
@@ -228,18 +256,20 @@ impl Leases {
 
     fn enqueue(&mut self, seq: u64) {
         self.queued += 1;
-        self.again.push_back(seq);
-        if self.again.len() > 2 * self.queued + 64 {
+        let held = &self.held;
+        let is_urgent = held.get(seq).is_some_and(|lease| lease.urgent);
+        let line = if is_urgent { &mut self.urgent } else { &mut self.again };
+        line.push_back(seq);
+        if line.len() > 2 * self.queued + 64 {
             // A message may have been queued, taken out and queued once more: its later place counts.
             let mut seen = std::collections::BTreeSet::new();
-            let held = &self.held;
             let mut kept: VecDeque<u64> = VecDeque::with_capacity(self.queued);
-            for &seq in self.again.iter().rev() {
+            for &seq in line.iter().rev() {
                 if held.get(seq).is_some_and(|lease| lease.queued) && seen.insert(seq) {
                     kept.push_front(seq);
                 }
             }
-            self.again = kept;
+            *line = kept;
         }
     }
 
@@ -252,8 +282,10 @@ impl Leases {
     pub(super) fn shrink(&mut self) {
         let held = &self.held;
         self.due.shrink(|at, seq| is_live(held, at, seq));
-        self.again.retain(|seq| held.get(*seq).is_some_and(|lease| lease.queued));
-        self.again.shrink_to_fit();
+        for line in [&mut self.again, &mut self.urgent] {
+            line.retain(|seq| held.get(*seq).is_some_and(|lease| lease.queued));
+            line.shrink_to_fit();
+        }
         self.held.shrink();
     }
 }

@@ -24,6 +24,7 @@ pub mod config;
 mod due;
 mod filter;
 mod info;
+mod lanes;
 mod leases;
 mod pace;
 mod pedantic;
@@ -147,7 +148,7 @@ impl Consumer {
         let is_leasing = config.ack_policy != AckPolicy::None;
         let mut consumer = Consumer {
             filter: Filter::of(&config, home.seed)?,
-            backlog: Backlog::default(),
+            backlog: Backlog::empty(&config),
             leases: Leases::new(home.seed),
             settled: Settled::default(),
             sequence: Sequence::new(home.is_kept && is_leasing),

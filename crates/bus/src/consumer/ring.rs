@@ -114,7 +114,7 @@ mod tests {
         fn it_is_a_map(ops in prop::collection::vec((0..4u8, 0..300u64), 1..600)) {
             let (mut ring, mut map, mut top) = (Ring::new(7), BTreeMap::new(), 0);
             for (kind, number) in ops {
-                let lease = Lease { first: number, latest: 1, due_ns: 0, deliveries: 1, queued: false };
+                let lease = Lease { first: number, latest: 1, due_ns: 0, deliveries: 1, queued: false, urgent: false };
                 match kind {
                     0 | 1 => {
                         top += 1 + number % 3 / 2;

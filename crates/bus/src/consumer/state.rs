@@ -32,6 +32,7 @@ impl Consumer {
         rows.extend(spent.map(|(seq, s)| (seq, Row::Spent { latest: s.latest, deliveries: s.deliveries })));
         rows.extend(self.settled.iter().map(|(seq, latest)| (seq, Row::Settled { latest })));
         rows.extend(self.backlog.picked.iter().map(|seq| (*seq, Row::Picked)));
+        rows.extend(self.backlog.picked_late.iter().map(|(_, seq)| (*seq, Row::Picked)));
         rows.sort_by_key(|(seq, _)| *seq);
         self.sequence.is_told = false;
         let mut writer = Writer::new(false, &self.head());
@@ -72,6 +73,12 @@ impl Consumer {
         self.sequence.reserved
     }
 
+    /// Of what was kept back it was given something that was due then, in milliseconds since 1970: for
+    /// [`Stream::raise_released`](crate::stream::Stream::raise_released) after a restart.
+    pub fn released_ms(&self) -> u64 {
+        self.backlog.places().map_or(0, |places| places.due.iter().map(|due| due.0).max().unwrap_or(0))
+    }
+
     /// What was written when [`Consumer::reserved`] gave this number survives a crash now.
     pub fn safe(&mut self, reserved: u64) {
         self.sequence.safe(reserved);
@@ -87,7 +94,8 @@ impl Consumer {
         now: Now,
     ) -> Result<Consumer, NotRestored> {
         let mut consumer = Consumer::empty(config, home, messages, now).map_err(NotRestored::Config)?;
-        consumer.read(snapshot, false).map_err(NotRestored::State)?;
+        let picked = consumer.read(snapshot, false).map_err(NotRestored::State)?;
+        consumer.backlog.pick(picked, messages);
         consumer.is_restored = true;
         Ok(consumer)
     }
@@ -95,10 +103,12 @@ impl Consumer {
     /// Changes the state as a delta says; deltas come in the order they were taken.
     pub fn apply_delta(&mut self, now: Now, delta: &[u8]) -> Result<(), Unreadable> {
         self.now = now;
-        self.read(delta, true)
+        self.read(delta, true).map(drop)
     }
 
-    fn read(&mut self, bytes: &[u8], is_delta: bool) -> Result<(), Unreadable> {
+    /// Takes a snapshot or delta, and gives what is picked.
+    fn read(&mut self, bytes: &[u8], is_delta: bool) -> Result<Vec<u64>, Unreadable> {
+        let mut picked = Vec::new();
         let mut rows = Vec::new();
         let head = codec::read(bytes, is_delta, |seq, row| rows.push((seq, row)))?;
         let passed_ms = self.now.wall_ms.saturating_sub(head.wall_ms);
@@ -107,20 +117,26 @@ impl Consumer {
             |due_ms: u64| now_ns.saturating_add(due_ms.saturating_sub(passed_ms).saturating_mul(NS_PER_MS));
         for (seq, row) in rows {
             self.leases.forget(seq);
+            if is_delta && self.backlog.is_ordering {
+                self.backlog.unpick(seq);
+            }
             match row {
                 Row::Free => {}
                 Row::First { latest, due_ms } => {
                     let due_ns = due_ns(due_ms);
-                    self.leases
-                        .put(seq, Lease { first: latest, latest, due_ns, deliveries: 1, queued: false });
+                    self.leases.put(
+                        seq,
+                        Lease { first: latest, latest, due_ns, deliveries: 1, queued: false, urgent: false },
+                    );
                 }
                 Row::Again { first, latest, due_ms, deliveries } => {
                     let due_ns = due_ns(due_ms);
-                    self.leases.put(seq, Lease { first, latest, due_ns, deliveries, queued: false });
+                    self.leases
+                        .put(seq, Lease { first, latest, due_ns, deliveries, queued: false, urgent: false });
                 }
                 Row::Spent { latest, deliveries } => self.leases.put_spent(seq, Spent { latest, deliveries }),
                 Row::Settled { latest } => self.settled.insert(seq, latest),
-                Row::Picked => self.backlog.picked.insert(0, seq),
+                Row::Picked => picked.push(seq),
             }
         }
         self.settled.trim();
@@ -128,8 +144,8 @@ impl Consumer {
         self.delivered = head.delivered;
         self.leases.floor = head.floor;
         (self.delivered_ms, self.acked_ms) = (head.delivered_ms, head.acked_ms);
-        self.backlog.next = head.next;
-        if is_delta {
+        self.backlog.place(head.next, head.places);
+        if is_delta && !self.backlog.is_ordering {
             let delivered = head.delivered.stream;
             self.backlog.picked.retain(|seq| *seq > delivered);
         }
@@ -141,7 +157,8 @@ impl Consumer {
             Sequence::restored(head.delivered.consumer, head.reserved, is_kept, earlier);
         self.sequence = sequence;
         self.settled.unknown_to = self.settled.unknown_to.max(unknown_to);
-        Ok(())
+        picked.reverse();
+        Ok(picked)
     }
 
     fn head(&self) -> Head {
@@ -155,6 +172,7 @@ impl Consumer {
             settled_unknown_to: self.settled.unknown_to,
             delivered_ms: self.delivered_ms,
             acked_ms: self.acked_ms,
+            places: self.backlog.places(),
             forgotten: (!self.sequence.is_told).then(|| self.sequence.all_forgotten()),
         }
     }

@@ -1,11 +1,12 @@
 //! A turn: leases that have ended, deliveries for which there is demand, answers and signs of life that are due.
 
-use kernel::Now;
+use kernel::{Now, Priority};
 use wire::jetstream::AckPolicy;
 
 use super::action::{Action, Advisory, Delivery, Status};
 use super::leases::Lease;
 use super::{Consumer, NEVER, positive};
+use crate::marked::Mark;
 use crate::messages::{Messages, Stored};
 
 /// Ended leases that are looked at in one turn.
@@ -59,7 +60,10 @@ impl Consumer {
         self.turn += 1;
         self.wake_ns = NEVER;
         if std::mem::take(&mut self.is_restored) {
-            self.cleared(0..=u64::MAX, messages, out);
+            self.cleared(0..=u64::MAX, &[], messages, out);
+            if messages.marked().is_some() {
+                self.leases.find_urgent(|seq| messages.row(seq).is_some_and(|row| is_urgent(row.mark)));
+            }
         }
         self.listen(hears);
         self.end_leases(out);
@@ -167,13 +171,21 @@ impl Consumer {
         out: &mut Vec<Action>,
     ) -> Result<Candidate, Stop> {
         loop {
-            let again = self.leases.next_again();
+            let mut again = self.leases.next_again();
             let most = self.config.max_ack_pending;
             let is_full = most > 0 && self.leases.len() as u64 >= positive(most);
             if again.is_none() && is_full && self.config.ack_policy != AckPolicy::None {
                 return Err(Stop::AckPending);
             }
-            let next = again.or_else(|| self.backlog.peek(&mut self.filter, messages));
+            let mut next = again;
+            if again.is_none() || !is_full && !self.leases.is_next_urgent() && messages.marked().is_some() {
+                let first = self.backlog.peek(self.now.wall_ms, &mut self.filter, messages);
+                let is_urgent = |seq| messages.row(seq).is_some_and(|row| is_urgent(row.mark));
+                // Only what is critical passes a message that is to be delivered again.
+                if again.is_none() || self.is_ordering() && first.is_some_and(is_urgent) {
+                    (again, next) = (None, first);
+                }
+            }
             let seq = next.ok_or(Stop::Empty)?;
             let lease = again.and_then(|seq| self.leases.get(seq));
             let Some(row) = messages.row(seq) else {
@@ -217,8 +229,8 @@ impl Consumer {
         self.sequence.reserve();
         let deliveries = lease.map_or(0, |lease| lease.deliveries) + 1;
         if lease.is_none() {
-            self.backlog.take(seq);
-            self.delivered.stream = seq;
+            self.backlog.take(seq, &row);
+            self.delivered.stream = self.delivered.stream.max(seq);
         }
         self.delivered.consumer = consumer_seq;
         self.delivered_ms = self.now.wall_ms;
@@ -241,7 +253,9 @@ impl Consumer {
         if wants_ack {
             let due_ns = self.now.mono_ns.saturating_add(self.wait_ns(deliveries));
             let first = lease.map_or(consumer_seq, |lease| lease.first);
-            self.leases.put(seq, Lease { first, latest: consumer_seq, due_ns, deliveries, queued: false });
+            let latest = consumer_seq;
+            let urgent = self.is_ordering() && is_urgent(row.mark);
+            self.leases.put(seq, Lease { first, latest, due_ns, deliveries, queued: false, urgent });
             self.mark(seq);
         } else {
             self.leases.floor = self.delivered;
@@ -298,7 +312,17 @@ impl Consumer {
         out.push(Action::Gone);
     }
 
+    /// Whether priorities and delays count here.
+    fn is_ordering(&self) -> bool {
+        self.backlog.is_ordering
+    }
+
     fn wake_at(&mut self, at_ns: u64) {
         self.wake_ns = self.wake_ns.min(at_ns);
     }
+}
+
+/// Whether nothing may come before it.
+fn is_urgent(mark: Mark) -> bool {
+    mark.priority == Priority::Critical
 }

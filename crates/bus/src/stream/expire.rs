@@ -1,5 +1,5 @@
 //! What time takes: messages that are too old, messages whose own time to live is over, and ids that leave the duplicate
-//! window. A stream asks to be woken when the next of these is due; it does *not* read a clock.
+//! window. And what it gives: messages that were kept back. A stream asks to be woken when the next of these is due; it does *not* read a clock.
 
 use kernel::Now;
 
@@ -17,6 +17,7 @@ impl Stream {
         if std::mem::take(&mut self.untidy) {
             self.tidy(changes);
         }
+        self.release(now);
         let now_ns = now.wall_ms.saturating_mul(NS_PER_MS);
         let mut left = ENDED_MAX;
         while left > 0
@@ -48,7 +49,8 @@ impl Stream {
         let age = self.oldest().map(|row| later(row.time_ns, self.bounds.age_ns));
         let life = self.deadlines.as_ref().and_then(|d| d.first_ms());
         let id = self.ids.as_ref().and_then(|i| i.oldest_ns()).map(|t| later(t, self.bounds.window_ns));
-        [age, life, id].into_iter().flatten().min()
+        let due = self.marked.as_ref().and_then(|m| m.next_due_ms(self.released_ms));
+        [age, life, id, due].into_iter().flatten().min()
     }
 
     /// The oldest visible message that may have an age limit.

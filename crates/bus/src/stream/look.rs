@@ -4,6 +4,7 @@
 use kernel::SubjectPattern;
 
 use super::{Refusal, Stream};
+use crate::marked::Marked;
 use crate::messages::{Messages, Stored};
 
 /// A stream in numbers, as its information shows them.
@@ -198,7 +199,7 @@ impl Messages for Stream {
 
     fn row(&self, seq: u64) -> Option<Stored> {
         let row = self.rows.get(seq).filter(|_| seq <= self.shown)?;
-        Some(Stored { time_ns: row.time_ns, size: row.size, subject: row.slot })
+        Some(Stored { time_ns: row.time_ns, size: row.size, subject: row.slot, mark: self.mark_of(&row) })
     }
 
     fn subject(&self, number: u32) -> &[u8] {
@@ -236,6 +237,14 @@ impl Messages for Stream {
         let mut last: Vec<u64> = heard.map(|(_, s)| s.shown).collect();
         last.sort_unstable();
         last
+    }
+
+    fn marked(&self) -> Option<&Marked> {
+        self.marked.as_deref()
+    }
+
+    fn released_ms(&self) -> u64 {
+        self.released_ms
     }
 }
 

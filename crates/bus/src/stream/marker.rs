@@ -11,7 +11,7 @@ use wire::jetstream::{PublishHeaders, Ttl, duration};
 use super::ttl::deadline_ms;
 use super::{Changes, NS_PER_MS, Row, Stream, flag};
 
-const FLAGS: u8 = flag::HAS_HEADERS | flag::ROLLS_SUBJECT | journal_flag::HAS_TTL | journal_flag::IS_MARKER;
+const FLAGS: u16 = flag::HAS_HEADERS | flag::ROLLS_SUBJECT | journal_flag::HAS_TTL | journal_flag::IS_MARKER;
 
 impl Stream {
     /// Lets go of a message whose time is over, or leaves a marker that will.

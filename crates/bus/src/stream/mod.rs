@@ -13,6 +13,7 @@ mod expire;
 mod ids;
 mod index;
 mod look;
+mod mark;
 mod marker;
 mod pedantic;
 mod producers;
@@ -39,6 +40,8 @@ use std::ops::RangeInclusive;
 use kernel::journal::{Level, Record};
 use wire::jetstream::{Discard, StorageType, StreamConfig};
 
+use crate::marked::{Mark, Marked};
+
 use ids::Ids;
 use index::{Row, Rows, Subjects};
 use producers::Producers;
@@ -54,15 +57,21 @@ pub use refusal::Refusal;
 /// Bits of a record's flags that are this module's, beside those of [`kernel::journal::flag`].
 pub mod flag {
     /// It has headers.
-    pub const HAS_HEADERS: u8 = 8;
+    pub const HAS_HEADERS: u16 = 8;
     /// The headers hold a producer's sequence.
-    pub const HAS_PRODUCER: u8 = 16;
+    pub const HAS_PRODUCER: u16 = 16;
     /// It stands for all earlier messages of its subject.
-    pub const ROLLS_SUBJECT: u8 = 32;
+    pub const ROLLS_SUBJECT: u16 = 32;
     /// It stands for all earlier messages of the stream.
-    pub const ROLLS_ALL: u8 = 64;
+    pub const ROLLS_ALL: u16 = 64;
     /// It has no age limit.
-    pub const STAYS: u8 = 128;
+    pub const STAYS: u16 = 128;
+    /// Its priority is low, high, or (both) critical; neither: normal.
+    pub const IS_LOW: u16 = 256;
+    /// See [`IS_LOW`].
+    pub const IS_HIGH: u16 = 512;
+    /// The headers hold for how long it is kept back.
+    pub const IS_LATE: u16 = 1024;
 }
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -87,6 +96,8 @@ pub struct Changes {
     /// The stream's last sequence was raised to this by a purge. It is to be kept with the stream's configuration and
     /// given to [`Stream::raise_last`] after a restart, since no record has it.
     pub last: Option<u64>,
+    /// The marks of those that were removed; of a stream that lost everything at once there are none.
+    pub unmarked: Vec<(u64, Mark)>,
 }
 
 impl Changes {
@@ -194,6 +205,10 @@ pub struct Stream {
     ids: Option<Box<Ids>>,
     producers: Option<Box<Producers>>,
     deadlines: Option<Box<Deadlines>>,
+    /// Messages with a priority, or kept back.
+    marked: Option<Box<Marked>>,
+    /// Up to when what was kept back is due, in milliseconds since 1970.
+    released_ms: u64,
     /// Limits and roll-ups may not be kept: it was restored.
     untidy: bool,
 }
@@ -222,6 +237,8 @@ impl Stream {
             ids: None,
             producers: None,
             deadlines: None,
+            marked: None,
+            released_ms: 0,
             untidy: false,
         }
     }
@@ -249,6 +266,7 @@ impl Stream {
             + boxed(self.ids.as_ref().map(|i| i.heap_bytes()), size_of::<Ids>())
             + boxed(self.producers.as_ref().map(|p| p.heap_bytes()), size_of::<Producers>())
             + boxed(self.deadlines.as_ref().map(|d| d.heap_bytes()), size_of::<Deadlines>())
+            + boxed(self.marked.as_ref().map(|m| m.heap_bytes()), size_of::<Marked>())
     }
 
     /// What a row counts towards the limit on bytes.

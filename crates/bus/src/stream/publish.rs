@@ -8,6 +8,8 @@ use wire::jetstream::{Producer, PublishHeaders, Rollup, Ttl};
 
 use super::producers::{self, Producers, Verdict};
 use super::ttl::deadline_ms;
+use crate::marked::Mark;
+
 use super::{Changes, Ids, NS_PER_MS, Published, Refusal, Row, SEQUENCE_MAX, Stream, flag};
 
 const HEADERS_BYTES_MAX: usize = 65_535;
@@ -42,8 +44,8 @@ impl Stream {
             return self.publish(now, &raised, &PublishHeaders::read(&block), changes);
         }
         self.check_size(m)?;
-        let time_ns = now.wall_ms.saturating_mul(NS_PER_MS).max(self.last_time_ns);
-        let mut flags = 0;
+        let mut time_ns = now.wall_ms.saturating_mul(NS_PER_MS).max(self.last_time_ns);
+        let (mut flags, mut mark) = (0, Mark::NONE);
         let (mut numbered, mut ttl) = (None, None);
         if !m.headers.is_empty() {
             flags |= flag::HAS_HEADERS;
@@ -60,6 +62,11 @@ impl Stream {
             flags |= self.check_rollup(headers)?;
             ttl = self.check_ttl(headers)?;
             flags |= flags_of(headers, &numbered, ttl);
+            if headers.delay.is_some() {
+                time_ns = time_ns.max(self.released_ms.saturating_mul(NS_PER_MS));
+            }
+            let (asked, bits) = self.check_mark(headers, time_ns, ttl)?;
+            (mark, flags) = (asked, flags | bits);
         }
         let subject = self.subjects.find(m.subject);
         self.check_room(m, flags, subject)?;
@@ -67,6 +74,7 @@ impl Stream {
         let record = Record::of(seq, time_ns, flags, m);
         self.append(m.subject, subject, &record);
         self.remember_ids(headers, &record, numbered, ttl);
+        self.note_mark(seq, mark);
         changes.record = Some(record);
         Ok(Published::Stored { seq })
     }
@@ -143,7 +151,7 @@ impl Stream {
         }
     }
 
-    fn check_rollup(&self, headers: &PublishHeaders<'_>) -> Result<u8, Refusal> {
+    fn check_rollup(&self, headers: &PublishHeaders<'_>) -> Result<u16, Refusal> {
         let Some(rollup) = headers.rollup else { return Ok(0) };
         if !self.config.allow_rollup_hdrs || self.config.deny_purge {
             return Err(Refusal::RollupForbidden);
@@ -168,7 +176,7 @@ impl Stream {
 
     /// Whether a stream that discards new messages has room for one. Bytes of messages that wait for their successor to
     /// become visible still count.
-    fn check_room(&self, m: &Msg<'_>, flags: u8, slot: Option<u32>) -> Result<(), Refusal> {
+    fn check_room(&self, m: &Msg<'_>, flags: u16, slot: Option<u32>) -> Result<(), Refusal> {
         if self.discards_old() {
             return Ok(());
         }
@@ -257,7 +265,7 @@ impl Stream {
     }
 }
 
-fn flags_of(headers: &PublishHeaders<'_>, numbered: &Option<Numbered<'_>>, ttl: Option<Ttl>) -> u8 {
+fn flags_of(headers: &PublishHeaders<'_>, numbered: &Option<Numbered<'_>>, ttl: Option<Ttl>) -> u16 {
     let mut flags = 0;
     if headers.msg_id.is_some() {
         flags |= journal_flag::HAS_ID;

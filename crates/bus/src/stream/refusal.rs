@@ -37,6 +37,10 @@ pub enum Refusal {
     TtlDisabled,
     /// The time to live cannot be read or is less than a second.
     TtlInvalid,
+    /// The delay cannot be read or is longer than a year.
+    DelayInvalid,
+    /// The message would be gone before its delay is over.
+    DelayTooLong,
     /// Headers and payload are larger than the stream allows.
     MessageTooLarge,
     /// The headers alone are too large.
@@ -139,6 +143,10 @@ impl Refusal {
             Refusal::MirrorFixed => Fault::MirrorNotUpdatable.into(),
             Refusal::InsufficientStorage => Fault::StorageResources.into(),
             Refusal::InsufficientMemory => Fault::MemoryResources.into(),
+            Refusal::DelayInvalid => {
+                ours(400, self.code(), "Np-Delay is milliseconds or a duration, at most a year")
+            }
+            Refusal::DelayTooLong => ours(400, self.code(), "Np-Delay is not shorter than the message lives"),
             Refusal::ProducerInvalid => {
                 ours(400, self.code(), "Np-Producer, Np-Epoch and Np-Sequence belong together")
             }
@@ -159,7 +167,10 @@ impl Refusal {
         match self {
             Refusal::SequenceReused => Code::DuplicateMismatch,
             Refusal::Fenced { .. } => Code::StaleLease,
-            Refusal::ProducerInvalid | Refusal::SequenceForgotten { .. } => Code::InvalidRequest,
+            Refusal::DelayInvalid
+            | Refusal::DelayTooLong
+            | Refusal::ProducerInvalid
+            | Refusal::SequenceForgotten { .. } => Code::InvalidRequest,
             Refusal::TooMany => Code::LimitExceeded,
             other => other.api().kernel_code(),
         }

@@ -42,7 +42,7 @@ impl Stream {
         self.rows.clear();
         self.subjects.clear();
         (self.total, self.subjects_visible, self.surplus) = (Tally::default(), 0, 0);
-        self.deadlines = None;
+        (self.deadlines, self.marked) = (None, None);
         many
     }
 
@@ -52,6 +52,7 @@ impl Stream {
         let weight = self.weight(&row);
         self.total.take(weight);
         changes.remove(seq);
+        self.drop_mark(&row, &mut changes.unmarked);
         if row.flags & flag::HAS_PRODUCER != 0 {
             changes.producers |= self.producers.as_ref().is_some_and(|p| p.saved < seq);
         }

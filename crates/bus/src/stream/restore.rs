@@ -23,7 +23,9 @@ impl Stream {
             let slot = stream.subjects.intern(name);
             let (seq, size, flags) = (row.index, row.size, row.flags);
             let time_ns = row.time_ns.max(stream.last_time_ns);
-            stream.push(&Row { seq, time_ns, size, slot, flags, link: 0 });
+            let row = Row { seq, time_ns, size, slot, flags, link: 0 };
+            stream.push(&row);
+            stream.restore_mark(&row);
             if let Some(subject) = stream.subjects.get_mut(slot) {
                 subject.shown = seq;
             }
@@ -37,18 +39,18 @@ impl Stream {
     }
 
     /// The messages whose content [`Stream::remember`] is to be given, ascending: those with an id within the duplicate
-    /// window, those of producers behind the snapshot, those with a time to live, and the last.
+    /// window, those of producers behind the snapshot, those with a time to live, those that are kept back, and the last.
     pub fn wanted_at_restore(&self) -> Vec<u64> {
         let saved = self.producers.as_ref().map_or(0, |p| p.saved);
         let recent = self.last_time_ns.saturating_sub(self.bounds.window_ns);
         let mut wanted = Vec::new();
         let mut from = 0;
         while let Some(row) = self.rows.next(from).and_then(|seq| self.rows.get(seq)) {
-            let has = |bits: u8| row.flags & bits != 0;
+            let has = |bits: u16| row.flags & bits != 0;
             let id = has(journal_flag::HAS_ID) && (row.time_ns >= recent || row.seq == self.last);
             let producer = has(flag::HAS_PRODUCER) && row.seq > saved;
             let life = has(journal_flag::HAS_TTL) && !has(flag::STAYS);
-            if id || producer || life {
+            if id || producer || life || has(flag::IS_LATE) {
                 wanted.push(row.seq);
             }
             from = row.seq + 1;
@@ -79,6 +81,7 @@ impl Stream {
         {
             self.deadlines.get_or_insert_default().add(deadline_ms(time_ns, seconds), seq);
         }
+        self.remember_delay(record, &headers);
     }
 
     /// What is known of producers, as bytes for [`Stream::restore_producers`]; `None`: none was ever heard. The messages

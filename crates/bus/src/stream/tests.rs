@@ -1,6 +1,7 @@
 //! What a stream promises, one test a promise; this file holds the bench they stand on.
 
 mod look;
+mod mark;
 mod publish;
 mod remove;
 mod restart;

@@ -36,13 +36,10 @@ impl Plane {
             return api::unheard(&mut self.out, tenant, &reply, m.subject);
         };
         let (log, level, name) = (cell.log, cell.level, name.to_owned());
-        let is_warm = matches!(cell.body, Body::Warm(_));
+        let Body::Warm(stream) = &cell.body else { return self.park(log, arrival) };
         let Some(Seat { state: SeatState::Live(consumer), .. }) = cell.consumers.get_mut(&*name) else {
-            // In a stream that is loaded it could not be restored: nothing can be said to it.
-            return match is_warm {
-                true => api::unheard(&mut self.out, tenant, &reply, m.subject),
-                false => self.park(log, arrival),
-            };
+            // It could not be restored: nothing can be said to it.
+            return api::unheard(&mut self.out, tenant, &reply, m.subject);
         };
         let Some(said) = js::Ack::parse(m.payload) else {
             return self.confirm(log, tenant, Level::Mem, reply);
@@ -60,7 +57,7 @@ impl Plane {
             js::Ack::Next(pull) => (Ack::Done, Some(pull)),
         };
         let mut actions = Vec::new();
-        let outcome = consumer.ack(now, token, ack, &mut actions);
+        let outcome = consumer.ack(now, token, ack, &**stream, &mut actions);
         self.act(now, log, &name, actions, Vec::new());
         let is_next = next.is_some();
         if let Some(Some(pull)) = next.filter(|_| !reply.is_empty()) {

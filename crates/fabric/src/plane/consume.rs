@@ -2,8 +2,10 @@
 //! they decided is carried out in `deliver`; what their clients answer comes in by `acked`.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
 
 use bus::consumer::{Action, Home};
+use bus::marked::Mark;
 use bus::messages::Messages;
 use bus::stream::{Changes, Stream};
 use kernel::journal::Level;
@@ -115,7 +117,7 @@ impl Plane {
     }
 
     /// A consumer needs messages no longer: they go, if the stream keeps them for nobody else.
-    pub(crate) fn done(&mut self, now: Now, log: LogId, seqs: std::ops::RangeInclusive<u64>) {
+    pub(crate) fn done(&mut self, now: Now, log: LogId, seqs: RangeInclusive<u64>) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
         let Body::Warm(stream) = &mut cell.body else { return };
         let mut changes = Changes::default();
@@ -149,7 +151,7 @@ impl Plane {
             for seat in cell.consumers.values_mut() {
                 if let SeatState::Live(consumer) = &mut seat.state {
                     consumer.stored(seq, subject);
-                    is_heard |= by_interest && consumer.needs(seq, subject);
+                    is_heard |= by_interest && consumer.needs(seq, row.mark, subject);
                 }
             }
             if by_interest && !is_heard {
@@ -161,14 +163,22 @@ impl Plane {
     }
 
     /// Messages went: consumers count them no longer, and let go of what they gave out of them.
-    pub(crate) fn cleared(&mut self, now: Now, log: LogId, removed: &[std::ops::RangeInclusive<u64>]) {
+    pub(crate) fn cleared(
+        &mut self,
+        now: Now,
+        log: LogId,
+        removed: &[RangeInclusive<u64>],
+        unmarked: &[(u64, Mark)],
+    ) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
         let Body::Warm(stream) = &cell.body else { return };
         let mut all = Vec::new();
         for (name, seat) in &mut cell.consumers {
             let SeatState::Live(consumer) = &mut seat.state else { continue };
             let mut actions = Vec::new();
-            removed.iter().for_each(|range| consumer.cleared(range.clone(), &**stream, &mut actions));
+            for range in removed {
+                consumer.cleared(range.clone(), unmarked, &**stream, &mut actions);
+            }
             // What it is done with is gone already.
             actions.retain(|action| !matches!(action, Action::Done(_)));
             all.push((name.clone(), actions));
@@ -206,7 +216,7 @@ pub(crate) fn is_wanted(consumers: &mut BTreeMap<Box<str>, Seat>, stream: &Strea
     let Some(row) = stream.row(seq) else { return false };
     let subject = stream.subject(row.subject);
     consumers.values_mut().any(|seat| match &mut seat.state {
-        SeatState::Live(consumer) => consumer.needs(seq, subject),
+        SeatState::Live(consumer) => consumer.needs(seq, row.mark, subject),
         SeatState::Kept(..) => true,
     })
 }

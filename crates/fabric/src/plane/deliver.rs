@@ -25,7 +25,12 @@ impl Plane {
         // One that is gone gives nothing out any more: nobody could acknowledge it, or only to another under its name.
         let Some(seat) = self.seat(id) else { return };
         seat.is_reading = false;
-        if std::mem::take(&mut seat.unread) > 0
+        let is_slow = std::mem::take(&mut seat.unread) > 0;
+        if !std::mem::replace(&mut seat.is_due, true) {
+            self.due.push_back(id.clone());
+        }
+        if let Some(cell) = self.cells.get_mut(&id.log).filter(|_| is_slow)
+            && let (Body::Warm(stream), Some(seat)) = (&cell.body, cell.consumers.get_mut(&id.name))
             && let SeatState::Live(consumer) = &mut seat.state
         {
             // The leases count from now on: until now nobody had them.
@@ -34,11 +39,8 @@ impl Plane {
                     continue;
                 };
                 let token = Token { seq, consumer_seq, deliveries };
-                consumer.ack(now, token, Ack::Working, &mut Vec::new());
+                consumer.ack(now, token, Ack::Working, &**stream, &mut Vec::new());
             }
-        }
-        if !std::mem::replace(&mut seat.is_due, true) {
-            self.due.push_back(id.clone());
         }
         self.act(now, id.log, &id.name, actions, records);
     }
@@ -106,7 +108,7 @@ impl Plane {
         let (mut actions, mut gone) = (Vec::new(), Vec::new());
         for token in unreadable.into_iter().filter(|token| stream.row(token.seq).is_some()) {
             let reason = Bytes::from_static(b"Message cannot be read");
-            consumer.ack(now, token, Ack::Terminate { reason }, &mut actions);
+            consumer.ack(now, token, Ack::Terminate { reason }, &**stream, &mut actions);
             gone.push(token.seq..=token.seq);
         }
         self.act(now, log, name, actions, Vec::new());
@@ -119,12 +121,13 @@ impl Plane {
     fn pass_over(&mut self, now: Now, log: LogId, gone: &[std::ops::RangeInclusive<u64>]) {
         let Some(cell) = self.cells.get_mut(&log).filter(|_| !gone.is_empty()) else { return };
         let Body::Warm(stream) = &mut cell.body else { return };
+        let mut changes = Changes::default();
         for seq in gone.iter().cloned().flatten() {
-            stream.acknowledged(seq, &mut Changes::default());
+            stream.acknowledged(seq, &mut changes);
             self.trouble
                 .push(format!("message {seq} of stream {} cannot be read; it is passed over", cell.name));
         }
-        self.cleared(now, log, gone);
+        self.cleared(now, log, gone, &changes.unmarked);
     }
 }
 

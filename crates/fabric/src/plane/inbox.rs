@@ -306,6 +306,10 @@ impl Listener for Inlet {
         Full::Refuse
     }
 
+    fn is_keeping(&self) -> bool {
+        matches!(self.target, Target::Stream(_))
+    }
+
     fn flush(&self, _: &mut Spare) {
         self.inbox.wake();
     }

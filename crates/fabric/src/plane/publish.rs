@@ -76,7 +76,7 @@ impl Plane {
         changes: Changes,
         content: Option<Bytes>,
     ) {
-        let Changes { record, is_rewritten: _, markers, removed, producers, last } = changes;
+        let Changes { record, is_rewritten: _, markers, removed, producers, last, unmarked: _ } = changes;
         if let Some(mut record) = record {
             let shares = |c: &Bytes| c.len() == record.content.len() && !cell.log.is_volatile();
             if let Some(content) = content.filter(shares) {
@@ -160,13 +160,17 @@ impl Plane {
         }
     }
 
-    /// Messages of a stream have ended by age.
+    /// Messages of a stream have ended by age, or what was kept back is due.
     pub(crate) fn expire(&mut self, now: Now, log: LogId) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
         cell.wakes_at = None;
         let Body::Warm(stream) = &mut cell.body else { return self.warm(log) };
         let mut changes = Changes::default();
+        let is_due = stream.marked().and_then(|m| m.next_due_ms(stream.released_ms()));
         stream.expire(now, &mut changes);
+        if is_due.is_some_and(|at_ms| at_ms <= now.wall_ms) {
+            Self::make_all_due(cell, &mut self.due);
+        }
         self.removed(now, log, changes);
         self.note_expiry(log);
     }
@@ -177,10 +181,12 @@ impl Plane {
         if changes == Changes::default() {
             return;
         }
+        let mut changes = changes;
+        let unmarked = std::mem::take(&mut changes.unmarked);
         let ranges = if cell.consumers.is_empty() { Vec::new() } else { changes.removed.clone() };
         Self::keep(cell, &mut self.out, &mut self.to_show, changes, None);
         if !ranges.is_empty() {
-            self.cleared(now, log, &ranges);
+            self.cleared(now, log, &ranges, &unmarked);
         }
     }
 }

@@ -49,7 +49,8 @@ impl Plane {
     /// A plane that goes on where the journal ends. What it cannot read is left alone and told.
     pub fn new(hub: Arc<Hub>, options: PlaneOptions, recovered: Recovered) -> Plane {
         let inbox = Arc::new(Inbox::default());
-        let names = hub.accounts.tenants();
+        let accounts = hub.accounts();
+        let names = accounts.tenants();
         let tenants: Vec<Tenant> = names
             .iter()
             .map(|name| Tenant {
@@ -451,6 +452,13 @@ impl Plane {
         let delivered = delivered.filter(|place| place.consumer_seq > 0).map(|place| place.stream_seq).max();
         if let (Some(delivered), Body::Warm(stream)) = (delivered, &mut cell.body) {
             stream.raise_last(delivered);
+        }
+        let released = cell.consumers.values().filter_map(|seat| match &seat.state {
+            SeatState::Live(consumer) => Some(consumer.released_ms()),
+            SeatState::Kept(..) => None,
+        });
+        if let (Some(released), Body::Warm(stream)) = (released.max(), &mut cell.body) {
+            stream.raise_released(released);
         }
         for seat in cell.consumers.values_mut() {
             if let SeatState::Kept(_, _, deltas) = &mut seat.state {

@@ -42,7 +42,7 @@ impl Gate {
 
     fn check<B>(&self, request: &Request<B>) -> Result<(), Problem> {
         let door = &*self.door;
-        if !door.guard.admits(request.uri(), request.headers()) {
+        if !door.admits(request.uri(), request.headers()) {
             return Err(guard::stranger());
         }
         if head_bytes(request.uri(), request.headers()) > door.header_bytes_max {

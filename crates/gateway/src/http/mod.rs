@@ -33,13 +33,13 @@ pub mod trace;
 mod visit;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware;
 use axum::response::IntoResponse;
 use fabric::Hub;
@@ -110,7 +110,8 @@ enum Phase {
 pub struct HttpDoor {
     hub: Arc<Hub>,
     identity: Identity,
-    guard: guard::Guard,
+    guard: RwLock<guard::Guard>,
+    address: SocketAddr,
     phase: watch::Sender<Phase>,
     /// One for each connection that there may be.
     places: Arc<Semaphore>,
@@ -124,7 +125,7 @@ pub struct HttpDoor {
     times: Times,
     limits: Arc<Limits>,
     table: route::Table,
-    tls: Option<TlsAcceptor>,
+    tls: RwLock<Option<TlsAcceptor>>,
     /// Requests so far.
     requests: AtomicU64,
     wall_ms: AtomicU64,
@@ -150,7 +151,8 @@ impl HttpDoor {
         let ms = Duration::from_millis;
         Arc::new(HttpDoor {
             hub,
-            guard: guard::Guard::new(address, &options.hosts),
+            guard: RwLock::new(guard::Guard::new(address, &options.hosts)),
+            address,
             phase: watch::Sender::new(Phase::Starting),
             places: Arc::new(Semaphore::new(options.connections_max)),
             connections_max: options.connections_max,
@@ -166,7 +168,7 @@ impl HttpDoor {
             },
             limits: Limits::new(options.bodies_bytes_max),
             table: route::Table::of(ROUTES),
-            tls,
+            tls: RwLock::new(tls),
             requests: AtomicU64::new(0),
             wall_ms: AtomicU64::new(identity.started_wall_ms),
             identity,
@@ -175,6 +177,17 @@ impl HttpDoor {
             answers: requests::Requests::default(),
             rates: rates::Rates::default(),
         })
+    }
+
+    /// Whether a request names this door, and comes from no other site.
+    fn admits(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+        self.guard.read().unwrap_or_else(PoisonError::into_inner).admits(uri, headers)
+    }
+
+    /// From now on the door goes by these names, and new connections find this TLS. Whether there is TLS stays as it was.
+    pub fn renew(&self, hosts: &[String], tls: Option<TlsAcceptor>) {
+        *self.guard.write().unwrap_or_else(PoisonError::into_inner) = guard::Guard::new(self.address, hosts);
+        *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
     }
 
     /// Says whether the node takes work. From the first "no" after a "yes" on, nobody is kept waiting for what may come.
@@ -256,10 +269,11 @@ impl HttpDoor {
     ) {
         // Without it small answers wait for the other side's acknowledgement; failing costs only time.
         let _ = stream.set_nodelay(true);
-        let visit = Visit::new(address, self.tls.is_some());
+        let tls = self.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let visit = Visit::new(address, tls.is_some());
         let gate = Gate::new(self.clone(), service, visit);
         // How a client leaves is its own affair.
-        match &self.tls {
+        match tls {
             None => self.serve_one(stream, gate).await,
             Some(tls) => match timeout(self.times.header, tls.accept(stream)).await {
                 Ok(Ok(stream)) => self.serve_one(stream, gate).await,

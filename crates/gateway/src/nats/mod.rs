@@ -13,8 +13,8 @@ mod warm;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use fabric::Hub;
@@ -39,10 +39,10 @@ pub const FAREWELLS_MAX: usize = 64;
 /// What all connections of the door share.
 pub struct Door {
     hub: Arc<Hub>,
-    options: NatsOptions,
+    options: RwLock<Arc<NatsOptions>>,
     info: Info,
     decoder: Decoder,
-    tls: Option<TlsAcceptor>,
+    tls: RwLock<Option<TlsAcceptor>>,
     lame: AtomicBool,
     warm: Warm,
     /// Handshakes that are under way; those beyond are turned away.
@@ -74,9 +74,7 @@ impl Door {
             host: address.ip().to_string(),
             port: address.port(),
             headers: true,
-            auth_required: hub.accounts.are_required(),
             tls_required: tls.is_some(),
-            tls_verify: !options.tls_ca_file.as_os_str().is_empty(),
             max_payload: options.payload_bytes_max,
             ..Info::default()
         };
@@ -86,10 +84,10 @@ impl Door {
         };
         Arc::new(Door {
             hub,
-            options,
+            options: RwLock::new(Arc::new(options)),
             info,
             decoder,
-            tls,
+            tls: RwLock::new(tls),
             lame: AtomicBool::new(false),
             warm: Warm::default(),
             handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
@@ -97,6 +95,18 @@ impl Door {
             wall_ms: AtomicU64::new(0),
             mono_ms: AtomicU64::new(0),
         })
+    }
+
+    /// The options in force.
+    fn options(&self) -> Arc<NatsOptions> {
+        self.options.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on these options are in force, and new connections find this TLS. What `INFO` has told clients is not
+    /// taken back: largest message, longest line, and whether there is TLS stay what they were.
+    pub fn renew(&self, options: NatsOptions, tls: Option<TlsAcceptor>) {
+        *self.options.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(options);
+        *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
     }
 
     /// Tells the door what time it is, about once a second.
@@ -112,8 +122,9 @@ impl Door {
 
     /// Keeps the runtime awake for `nats.spin_us` after traffic, until the task is dropped.
     pub async fn keep_warm(self: Arc<Door>) {
-        if self.options.spin_us > 0 {
-            self.warm.keep(Duration::from_micros(self.options.spin_us)).await;
+        let spin_us = self.options().spin_us;
+        if spin_us > 0 {
+            self.warm.keep(Duration::from_micros(spin_us)).await;
         }
     }
 
@@ -134,7 +145,8 @@ impl Door {
     fn begin(self: Arc<Door>, stream: TcpStream, address: SocketAddr) {
         // Without it small answers wait for the other side's acknowledgement; failing costs only time.
         let _ = stream.set_nodelay(true);
-        match self.tls.clone() {
+        let tls = self.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match tls {
             None => {
                 let (reader, writer) = stream.into_split();
                 let peer = Arc::new(Peer::new(self, address, Some(writer)));
@@ -161,14 +173,15 @@ impl Door {
         address: SocketAddr,
     ) -> io::Result<()> {
         let peer = Arc::new(Peer::new(self.clone(), address, None));
-        let first = self.options.tls_first;
+        let options = self.options();
+        let first = options.tls_first;
         let handshake = async {
             if !first {
                 stream.write_all(&self.info_line(&peer)).await?;
             }
             tls.accept(stream).await
         };
-        let timeout = Duration::from_millis(self.options.auth_timeout_ms);
+        let timeout = Duration::from_millis(options.auth_timeout_ms);
         let stream = tokio::time::timeout(timeout, handshake).await??;
         let transport = connection::Transport::Tls(Box::new(stream));
         if let Some(connection) = Connection::open(peer, transport, first) {
@@ -182,6 +195,8 @@ impl Door {
         let info = Info {
             client_id: peer.id.0,
             client_ip: peer.address.ip().to_string(),
+            auth_required: self.hub.accounts().are_required(),
+            tls_verify: !self.options().tls_ca_file.as_os_str().is_empty(),
             ldm: self.lame.load(Relaxed),
             ..self.info.clone()
         };

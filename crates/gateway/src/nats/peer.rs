@@ -76,7 +76,7 @@ impl Peer {
             id: door.hub.clients.next_id(),
             address,
             producer: Arc::default(),
-            outbox: Outbox::new(door.options.outbox_bytes_max, door.hub.budget().clone()),
+            outbox: Outbox::new(door.options().outbox_bytes_max, door.hub.budget().clone()),
             connected_wall_ms: door.wall_ms.load(Ordering::Relaxed),
             door,
             is_tls: writer.is_none(),
@@ -232,8 +232,8 @@ impl Client for Peer {
     }
 
     fn tick(&self, now: Now) {
-        let (options, mono_ms) = (&self.door.options, now.mono_ns / 1_000_000);
-        if self.about.get().is_none() && self.door.hub.accounts.are_required() {
+        let (options, mono_ms) = (self.door.options(), now.mono_ns / 1_000_000);
+        if self.about.get().is_none() && self.door.hub.accounts().are_required() {
             if mono_ms.saturating_sub(self.connected_mono_ms) > options.auth_timeout_ms {
                 self.cut(Code::AuthFailed);
             }

@@ -11,7 +11,8 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use kernel::limits::SHARED_PAYLOAD_BYTES_MIN;
 use kernel::{Code, Msg, Spare, SubId, Subject, SubjectPattern};
-use wire::jetstream::api::busy;
+use wire::jetstream::api::{busy, unkept};
+use wire::jetstream::pub_headers::must_be_kept;
 use wire::nats::{Connect, Op, Step, encode};
 
 use super::delivery::Delivery;
@@ -149,7 +150,7 @@ impl Protocol {
     }
 
     fn is_admitted(&self) -> bool {
-        self.session.is_some() || !self.peer.door.hub.accounts.are_required()
+        self.session.is_some() || !self.peer.door.hub.accounts().are_required()
     }
 
     #[inline]
@@ -201,7 +202,7 @@ impl Protocol {
         let shown = Credentials { user: &c.user, password: &c.pass, token: &c.auth_token };
         let hub = &self.peer.door.hub;
         let known =
-            if c.account.is_empty() { hub.accounts.authenticate(shown) } else { Err(Code::AuthFailed) };
+            if c.account.is_empty() { hub.accounts().authenticate(shown) } else { Err(Code::AuthFailed) };
         let Ok(who) = known else {
             tracing::info!(client = self.peer.id.0, address = %self.peer.address, user = c.user, "wrong credentials");
             return self.end(refusal::AUTHORIZATION_VIOLATION, spare);
@@ -229,7 +230,7 @@ impl Protocol {
         let hub = &self.peer.door.hub;
         self.session.get_or_insert_with(|| {
             // Only reached where no credentials are needed, and then these always open.
-            let who = hub.accounts.authenticate(Credentials::default()).unwrap_or_default();
+            let who = hub.accounts().authenticate(Credentials::default()).unwrap_or_default();
             Session::new(hub, who)
         })
     }
@@ -245,7 +246,11 @@ impl Protocol {
         }
         let Protocol { peer, session: Some(session), .. } = self else { return Flow::On };
         let m = Msg { shared: shared.as_ref(), ..m };
-        let heard = session.publish(&Msg { from: Some(&peer.producer), ..m }, woken);
+        let whose = Msg { from: Some(&peer.producer), ..m };
+        let heard = match !m.headers.is_empty() && must_be_kept(m.headers) {
+            false => session.publish(&whose, woken),
+            true => session.publish_kept(&whose, woken).map(|kept| kept.heard),
+        };
         match heard {
             Ok(0) if !m.reply.is_empty() && self.no_responders => self.nobody_listens(&m, woken),
             Ok(heard) => self.asked |= heard > 0 && !m.reply.is_empty(),
@@ -254,7 +259,7 @@ impl Protocol {
                 self.object(&format!("Permissions Violation for Publish to \"{subject}\""), &mut woken.spare);
                 return Flow::On;
             }
-            Err(_) if !m.reply.is_empty() => self.refuse(&m, woken),
+            Err(code) if !m.reply.is_empty() => self.refuse(&m, code, woken),
             Err(_) => self.peer.door.hub.clients.count_overflow(),
         }
         match self.verbose {
@@ -286,10 +291,13 @@ impl Protocol {
         self.session().tell(id, &answer, woken);
     }
 
-    /// Says to whoever waits for the message's acknowledgement that a stream cannot take it now.
-    fn refuse(&mut self, m: &Msg<'_>, woken: &mut Woken) {
-        let answer =
-            Msg { subject: m.reply, headers: busy::HEADERS, payload: busy::ANSWER, ..Msg::default() };
+    /// Says to whoever waits for the message's acknowledgement that a stream cannot take it now, or that none captures it.
+    fn refuse(&mut self, m: &Msg<'_>, code: Code, woken: &mut Woken) {
+        let (headers, payload) = match code {
+            Code::StreamNotFound => (unkept::HEADERS, unkept::ANSWER),
+            _ => (busy::HEADERS, busy::ANSWER),
+        };
+        let answer = Msg { subject: m.reply, headers, payload, ..Msg::default() };
         let id = self.peer.id;
         self.session().tell(id, &answer, woken);
     }
@@ -302,7 +310,7 @@ impl Protocol {
         if self.subscriptions.contains_key(sid) {
             return self.confirm(spare);
         }
-        if self.subscriptions.len() >= self.peer.door.hub.limits.subscriptions_max {
+        if self.subscriptions.len() >= self.peer.door.hub.limits().subscriptions_max {
             self.object(refusal::SUBSCRIPTIONS_EXCEEDED, spare);
             return Flow::On;
         }

@@ -204,7 +204,7 @@ impl Core {
         let payload = vec![index as u8; [3, 40, 200, 900][self.random.below(4) as usize]];
         let subject = format!("subject.{}", self.random.below(4));
         let m = Msg { subject: subject.as_bytes(), headers: b"h: 1", payload: &payload, ..Msg::default() };
-        Record::of(index, 1000 * index + log.0 % 100, self.random.below(8) as u8, &m)
+        Record::of(index, 1000 * index + log.0 % 100, self.random.below(1 << 16) as u16, &m)
     }
 
     /// Gives the checkpoint that was asked for.

@@ -26,7 +26,7 @@ pub use config::{
 pub use document::{Document, read, read_optional, write};
 pub use error::{ApiError, Fault};
 pub use name::{ConsumerName, StreamName};
-pub use pub_headers::{KvOperation, Producer, PublishHeaders, Rollup, Ttl};
+pub use pub_headers::{Delay, KvOperation, Producer, PublishHeaders, Rollup, Ttl};
 pub use pull::PullRequest;
 pub use status::{Origin, Status};
 pub use subject::{Call, Refusal};

@@ -5,6 +5,7 @@
 //! value are cut off, an empty value is none, and a sequence that is no number matches nothing.
 
 use kernel::envelope::name;
+use kernel::{Guarantee, Priority};
 
 use super::duration;
 
@@ -33,6 +34,10 @@ pub struct PublishHeaders<'a> {
     pub is_marker: bool,
     /// Who numbers its messages, so that each is stored once.
     pub producer: Option<Producer<'a>>,
+    /// How soon it is to be delivered.
+    pub priority: Option<Priority>,
+    /// How long it is kept back.
+    pub delay: Option<Delay>,
     /// A feature that the message asks for and that we do not have.
     pub feature: Option<Feature>,
 }
@@ -59,6 +64,15 @@ pub enum Ttl {
     /// So many seconds, at least one.
     Seconds(u64),
     /// Neither, which refuses the message.
+    Invalid,
+}
+
+/// How long a message is kept back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delay {
+    /// So many milliseconds; at most [`Delay::MAX_MS`].
+    Ms(u64),
+    /// No time, or too long a one, which refuses the message.
     Invalid,
 }
 
@@ -154,6 +168,8 @@ impl<'a> PublishHeaders<'a> {
                 name::PRODUCER => set(&mut producer, value),
                 name::EPOCH => set(&mut epoch, number(value)),
                 name::SEQUENCE => set(&mut sequence, number(value)),
+                name::PRIORITY => set(&mut found.priority, Priority::read(value)),
+                name::DELAY => set(&mut found.delay, Delay::read(value)),
                 "Nats-Batch-Id" => set(&mut found.feature, Feature::AtomicBatch),
                 "Nats-Incr" => set(&mut found.feature, Feature::Counter),
                 "Nats-Schedule" => set(&mut found.feature, Feature::Schedule),
@@ -171,12 +187,45 @@ impl<'a> PublishHeaders<'a> {
     }
 }
 
+/// Whether a message asks for more than to be heard by who listens now: a delay, or a guarantee above at most once. Such a
+/// one must not go to a subject that no stream captures. Blocks without a header of ours are told apart by one search.
+pub fn must_be_kept(block: &[u8]) -> bool {
+    if memchr::memmem::find(block, b"\nNp-").is_none() {
+        return false;
+    }
+    lines(block).any(|(name, value)| match std::str::from_utf8(name) {
+        Ok(name::DELAY) => Delay::read(value) != Delay::Ms(0),
+        Ok(name::GUARANTEE) => {
+            let guarantee = std::str::from_utf8(value).ok().and_then(|value| value.trim().parse().ok());
+            matches!(guarantee, Some(Guarantee::AtLeastOnce | Guarantee::ExactlyOnce))
+        }
+        _ => false,
+    })
+}
+
 impl<'a> Rollup<'a> {
     fn read(value: &'a [u8]) -> Rollup<'a> {
         match value {
             _ if value.eq_ignore_ascii_case(b"sub") => Rollup::Subject,
             _ if value.eq_ignore_ascii_case(b"all") => Rollup::All,
             _ => Rollup::Invalid(value),
+        }
+    }
+}
+
+impl Delay {
+    /// The longest, in milliseconds: a year.
+    pub const MAX_MS: u64 = 365 * 24 * 3_600 * 1_000;
+
+    /// Reads the header's value: milliseconds, or a duration, of which a started millisecond counts as a whole one.
+    pub fn read(value: &[u8]) -> Delay {
+        let ms = number(value).or_else(|| {
+            let ns = duration::parse(std::str::from_utf8(value).ok()?)?;
+            u64::try_from(ns).ok().map(|ns| ns.div_ceil(1_000_000))
+        });
+        match ms {
+            Some(ms) if ms <= Delay::MAX_MS => Delay::Ms(ms),
+            _ => Delay::Invalid,
         }
     }
 }
@@ -252,6 +301,8 @@ mod tests {
             (name::PRODUCER, "p"),
             (name::EPOCH, "2"),
             (name::SEQUENCE, "9"),
+            (name::PRIORITY, "high"),
+            (name::DELAY, "1m"),
             ("Nats-Incr", "1"),
         ])
         .unwrap();
@@ -267,6 +318,8 @@ mod tests {
             operation: Some(KvOperation::Delete),
             is_marker: false,
             producer: Some(Producer::Numbered { id: b"p", epoch: 2, sequence: 9 }),
+            priority: Some(Priority::High),
+            delay: Some(Delay::Ms(60_000)),
             feature: Some(Feature::Counter),
         };
         assert_eq!(PublishHeaders::read(&bytes), expected);
@@ -332,6 +385,43 @@ mod tests {
             "1s 2s",
         ] {
             assert_eq!(Ttl::read(bad.as_bytes()), Ttl::Invalid, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_delay_is_milliseconds_or_a_duration_up_to_a_year() {
+        for (value, ms) in [
+            ("0", 0),
+            ("250", 250),
+            ("5s", 5_000),
+            ("1h30m", 5_400_000),
+            ("1ns", 1),
+            ("8760h", Delay::MAX_MS),
+        ] {
+            assert_eq!(Delay::read(value.as_bytes()), Delay::Ms(ms), "{value}");
+        }
+        for bad in ["-1", "-5s", "soon", "1.5", "31536000001", "8761h", "99999999999999999999", "5 s"] {
+            assert_eq!(Delay::read(bad.as_bytes()), Delay::Invalid, "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_a_delay_or_a_guarantee_makes_a_message_one_that_must_be_kept() {
+        let one = |name: &str, value: &str| must_be_kept(&block([("A", "b"), (name, value)]).unwrap());
+        assert!(!must_be_kept(b""));
+        for (name, value, must) in [
+            ("Np-Delay", "5s", true),
+            ("Np-Delay", "0", false),
+            ("Np-Delay", "what", true),
+            ("Np-Guarantee", "at-least-once", true),
+            ("Np-Guarantee", "exactly-once", true),
+            ("Np-Guarantee", "at-most-once", false),
+            ("Np-Guarantee", "perhaps", false),
+            ("Np-Priority", "critical", false),
+            ("X-Np-Delay", "5s", false),
+            ("Note", "Np-Delay: 5s", false),
+        ] {
+            assert_eq!(one(name, value), must, "{name}: {value}");
         }
     }
 

@@ -145,11 +145,11 @@ fn after_its_last_delivery_a_message_is_kept_counted_and_advised_but_not_deliver
     assert!(b.step().is_empty(), "advised once");
     let info = b.info();
     assert_eq!((info.num_ack_pending, info.num_redelivered), (0, 1));
-    assert!(b.consumer.needs(1, b"a"), "it stays in the stream");
+    assert!(b.needs(1, b"a"), "it stays in the stream");
     assert_eq!(b.ack(1, 1, 1, DONE), Acked::Stale);
     assert_eq!(b.ack(1, 3, 2, Ack::Working), Acked::Already);
     assert_eq!(b.ack(1, 3, 2, DONE), Acked::Accepted, "a late acknowledgement of the last delivery counts");
-    assert!(!b.consumer.needs(1, b"a"));
+    assert!(!b.needs(1, b"a"));
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn the_last_of_each_subject_come_first_and_then_all_that_is_new() {
     let config = ConsumerConfig { deliver_policy: DeliverPolicy::LastPerSubject, ..explicit() };
     let mut b = Bench::on(config, &["a", "b", "a", "c"]);
     assert_eq!(b.info().num_pending, 3);
-    assert!(!b.consumer.needs(1, b"a") && b.consumer.needs(2, b"b"));
+    assert!(!b.needs(1, b"a") && b.needs(2, b"b"));
     b.publish("a");
     b.remove(4);
     assert_eq!(b.info().num_pending, 3);
@@ -126,7 +126,7 @@ fn without_acknowledgements_only_credit_paces() {
     assert!(!b.step_by(7));
     let info = b.info();
     assert_eq!((info.ack_floor.stream_seq, info.ack_floor.consumer_seq, info.num_ack_pending), (10, 10, 0));
-    assert!(!b.consumer.needs(10, b"a"));
+    assert!(!b.needs(10, b"a"));
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn a_cleared_range_is_neither_counted_nor_waited_for() {
     b.pull("r", 3);
     assert_eq!(b.seqs(), [1, 2, 3]);
     b.list.rows.retain(|seq, _| [2, 9, 10].contains(seq));
-    b.consumer.cleared(1..=8, &b.list, &mut b.out);
+    b.consumer.cleared(1..=8, &[], &b.list, &mut b.out);
     let info = b.info();
     assert_eq!((info.num_ack_pending, info.num_pending), (1, 2));
     b.pull("r", 10);

@@ -1,17 +1,20 @@
 //! Tests of the consumer, with a stream that is a list.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
-use kernel::Now;
+use kernel::{Now, Priority};
 use wire::jetstream::{AckPolicy, ConsumerConfig, Retention};
 
 use super::*;
+use crate::marked::{Mark, Marked};
 use crate::messages::Stored;
 
 mod ack;
 mod config;
 mod deliver;
+mod priority;
 mod pull;
 mod push;
 mod random;
@@ -28,17 +31,24 @@ pub(super) struct List {
     pub(super) rows: BTreeMap<u64, Stored>,
     pub(super) subjects: Vec<Vec<u8>>,
     pub(super) last: u64,
+    pub(super) marked: Marked,
+    pub(super) released_ms: u64,
 }
 
 impl List {
     pub(super) fn push(&mut self, subject: &str, time_ns: u64) -> u64 {
+        self.push_marked(subject, time_ns, Mark::NONE)
+    }
+
+    pub(super) fn push_marked(&mut self, subject: &str, time_ns: u64, mark: Mark) -> u64 {
         let known = self.subjects.iter().position(|s| s == subject.as_bytes());
         let number = known.unwrap_or_else(|| {
             self.subjects.push(subject.into());
             self.subjects.len() - 1
         });
         self.last += 1;
-        self.rows.insert(self.last, Stored { time_ns, size: 100, subject: number as u32 });
+        self.rows.insert(self.last, Stored { time_ns, size: 100, subject: number as u32, mark });
+        self.marked.add(self.last, mark);
         self.last
     }
 
@@ -69,6 +79,12 @@ impl Messages for List {
             None => rows.count() as u64,
             Some(hears) => rows.filter(|(_, row)| hears(row.subject, self.name(row))).count() as u64,
         }
+    }
+    fn marked(&self) -> Option<&Marked> {
+        Some(&self.marked).filter(|marked| !marked.is_empty())
+    }
+    fn released_ms(&self) -> u64 {
+        self.released_ms
     }
     fn at_time(&self, time_ns: u64) -> u64 {
         let found = self.rows.iter().find(|(_, row)| row.time_ns >= time_ns);
@@ -141,15 +157,42 @@ impl Bench {
         seq
     }
 
+    /// Publishes a message with a priority that is kept back for so many milliseconds.
+    pub(super) fn publish_marked(&mut self, subject: &str, priority: Priority, delay_ms: u64) -> u64 {
+        let due_ms = if delay_ms > 0 { self.now.wall_ms + delay_ms } else { 0 };
+        let mark = Mark { priority, due_ms };
+        let seq = self.list.push_marked(subject, self.now.wall_ms * MS, mark);
+        self.consumer.stored(seq, subject.as_bytes());
+        seq
+    }
+
     pub(super) fn remove(&mut self, seq: u64) {
-        let row = self.list.rows.remove(&seq).unwrap();
-        let subject = self.list.subjects[row.subject as usize].clone();
-        self.consumer.removed(seq, &subject, &mut self.out);
+        self.clear(seq..=seq, |_| true);
+    }
+
+    /// Removes those of a range that go.
+    pub(super) fn clear(&mut self, range: RangeInclusive<u64>, goes: impl Fn(u64) -> bool) {
+        let mut unmarked = Vec::new();
+        self.list.rows.retain(|seq, row| {
+            let stays = !range.contains(seq) || !goes(*seq);
+            if !stays && row.mark.is_some() {
+                unmarked.push((*seq, row.mark));
+            }
+            stays
+        });
+        unmarked.iter().for_each(|(seq, mark)| self.list.marked.remove(*seq, *mark));
+        self.consumer.cleared(range, &unmarked, &self.list, &mut self.out);
     }
 
     pub(super) fn pass(&mut self, ns: u64) {
         self.now.mono_ns += ns;
         self.now.wall_ms += ns / MS;
+        self.list.released_ms = self.now.wall_ms;
+    }
+
+    pub(super) fn needs(&mut self, seq: u64, subject: &[u8]) -> bool {
+        let mark = self.list.row(seq).map_or(Mark::NONE, |row| row.mark);
+        self.consumer.needs(seq, mark, subject)
     }
 
     pub(super) fn request(&mut self, pull: Pull) {
@@ -189,7 +232,8 @@ impl Bench {
     }
 
     pub(super) fn ack(&mut self, seq: u64, consumer_seq: u64, deliveries: u32, ack: Ack) -> Acked {
-        self.consumer.ack(self.now, Token { seq, consumer_seq, deliveries }, ack, &mut self.out)
+        let token = Token { seq, consumer_seq, deliveries };
+        self.consumer.ack(self.now, token, ack, &self.list, &mut self.out)
     }
 
     /// Acknowledges a first delivery, and gives what was told of it.

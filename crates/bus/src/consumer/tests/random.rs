@@ -17,16 +17,27 @@ const ACK_WAIT: u64 = 10 * S;
 #[derive(Clone, Debug)]
 enum Op {
     Publish(usize),
-    Pull { batch: i64, no_wait: bool, expires: bool },
+    /// With a priority, and kept back for so many seconds.
+    PublishMarked(usize, usize, u64),
+    Pull {
+        batch: i64,
+        no_wait: bool,
+        expires: bool,
+    },
     Step(usize),
-    Ack { pick: usize, kind: u8 },
+    Ack {
+        pick: usize,
+        kind: u8,
+    },
     Nonsense(u64, u64),
     Pass(u64),
     Remove(usize),
     Clear(usize),
     Snapshot,
     Safe,
-    Crash { lost: usize },
+    Crash {
+        lost: usize,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +71,8 @@ struct Life {
     /// Every delivery ever made, in this life and those before.
     handed: Vec<Delivery>,
     snapshot: (Bytes, Model),
+    /// The last message that was there when it began.
+    begun: u64,
     /// Each delta, the model as it was then, and the reservation to call safe when it is.
     deltas: Vec<(Bytes, Model, u64)>,
     safe_to: usize,
@@ -95,7 +108,38 @@ impl Life {
             }
         }
         let snapshot = (b.consumer.snapshot(), model.clone());
-        Life { config, b, model, handed: Vec::new(), snapshot, deltas: Vec::new(), safe_to: 0 }
+        let begun = b.list.last;
+        Life { config, b, model, handed: Vec::new(), snapshot, begun, deltas: Vec::new(), safe_to: 0 }
+    }
+
+    fn published(&mut self, seq: u64, subject: usize) {
+        let is_later = self.config.deliver_policy != DeliverPolicy::ByStartSequence || seq >= 3;
+        if matches(&self.config, SUBJECTS[subject]) && is_later {
+            self.model.messages.insert(seq, State::Fresh);
+        }
+    }
+
+    /// Whether a message must not come yet.
+    fn is_kept_back(&self, seq: u64) -> bool {
+        let due_ms = self.b.list.rows.get(&seq).map_or(0, |row| row.mark.due_ms);
+        self.policy() == AckPolicy::Explicit && due_ms > self.b.now.wall_ms
+    }
+
+    /// Where a message stands among the undelivered: the lowest comes first.
+    fn place(&self, seq: u64) -> (u64, u64, u64) {
+        let row = self.b.list.rows[&seq];
+        if self.policy() != AckPolicy::Explicit {
+            return (0, 0, seq);
+        }
+        let since_ms = if row.mark.due_ms > 0 { row.mark.due_ms } else { row.time_ns / MS };
+        let waited = (self.b.now.wall_ms - since_ms) / crate::consumer::lanes::AGEING_MS;
+        let raised = match row.mark.priority {
+            Priority::Critical => 0,
+            other => (other as u64).saturating_sub(waited).max(1),
+        };
+        // Those that a consumer begins with come before all but what is critical.
+        let is_picked = seq <= self.begun && self.config.deliver_policy == DeliverPolicy::LastPerSubject;
+        (if is_picked { raised.min(1) } else { raised }, since_ms, seq)
     }
 
     fn policy(&self) -> AckPolicy {
@@ -106,10 +150,12 @@ impl Life {
         match op {
             Op::Publish(subject) => {
                 let seq = self.b.publish(SUBJECTS[subject]);
-                let is_later = self.config.deliver_policy != DeliverPolicy::ByStartSequence || seq >= 3;
-                if matches(&self.config, SUBJECTS[subject]) && is_later {
-                    self.model.messages.insert(seq, State::Fresh);
-                }
+                self.published(seq, subject);
+            }
+            Op::PublishMarked(subject, priority, delay_s) => {
+                let priority = Priority::ALL[priority];
+                let seq = self.b.publish_marked(SUBJECTS[subject], priority, delay_s * 1_000);
+                self.published(seq, subject);
             }
             Op::Pull { batch, no_wait, expires } => {
                 let expires_ns = if expires { 7 * S as i64 } else { 0 };
@@ -121,7 +167,8 @@ impl Life {
                 let token = Token { seq, consumer_seq, deliveries: 1 };
                 if !self.handed.iter().any(|d| d.seq == seq && d.consumer_seq == consumer_seq) {
                     let before = self.b.info();
-                    let acked = self.b.consumer.ack(self.b.now, token, Ack::Done, &mut self.b.out);
+                    let acked =
+                        self.b.consumer.ack(self.b.now, token, Ack::Done, &self.b.list, &mut self.b.out);
                     assert_ne!(acked, Acked::Accepted, "{token:?}");
                     assert_eq!(before, self.b.info());
                 }
@@ -136,9 +183,8 @@ impl Life {
             }
             Op::Clear(pick) => {
                 let to = pick as u64 % (self.b.list.last + 1);
-                self.b.list.rows.retain(|seq, _| *seq > to || seq % 3 == 0);
                 self.model.messages.retain(|seq, _| *seq > to || seq % 3 == 0);
-                self.b.consumer.cleared(0..=to, &self.b.list, &mut self.b.out);
+                self.b.clear(0..=to, |seq| seq % 3 != 0);
             }
             Op::Snapshot => {
                 self.b.consumer.take_delta();
@@ -207,8 +253,12 @@ impl Life {
             State::Fresh => {
                 let held = self.model.messages.values().filter(|s| matches!(s, State::Held { .. })).count();
                 assert!(self.policy() == AckPolicy::None || held < MAX_ACK_PENDING, "{held} held");
-                let earlier = self.model.messages.range(..d.seq).any(|(_, s)| *s == State::Fresh);
-                assert!(!earlier, "{d:?} comes in order");
+                assert!(!self.is_kept_back(d.seq), "{d:?} comes when it is due");
+                let place = self.place(d.seq);
+                let fresh = self.model.messages.iter().filter(|(_, s)| **s == State::Fresh);
+                let earlier = fresh.map(|(seq, _)| *seq).filter(|seq| !self.is_kept_back(*seq));
+                let earlier: Vec<u64> = earlier.filter(|seq| self.place(*seq) < place).collect();
+                assert!(earlier.is_empty(), "{d:?} comes in order, behind {earlier:?}");
                 assert_eq!(d.deliveries, 1);
                 d.consumer_seq
             }
@@ -246,7 +296,7 @@ impl Life {
             7 => Ack::Working,
             _ => Ack::Terminate { reason: Bytes::new() },
         };
-        let acked = self.b.consumer.ack(self.b.now, token, ack.clone(), &mut self.b.out);
+        let acked = self.b.consumer.ack(self.b.now, token, ack.clone(), &self.b.list, &mut self.b.out);
         let state = self.model.messages.get(&d.seq).copied();
         let is_end = matches!(ack, Ack::Done | Ack::Terminate { .. });
         if self.policy() == AckPolicy::None {
@@ -331,12 +381,11 @@ impl Life {
         for (delta, ..) in &self.deltas {
             restored.apply_delta(self.b.now, delta).unwrap();
         }
-        restored.cleared(0..=u64::MAX, list, &mut Vec::new());
+        restored.cleared(0..=u64::MAX, &[], list, &mut Vec::new());
         for seq in fresh {
             let name = utf8(list.subject(list.rows[&seq].subject));
             let is_later = config.deliver_policy != DeliverPolicy::ByStartSequence || seq >= 3;
-            let begins = seq >= restored.backlog.next && is_later;
-            if begins && matches(config, &name) {
+            if seq > self.begun && is_later && matches(config, &name) {
                 self.model.messages.entry(seq).or_insert(State::Fresh);
             }
         }
@@ -377,7 +426,7 @@ impl Life {
         for (seq, row) in &self.b.list.rows {
             let needed = !matches!(self.model.messages.get(seq), None | Some(State::Acked { .. }));
             let subject = self.b.list.subjects[row.subject as usize].clone();
-            assert_eq!(self.b.consumer.needs(*seq, &subject), needed, "{seq}");
+            assert_eq!(self.b.consumer.needs(*seq, row.mark, &subject), needed, "{seq}");
         }
     }
 
@@ -410,12 +459,14 @@ impl Life {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => (0..4usize).prop_map(Op::Publish),
+        4 => (0..4usize, 0..4usize, prop_oneof![3 => Just(0), 1 => 1..90u64])
+            .prop_map(|(subject, priority, delay_s)| Op::PublishMarked(subject, priority, delay_s)),
         3 => (0..6i64, any::<bool>(), any::<bool>())
             .prop_map(|(batch, no_wait, expires)| Op::Pull { batch, no_wait, expires }),
         5 => (0..5usize).prop_map(Op::Step),
         8 => (0..12usize, 0..9u8).prop_map(|(pick, kind)| Op::Ack { pick, kind }),
         1 => (0..40u64, 0..40u64).prop_map(|(s, c)| Op::Nonsense(s, c)),
-        3 => (1..12u64).prop_map(|s| Op::Pass(s * S)),
+        3 => prop_oneof![9 => 1..12u64, 1 => 30..100u64].prop_map(|s| Op::Pass(s * S)),
         1 => (0..20usize).prop_map(Op::Remove),
         1 => (0..20usize).prop_map(Op::Clear),
         1 => Just(Op::Snapshot),

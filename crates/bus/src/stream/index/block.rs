@@ -16,7 +16,7 @@ pub(in crate::stream) struct Row {
     pub(in crate::stream) size: u32,
     /// Place of its subject in the table.
     pub(in crate::stream) slot: u32,
-    pub(in crate::stream) flags: u8,
+    pub(in crate::stream) flags: u16,
     /// How far behind the next message of its subject was stored; 0: not known.
     pub(in crate::stream) link: u32,
 }
@@ -29,7 +29,10 @@ pub(super) struct Block {
     offsets: Vec<u32>,
     slots: Vec<u32>,
     sizes: Vec<u32>,
+    /// The lower half of each row's flags.
     flags: Vec<u8>,
+    /// The upper half. Empty: 0 in this block.
+    marks: Vec<u8>,
     times: Times,
     /// Empty: no link is known in this block.
     links: Vec<u32>,
@@ -49,6 +52,7 @@ impl Block {
             slots: Vec::new(),
             sizes: Vec::new(),
             flags: Vec::new(),
+            marks: Vec::new(),
             times: Times::new(),
             links: Vec::new(),
             live: Vec::new(),
@@ -82,7 +86,12 @@ impl Block {
         }
         self.slots.push(row.slot);
         self.sizes.push(row.size);
-        self.flags.push(row.flags);
+        let [low, high] = row.flags.to_le_bytes();
+        self.flags.push(low);
+        if high != 0 || !self.marks.is_empty() {
+            self.marks.resize(at, 0);
+            self.marks.push(high);
+        }
         self.times.push(row.time_ns);
         if row.link != 0 || !self.links.is_empty() {
             self.links.resize(at, 0);
@@ -130,7 +139,7 @@ impl Block {
             time_ns: self.times.at(at),
             size: *self.sizes.get(at)?,
             slot: *self.slots.get(at)?,
-            flags: *self.flags.get(at)?,
+            flags: u16::from_le_bytes([*self.flags.get(at)?, self.marks.get(at).copied().unwrap_or(0)]),
             link: self.links.get(at).copied().unwrap_or(0),
         })
     }
@@ -253,6 +262,7 @@ impl Block {
         self.slots.clear();
         self.sizes.clear();
         self.flags.clear();
+        self.marks.clear();
         self.times.clear();
         self.links.clear();
         self.live.clear();
@@ -266,6 +276,7 @@ impl Block {
         self.slots.shrink_to_fit();
         self.sizes.shrink_to_fit();
         self.flags.shrink_to_fit();
+        self.marks.shrink_to_fit();
         self.links.shrink_to_fit();
         self.times.shrink();
     }
@@ -277,6 +288,7 @@ impl Block {
         size_of::<Block>()
             + words * 4
             + self.flags.capacity()
+            + self.marks.capacity()
             + self.live.capacity() * 8
             + self.times.heap_bytes()
     }

@@ -243,7 +243,9 @@ mod tests {
                     self.last.seq += gap;
                     for n in 0..many {
                         let (seq, time_ns) = (self.last.seq + 1, self.last.time_ns + step_ns);
-                        self.last = Row { seq, time_ns, size: n as u32, slot: (n % 7) as u32, ..self.last };
+                        let flags = if many % 3 == 0 { (n % 900) as u16 } else { 1 };
+                        let (size, slot) = (n as u32, (n % 7) as u32);
+                        self.last = Row { seq, time_ns, size, slot, flags, ..self.last };
                         self.rows.push(&self.last);
                         self.map.insert(seq, self.last);
                     }

@@ -47,7 +47,7 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 async fn document(State(door): State<Arc<HttpDoor>>) -> Result<Response, Problem> {
-    let document = describe(door.table.all(), door.hub.accounts.are_required())
+    let document = describe(door.table.all(), door.hub.accounts().are_required())
         .map_err(|e| Problem::new(Code::InternalError, format!("the schemas cannot be read: {e}")))?;
     Ok((StatusCode::OK, [(CONTENT_TYPE, JSON)], document.to_string()).into_response())
 }

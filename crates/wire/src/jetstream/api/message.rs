@@ -151,6 +151,15 @@ pub mod busy {
     pub const HEADERS: &[u8] = b"NATS/1.0\r\nNp-Code: 6003\r\nRetry-After-Ms: 100\r\n\r\n";
 }
 
+/// What whoever publishes is told when a message must be kept and no stream captures its subject.
+pub mod unkept {
+    /// The error that clients of JetStream know ([`StreamNotFound`](crate::jetstream::Fault::StreamNotFound)).
+    pub const ANSWER: &[u8] =
+        br#"{"error":{"code":404,"err_code":10059,"description":"stream not found"},"stream":"","seq":0}"#;
+    /// Our own code for it.
+    pub const HEADERS: &[u8] = b"NATS/1.0\r\nNp-Code: 6002\r\n\r\n";
+}
+
 /// A JSON string; most names need no escape.
 fn string(out: &mut Vec<u8>, text: &str) {
     if text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {

@@ -22,7 +22,9 @@ pub use consumer::{
     CreateConsumerRequest, PauseRequest, Paused, PriorityGroupState, ResetRequest, SequenceInfo,
     UnpinRequest,
 };
-pub use message::{Blob, Message, MsgDeleteRequest, MsgGetRequest, PubAck, PubAnswer, StoredMessage, busy};
+pub use message::{
+    Blob, Message, MsgDeleteRequest, MsgGetRequest, PubAck, PubAnswer, StoredMessage, busy, unkept,
+};
 pub use stream::{
     ClusterInfo, LostMessages, PeerInfo, PurgeRequest, Purged, SourceInfo, StreamAlternate, StreamCreated,
     StreamInfo, StreamInfoPage, StreamInfoRequest, StreamList, StreamNames, StreamRequest, StreamState,

@@ -127,6 +127,9 @@ fn publishers_are_answered_byte_for_byte() {
     out.clear();
     PubAck::write_error(&mut out, "", &Fault::TooManyRequests.into());
     assert_eq!(out, busy::ANSWER);
+    out.clear();
+    PubAck::write_error(&mut out, "", &Fault::StreamNotFound.into());
+    assert_eq!(out, unkept::ANSWER);
 }
 
 #[test]
