@@ -32,9 +32,19 @@ pub(crate) fn peers_dir() -> PathBuf {
 
 /// The Python interpreter of a virtual environment that holds `xtask/peers/requirements.txt`.
 pub(crate) fn python() -> Result<PathBuf, String> {
-    let venv = peers_dir().join("python");
+    environment("python", "requirements.txt")
+}
+
+/// schemathesis, in an environment of its own: it brings a lot.
+pub(crate) fn schemathesis() -> Result<PathBuf, String> {
+    Ok(environment("schemathesis", "schemathesis.txt")?.with_file_name("schemathesis"))
+}
+
+/// The interpreter of the virtual environment `name`, with what a file in `xtask/peers` lists.
+fn environment(name: &str, list: &str) -> Result<PathBuf, String> {
+    let venv = peers_dir().join(name);
     let interpreter = venv.join("bin/python");
-    let wanted = root().join("xtask/peers/requirements.txt");
+    let wanted = root().join("xtask/peers").join(list);
     once(&venv, &read(&wanted)?, || {
         run(
             Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv),

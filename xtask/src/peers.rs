@@ -8,6 +8,7 @@ mod fleet;
 mod guide;
 mod jetstream;
 mod metrics;
+mod schema;
 mod server;
 mod setup;
 mod suite;
@@ -74,6 +75,11 @@ const PARTS: &[Part] = &[
         name: "jetstream",
         about: "the JetStream API to both servers; the answers must be equal, field by field",
         run: jetstream::run,
+    },
+    Part {
+        name: "openapi",
+        about: "every route of the HTTP door against its description, by schemathesis",
+        run: schema::run,
     },
 ];
 

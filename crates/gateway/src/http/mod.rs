@@ -68,6 +68,8 @@ use visit::Visit;
 
 /// Answers below this are not packed, in bytes.
 const PACKED_BYTES_MIN: u64 = 1024;
+/// How much larger than it may be a head is read, so that its sender is told with a code.
+const HEAD_SLACK_BYTES: usize = 16 * 1024;
 /// Silence after which a client that speaks HTTP/2 is asked whether it lives, and how long it has to answer.
 const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 
@@ -296,30 +298,42 @@ impl HttpDoor {
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(self.times.header)
-            .max_buf_size(self.header_bytes_max);
+            .max_buf_size(self.header_bytes_max + HEAD_SLACK_BYTES);
         server
             .http2()
             .timer(TokioTimer::new())
             .keep_alive_interval(PING.0)
             .keep_alive_timeout(PING.1)
             .max_concurrent_streams(self.streams_max)
-            .max_header_list_size(u32::try_from(self.header_bytes_max).unwrap_or(u32::MAX));
+            .max_header_list_size(
+                u32::try_from(self.header_bytes_max + HEAD_SLACK_BYTES).unwrap_or(u32::MAX),
+            );
         let visit = gate.visit().clone();
         let stream = TokioIo::new(Stall::new(stream, self.times.write, &self.limits));
         let mut served = std::pin::pin!(server.serve_connection_with_upgrades(stream, gate));
-        // Who does not even say which version it speaks is not kept.
-        tokio::select! {
-            _ = served.as_mut() => return,
-            () = sleep(self.times.header) => if !visit.has_begun() {
-                self.limits.count(Limit::HeaderTime);
-                return;
-            },
-            () = self.reached(Phase::Closing) => {}
+        let mut patience = std::pin::pin!(sleep(self.times.header));
+        let mut closing = std::pin::pin!(self.reached(Phase::Closing));
+        let mut is_patient = true;
+        loop {
+            tokio::select! {
+                biased;
+                _ = served.as_mut() => return,
+                () = patience.as_mut(), if is_patient => {
+                    is_patient = false;
+                    // Who does not even say which version it speaks is not kept.
+                    if !visit.has_begun() {
+                        self.limits.count(Limit::HeaderTime);
+                        return;
+                    }
+                }
+                () = visit.flooded() => {
+                    self.limits.count(Limit::Streams);
+                    return;
+                }
+                () = closing.as_mut() => break,
+            }
         }
-        tokio::select! {
-            _ = served.as_mut() => return,
-            () = self.reached(Phase::Closing) => served.as_mut().graceful_shutdown(),
-        }
+        served.as_mut().graceful_shutdown();
         let _ = served.await;
     }
 

@@ -120,8 +120,8 @@ pub(super) async fn varz(State(door): State<Arc<HttpDoor>>) -> Json<Varz> {
 #[derive(Deserialize)]
 pub(super) struct Page {
     #[serde(default)]
-    offset: usize,
-    limit: Option<usize>,
+    offset: u32,
+    limit: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -161,17 +161,18 @@ struct Connection {
 
 /// Pages with `offset` and `limit`, oldest connection first.
 pub(super) async fn connz(State(door): State<Arc<HttpDoor>>, Params(page): Params<Page>) -> Json<Connz> {
-    let limit = page.limit.unwrap_or(PAGE_MAX).min(PAGE_MAX);
+    let limit = page.limit.map_or(PAGE_MAX, |limit| limit as usize).min(PAGE_MAX);
+    let offset = page.offset as usize;
     let now = door.wall_ms.load(Relaxed);
     let all = door.hub.clients.all();
     let connections: Vec<Connection> =
-        all.iter().skip(page.offset).take(limit).map(|c| connection(&**c, now)).collect();
+        all.iter().skip(offset).take(limit).map(|c| connection(&**c, now)).collect();
     Json(Connz {
         server_id: door.identity.server_id.clone(),
         now_unix_ms: now,
         num_connections: connections.len(),
         total: all.len(),
-        offset: page.offset,
+        offset,
         limit,
         connections,
     })

@@ -148,6 +148,7 @@ fn parameter(param: &Param) -> Value {
         Place::Header => "header",
     };
     let schema = match param.kind {
+        Kind::Text { chars_max: u64::MAX, .. } => json!({ "type": "string" }),
         Kind::Text { chars_min, chars_max, form: "" } => {
             json!({ "type": "string", "minLength": chars_min, "maxLength": chars_max })
         }
