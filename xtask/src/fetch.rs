@@ -32,9 +32,19 @@ pub(crate) fn peers_dir() -> PathBuf {
 
 /// The Python interpreter of a virtual environment that holds `xtask/peers/requirements.txt`.
 pub(crate) fn python() -> Result<PathBuf, String> {
-    let venv = peers_dir().join("python");
+    environment("python", "requirements.txt")
+}
+
+/// schemathesis, in an environment of its own: it brings a lot.
+pub(crate) fn schemathesis() -> Result<PathBuf, String> {
+    Ok(environment("schemathesis", "schemathesis.txt")?.with_file_name("schemathesis"))
+}
+
+/// The interpreter of the virtual environment `name`, with what a file in `xtask/peers` lists.
+fn environment(name: &str, list: &str) -> Result<PathBuf, String> {
+    let venv = peers_dir().join(name);
     let interpreter = venv.join("bin/python");
-    let wanted = root().join("xtask/peers/requirements.txt");
+    let wanted = root().join("xtask/peers").join(list);
     once(&venv, &read(&wanted)?, || {
         run(
             Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv),
@@ -81,18 +91,27 @@ pub(crate) fn redis_server() -> Result<PathBuf, String> {
 /// A folder whose `node_modules` holds what `examples/javascript` depends on. Scripts are copied into it to be run,
 /// because an ECMAScript module looks for its imports beside itself.
 pub(crate) fn node_folder() -> Result<PathBuf, String> {
-    let folder = peers_dir().join("npm");
-    let example = root().join("examples/javascript");
+    npm_folder("npm", "examples/javascript")
+}
+
+/// The same for what runs in a browser, and for what drives one.
+pub(crate) fn web_folder() -> Result<PathBuf, String> {
+    npm_folder("web", "xtask/peers/web")
+}
+
+/// A folder of that name with what the package at `package` depends on.
+fn npm_folder(name: &str, package: &str) -> Result<PathBuf, String> {
+    let (folder, package) = (peers_dir().join(name), root().join(package));
     let files = ["package.json", "package-lock.json"];
     let mut wanted = String::new();
     for file in files {
-        wanted += &read(&example.join(file))?;
+        wanted += &read(&package.join(file))?;
     }
     run(Command::new("node").arg("--version"), "apt-get install nodejs")?;
     once(&folder, &wanted, || {
         make_dir(&folder)?;
         for file in files {
-            copy(&example.join(file), &folder.join(file))?;
+            copy(&package.join(file), &folder.join(file))?;
         }
         run(
             Command::new("npm")
@@ -102,6 +121,13 @@ pub(crate) fn node_folder() -> Result<PathBuf, String> {
         )
     })?;
     Ok(folder)
+}
+
+/// Debian's Chromium, which nothing here installs.
+pub(crate) fn chromium() -> Result<PathBuf, String> {
+    let binary = PathBuf::from("/usr/bin/chromium");
+    run(Command::new(&binary).arg("--version"), "apt-get install chromium")?;
+    Ok(binary)
 }
 
 /// Builds `neuroplex` with the cargo profile named (`dev`, `release`, `dist` …) and says where the binary is.

@@ -8,12 +8,14 @@ mod fleet;
 mod guide;
 mod jetstream;
 mod metrics;
+mod schema;
 mod server;
 mod setup;
 mod suite;
 mod tally;
 mod transcript;
 mod transcripts;
+mod web;
 
 use std::path::PathBuf;
 
@@ -56,6 +58,12 @@ const PARTS: &[Part] = &[
         about: "key-value buckets and object stores through @nats-io/kv and @nats-io/obj",
         run: suite::javascript_stores,
     },
+    Part { name: "web", about: "the client for browsers over WebSocket, in Node", run: web::node },
+    Part {
+        name: "browser",
+        about: "the same in a page in Chromium, and the documentation page",
+        run: web::browser,
+    },
     Part { name: "telemetry", about: "traces, logs and metrics to a real collector", run: suite::telemetry },
     Part { name: "metrics", about: "/metrics, read by promtool", run: metrics::run },
     Part {
@@ -67,6 +75,11 @@ const PARTS: &[Part] = &[
         name: "jetstream",
         about: "the JetStream API to both servers; the answers must be equal, field by field",
         run: jetstream::run,
+    },
+    Part {
+        name: "openapi",
+        about: "every route of the HTTP door against its description, by schemathesis",
+        run: schema::run,
     },
 ];
 

@@ -57,6 +57,16 @@ pub enum Error {
     },
 }
 
+/// The name under which clients of an account are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// The user; empty: anonymous.
+    pub user: String,
+    /// Its tenant.
+    pub tenant: TenantId,
+}
+
+#[derive(PartialEq)]
 struct Account {
     user: String,
     password: String,
@@ -74,8 +84,16 @@ pub struct Accounts {
 impl Accounts {
     /// Checks and takes the accounts of the configuration.
     pub fn new(options: &Options) -> Result<Accounts, Error> {
-        let mut all =
-            Accounts { accounts: Vec::new(), anonymous: Arc::default(), tenants: vec![String::new()] };
+        Accounts::with_tenants(options, vec![String::new()])
+    }
+
+    /// Other accounts for the same node: its tenants keep their ids, and new ones come behind them.
+    pub fn renewed(&self, options: &Options) -> Result<Accounts, Error> {
+        Accounts::with_tenants(options, self.tenants.clone())
+    }
+
+    fn with_tenants(options: &Options, tenants: Vec<String>) -> Result<Accounts, Error> {
+        let mut all = Accounts { accounts: Vec::new(), anonymous: Arc::default(), tenants };
         for (at, user) in options.users.iter().enumerate() {
             let by_password = !user.user.is_empty() && !user.password.is_empty() && user.token.is_empty();
             let by_token = !user.token.is_empty() && user.password.is_empty();
@@ -119,6 +137,18 @@ impl Accounts {
     /// Names of the tenants, by id; the node's own comes first and is empty.
     pub fn tenants(&self) -> &[String] {
         &self.tenants
+    }
+
+    /// Whose clients may not stay as they are when `new` takes the place of these: their account is gone, or its secret or
+    /// permissions have changed. The anonymous leave when credentials are needed.
+    pub fn departed(&self, new: &Accounts) -> Vec<Name> {
+        let gone = self.accounts.iter().filter(|account| !new.accounts.contains(account));
+        let name = |who: &Principal| Name { user: who.name.clone(), tenant: who.tenant };
+        let mut names: Vec<Name> = gone.map(|account| name(&account.principal)).collect();
+        if !self.are_required() && new.are_required() {
+            names.push(name(&self.anonymous));
+        }
+        names
     }
 
     /// Whether credentials are needed.
@@ -196,6 +226,21 @@ mod tests {
         {
             assert_eq!(ask(user, password, token), Err(Code::AuthFailed));
         }
+    }
+
+    #[test]
+    fn only_accounts_that_are_gone_or_changed_depart_and_tenants_keep_their_ids() {
+        let of = |users| Options { users };
+        let old = Accounts::new(&of(vec![user("a", "pa", "", "x"), user("b", "pb", "", "y")])).unwrap();
+        let same = old.renewed(&of(vec![user("b", "pb", "", "y"), user("a", "pa", "", "x")])).unwrap();
+        assert_eq!((old.departed(&same), same.tenants()), (vec![], old.tenants()));
+        let new = old.renewed(&of(vec![user("a", "other", "", "x"), user("b", "pb", "", "y")])).unwrap();
+        assert_eq!(old.departed(&new), [Name { user: "a".into(), tenant: TenantId(1) }]);
+        let denied = User { publish_deny: vec![">".into()], ..user("b", "pb", "", "y") };
+        let new = old.renewed(&of(vec![denied, user("c", "pc", "", "z")])).unwrap();
+        assert_eq!((old.departed(&new).len(), new.tenants().len()), (2, 4));
+        let open = Accounts::new(&Options::default()).unwrap();
+        assert_eq!(open.departed(&old), [Name { user: String::new(), tenant: TenantId(0) }]);
     }
 
     #[test]

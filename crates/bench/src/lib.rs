@@ -32,6 +32,7 @@ mod seen;
 mod sink;
 mod tap;
 mod throughput;
+mod web;
 
 pub use caller::{Caller, Delivered};
 pub use durable::Durable;
@@ -53,6 +54,7 @@ pub fn run(options: &Options) -> Result<Report, BenchError> {
         mode if mode.is_durable() => durable::run(options),
         Mode::Connections => connections::run(options),
         Mode::Request => request::run(options),
+        Mode::WsFanout => web::run(options),
         Mode::PubSub if options.rate.is_some() => paced::run(options),
         _ => throughput::run(options),
     }

@@ -72,6 +72,15 @@ impl Server {
         Ok((scheme, Self { host, port, user: user.into(), password: password.into(), token: token.into() }))
     }
 
+    /// Reads `ws://host[:port]`.
+    pub(crate) fn parse_web(url: &str) -> Result<Self, BenchError> {
+        let rest = url.strip_prefix("ws://").or_else(|| url.strip_prefix("http://"));
+        match rest.filter(|rest| !rest.contains('@')) {
+            Some(rest) => Self::parse(rest.trim_end_matches('/')),
+            None => Err(BenchError::Usage("--server: `ws-fanout` takes ws://host:port".into())),
+        }
+    }
+
     fn connect(&self) -> io::Result<TcpStream> {
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for address in (self.host.as_str(), self.port).to_socket_addrs()? {

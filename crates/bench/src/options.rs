@@ -33,6 +33,9 @@ pub enum Mode {
     PullConsume,
     /// `streams` empty durable streams, then silence.
     Streams,
+    /// One publisher and `clients` subscribers in JSON frames over WebSocket; the server is `ws://host[:port]`.
+    #[serde(rename = "ws-fanout")]
+    WsFanout,
 }
 
 impl Mode {
@@ -50,6 +53,7 @@ impl Mode {
             Self::ReplayPull => "replay-pull",
             Self::PullConsume => "pull-consume",
             Self::Streams => "streams",
+            Self::WsFanout => "ws-fanout",
         }
     }
 
@@ -190,6 +194,9 @@ impl Options {
         }
         if self.mode == Mode::Replay && self.clients > 1 {
             return wrong("`replay` has one reader: an ordered consumer is one connection's");
+        }
+        if self.mode == Mode::WsFanout && (self.subjects > 1 || self.headers) {
+            return wrong("--subjects and --headers do not go with `ws-fanout`");
         }
         if self.mode == Mode::Request && self.subjects > 1 {
             return wrong("`request` has one subject");

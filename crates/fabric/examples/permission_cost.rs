@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         interest_bytes_max: 1 << 20,
     };
     let hub = Hub::new(accounts, limits, 1);
-    let who = hub.accounts.authenticate(Credentials { token: "t", ..Credentials::default() })?;
+    let who = hub.accounts().authenticate(Credentials { token: "t", ..Credentials::default() })?;
     let mut session = Session::new(&hub, who);
     let mut woken = Woken::default();
     let m = Msg { subject: b"agents.19.planner.tasks", payload: b"0123456789abcdef", ..Msg::default() };

@@ -1,6 +1,6 @@
 //! Every connected client, whatever its door: for operators, for the node's budget, and for a farewell.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::FixedState;
@@ -13,7 +13,7 @@ type Table = HashMap<ConnectionId, Arc<dyn Client>, FixedState>;
 pub struct Clients {
     table: Mutex<Table>,
     next: AtomicU64,
-    limit: usize,
+    limit: AtomicUsize,
     /// What went through clients that are gone.
     gone: Mutex<ClientStats>,
     slow: AtomicU64,
@@ -27,12 +27,17 @@ impl Clients {
         Clients {
             table: Mutex::new(HashMap::with_hasher(FixedState::with_seed(seed))),
             next: AtomicU64::new(1),
-            limit,
+            limit: AtomicUsize::new(limit),
             gone: Mutex::default(),
             slow: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             overflowed: AtomicU64::new(0),
         }
+    }
+
+    /// From now on there is room for `limit` clients; nobody who is here has to leave.
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Relaxed);
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -47,7 +52,7 @@ impl Clients {
     /// Enters a client. Errors with [`Code::LimitExceeded`] when there is no room.
     pub fn enter(&self, client: Arc<dyn Client>) -> Result<(), Code> {
         let mut table = self.table();
-        if table.len() >= self.limit {
+        if table.len() >= self.limit.load(Relaxed) {
             self.refused.fetch_add(1, Relaxed);
             return Err(Code::LimitExceeded);
         }

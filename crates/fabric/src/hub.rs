@@ -1,8 +1,8 @@
 //! What all sessions of a node share.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use auth::Accounts;
 use bus::{Budget, Hit, Interest, Stamp};
@@ -41,12 +41,10 @@ pub struct Subscription {
 
 /// See the module.
 pub struct Hub {
-    /// Who may connect.
-    pub accounts: Accounts,
+    accounts: RwLock<Arc<Accounts>>,
     /// Who is connected.
     pub clients: Clients,
-    /// The limits in force.
-    pub limits: Limits,
+    limits: RwLock<Limits>,
     budget: Arc<Budget>,
     interest_memory: Arc<Budget>,
     is_cutting: AtomicBool,
@@ -66,9 +64,9 @@ impl Hub {
         let interest_memory = Arc::new(Budget::new(limits.interest_bytes_max));
         let is_cutting = AtomicBool::new(false);
         Hub {
-            accounts,
+            accounts: RwLock::new(Arc::new(accounts)),
             clients,
-            limits,
+            limits: RwLock::new(limits),
             budget,
             interest_memory,
             is_cutting,
@@ -77,6 +75,24 @@ impl Hub {
             watch: Arc::default(),
             seed,
         }
+    }
+
+    /// Who may connect.
+    pub fn accounts(&self) -> Arc<Accounts> {
+        self.accounts.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> Limits {
+        *self.limits.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on others may connect, with other limits. `accounts` have no tenant that those before them had not; of the
+    /// limits, those of all clients together stay what they were.
+    pub fn renew(&self, accounts: Arc<Accounts>, limits: Limits) {
+        self.clients.set_limit(limits.connections_max);
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
+        *self.accounts.write().unwrap_or_else(PoisonError::into_inner) = accounts;
     }
 
     /// What all outboxes may hold together.

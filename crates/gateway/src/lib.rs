@@ -3,6 +3,7 @@
 //! A door translates. It does *not* route, judge or remember: that is the fabric's.
 
 pub mod http;
+mod link;
 pub mod nats;
 pub mod options;
 

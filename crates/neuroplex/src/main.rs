@@ -10,6 +10,7 @@ mod output;
 mod progress;
 mod service;
 mod streams;
+mod supervisor;
 mod table;
 mod text;
 mod units;

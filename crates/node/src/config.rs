@@ -135,7 +135,7 @@ impl Config {
 
     /// Everything that can be said before a socket is opened, files included: what passes here starts, unless
     /// the address is taken or the data folder cannot be used.
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         schema::check(&self.values()).map_err(Error::config)?;
         self.nats.check().map_err(Error::config)?;
         self.http.check().map_err(Error::config)?;

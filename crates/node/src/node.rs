@@ -57,20 +57,24 @@ pub struct Ready {
 
 /// See the module.
 pub struct Node {
-    hub: Arc<Hub>,
+    /// What is in force.
+    pub(crate) config: Config,
+    pub(crate) hub: Arc<Hub>,
+    /// Most NATS clients that the files of the process allow.
+    pub(crate) nats_files: usize,
     /// Identity of this start.
     server_id: String,
     data: Data,
-    nats: Option<Arc<Door>>,
+    pub(crate) nats: Option<Arc<Door>>,
     nats_address: Option<SocketAddr>,
     nats_tls: bool,
-    http: Option<Arc<HttpDoor>>,
+    pub(crate) http: Option<Arc<HttpDoor>>,
     http_tls: bool,
     http_address: Option<SocketAddr>,
     /// What lets clients in: ended first.
     accepting: Vec<JoinHandle<()>>,
     tasks: Vec<JoinHandle<()>>,
-    lame_duck: Duration,
+    pub(crate) lame_duck: Duration,
     plane: Driver,
 }
 
@@ -108,6 +112,8 @@ impl Node {
         let (seed, spans) = (machine::random(), telemetry.spans());
         let plane = Driver::start(&data.path, &data.node_id, hub.clone(), options, seed, clock, spans)?;
         let mut node = Node {
+            config: config.clone(),
+            nats_files,
             hub,
             nats: None,
             nats_address: nats_listener.as_ref().map(|l| l.1),
@@ -137,7 +143,9 @@ impl Node {
         tls: Option<TlsAcceptor>,
         opened: Option<(TcpListener, SocketAddr)>,
     ) {
-        let Some((listener, address)) = opened else { return };
+        // WebSockets speak through it even where it does not listen.
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let address = opened.as_ref().map_or(nowhere, |(_, address)| *address);
         let (hub, options) = (self.hub.clone(), config.nats.clone());
         let door =
             Door::new(hub, options, self.server_id.clone(), self.data.node_id.to_string(), tls, address);
@@ -145,10 +153,10 @@ impl Node {
         if !machine::is_single_processor() {
             self.tasks.push(tokio::spawn(door.clone().keep_warm()));
         }
-        let accepting = door.clone();
-        self.nats = Some(door);
+        self.nats = Some(door.clone());
+        let Some((listener, _)) = opened else { return };
         self.accepting.push(tokio::spawn(async move {
-            let error = accepting.accept(listener).await;
+            let error = door.accept(listener).await;
             tracing::error!(%error, "the NATS door no longer accepts");
         }));
     }
@@ -187,6 +195,9 @@ impl Node {
         if let Some(export) = &telemetry.export {
             let door = Arc::downgrade(&door);
             export.metrics_from(Arc::new(move || door.upgrade().map(|d| d.figures()).unwrap_or_default()));
+        }
+        if let Some(nats) = &self.nats {
+            door.serve_nats(nats.clone());
         }
         self.http = Some(door.clone());
         self.tasks.push(tokio::spawn(async move {

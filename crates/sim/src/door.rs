@@ -77,7 +77,7 @@ impl Doors {
     pub(crate) fn connect(hub: &Hub, many: usize) -> Result<Doors, Code> {
         let mut doors = Doors::default();
         for client in 0..many {
-            let who = hub.accounts.authenticate(auth::Credentials::default())?;
+            let who = hub.accounts().authenticate(auth::Credentials::default())?;
             let session = Session::new(hub, who);
             doors.clients.push(Client {
                 session,

@@ -10,7 +10,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use kernel::envelope::name;
 use kernel::{Code, Message, headers};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Number;
 use serde_json::value::RawValue;
 
 #[derive(Serialize, Deserialize)]
@@ -34,7 +36,7 @@ struct Form<'a> {
     reply_to: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     priority: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole_or_none", skip_serializing_if = "Option::is_none")]
     ttl: Option<u64>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     headers: BTreeMap<String, OneOrMany>,
@@ -46,11 +48,20 @@ struct Form<'a> {
     delivery_options: Option<Options>,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-enum OneOrMany {
+pub(crate) enum OneOrMany {
     One(String),
     Many(Vec<String>),
+}
+
+impl OneOrMany {
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, String> {
+        match self {
+            OneOrMany::One(value) => std::slice::from_ref(value).iter(),
+            OneOrMany::Many(values) => values.iter(),
+        }
+    }
 }
 
 #[derive(Default, PartialEq, Serialize, Deserialize)]
@@ -60,7 +71,7 @@ struct Options {
     guarantee: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry: Option<Retry>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole_or_none", skip_serializing_if = "Option::is_none")]
     timeout: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     persistent: Option<bool>,
@@ -69,9 +80,32 @@ struct Options {
 #[derive(PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Retry {
+    #[serde(deserialize_with = "whole")]
     max_attempts: u32,
+    #[serde(deserialize_with = "whole")]
     base_delay_ms: u64,
+    #[serde(deserialize_with = "whole")]
     max_delay_ms: u64,
+}
+
+/// Reads a whole number, also one that is written with a fraction of nothing: `5.0` is 5.
+pub fn whole<'de, D: Deserializer<'de>, T: TryFrom<u64>>(input: D) -> Result<T, D::Error> {
+    let number = Number::deserialize(input)?;
+    narrow(&number).ok_or_else(|| D::Error::custom(format_args!("{number} is no whole number in bounds")))
+}
+
+fn whole_or_none<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u64>, D::Error> {
+    let Some(number) = Option::<Number>::deserialize(input)? else { return Ok(None) };
+    let read = narrow(&number);
+    read.map(Some).ok_or_else(|| D::Error::custom(format_args!("{number} is no whole number in bounds")))
+}
+
+fn narrow<T: TryFrom<u64>>(number: &Number) -> Option<T> {
+    /// Below it every whole number has a form with a fraction.
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    let exact = |f: &f64| f.fract() == 0.0 && (0.0..=EXACT_MAX).contains(f);
+    let whole = number.as_u64().or_else(|| number.as_f64().filter(exact).map(|f| f as u64))?;
+    T::try_from(whole).ok()
 }
 
 /// Why a text is not a message.
@@ -177,10 +211,6 @@ pub fn read_for(text: &str, otherwise: Option<&str>) -> Result<Message, Error> {
     push(name::TIMEOUT_MS, options.timeout.map(|ms| ms.to_string()));
     push(name::PERSISTENT, options.persistent.map(|p| p.to_string()));
     for (name, values) in &form.headers {
-        let values = match values {
-            OneOrMany::One(value) => std::slice::from_ref(value),
-            OneOrMany::Many(values) => values,
-        };
         pairs.extend(values.iter().map(|v| (name.as_str(), v.clone())));
     }
     let block = headers::block(pairs.iter().map(|(n, v)| (*n, v.as_str())))
@@ -217,7 +247,7 @@ fn others_out(message: &Message) -> BTreeMap<String, OneOrMany> {
     map
 }
 
-fn payload_out(bytes: &[u8]) -> (Option<Box<RawValue>>, Option<String>) {
+pub(crate) fn payload_out(bytes: &[u8]) -> (Option<Box<RawValue>>, Option<String>) {
     let Ok(text) = std::str::from_utf8(bytes) else { return (None, Some(BASE64.encode(bytes))) };
     let structured =
         text.starts_with(['{', '[']) && text.ends_with(['}', ']']) && !text.contains(['\n', '\r']);
@@ -228,7 +258,7 @@ fn payload_out(bytes: &[u8]) -> (Option<Box<RawValue>>, Option<String>) {
     (raw.ok(), None)
 }
 
-fn payload_in(payload: Option<&RawValue>, base64: Option<String>) -> Result<Bytes, Error> {
+pub(crate) fn payload_in(payload: Option<&RawValue>, base64: Option<String>) -> Result<Bytes, Error> {
     match (payload, base64) {
         (Some(_), Some(_)) => Err(Error::Field("payload and payloadBase64 cannot both be given")),
         (None, Some(text)) => match BASE64.decode(text) {
@@ -285,6 +315,18 @@ mod tests {
         let message = read_for(r#"{"payload":{"n":1.50}}"#, Some("a")).unwrap();
         assert_eq!(write_with(&message, At { seq: 7 }), r#"{"seq":7,"subject":"a","payload":{"n":1.50}}"#);
         assert_eq!(read_for(r#"{"subject":"b"}"#, Some("a")).unwrap().subject, "b");
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_fraction_of_nothing() {
+        let ttl =
+            |text: &str| read(&format!(r#"{{"subject":"a","ttl":{text}}}"#)).map(|m| m.envelope().ttl_ms());
+        assert_eq!(ttl("5.0").unwrap(), Some(5));
+        assert_eq!(ttl("18446744073709551615").unwrap(), Some(u64::MAX));
+        assert_eq!(ttl("null").unwrap(), None);
+        for bad in ["5.5", "-1", "-1.0", "1e300", "\"5\""] {
+            assert!(ttl(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -6,3 +6,5 @@
 pub mod jetstream;
 pub mod json;
 pub mod nats;
+pub mod talk;
+pub mod websocket;

@@ -35,6 +35,8 @@ pub(crate) struct Server {
     child: Child,
     /// The port of its NATS door, on 127.0.0.1.
     pub(crate) port: u16,
+    /// The URL of its HTTP door; empty: it has none.
+    pub(crate) http: String,
     kind: Kind,
 }
 
@@ -52,10 +54,12 @@ impl Server {
         crate::fetch::make_dir(home)?;
         let started = match kind {
             Kind::Neuroplex => start_neuroplex(binary, &setup::neuroplex(setup, certificates), home, port),
-            Kind::NatsServer => start_nats_server(binary, setup, certificates, home, port),
+            Kind::NatsServer => start_nats_server(binary, setup, certificates, home, port)
+                .map(|(child, port)| (child, port, String::new())),
         };
-        let (child, port) = started.map_err(|why| format!("{kind:?} with setup `{}`: {why}", setup.name))?;
-        Ok(Self { child, port, kind })
+        let (child, port, http) =
+            started.map_err(|why| format!("{kind:?} with setup `{}`: {why}", setup.name))?;
+        Ok(Self { child, port, http, kind })
     }
 
     /// Ends the process without warning.
@@ -103,7 +107,7 @@ fn start_neuroplex(
     configuration: &str,
     home: &Path,
     port: u16,
-) -> Result<(Child, u16), String> {
+) -> Result<(Child, u16, String), String> {
     let config = home.join("neuroplex.toml");
     write(&config, configuration)?;
     let mut command = Command::new(binary);
@@ -115,10 +119,11 @@ fn start_neuroplex(
     let ready = wait_for(&mut child, out, |line| {
         let event: serde_json::Value = serde_json::from_str(line).ok()?;
         let url = event.get("nats").filter(|_| event.get("event").is_some_and(|e| e == "ready"))?.as_str()?;
-        url.rsplit(':').next()?.trim_end_matches('/').parse().ok()
+        let port = url.rsplit(':').next()?.trim_end_matches('/').parse().ok()?;
+        Some((port, event.get("http")?.as_str()?.to_owned()))
     });
-    let port = ready.ok_or_else(|| not_ready(&mut child, &log))?;
-    Ok((child, port))
+    let (port, http) = ready.ok_or_else(|| not_ready(&mut child, &log))?;
+    Ok((child, port, http))
 }
 
 fn start_nats_server(

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Line {
+pub(super) enum Line {
     Result { test: String, error: Option<String> },
     Order { please: String },
 }

@@ -49,7 +49,8 @@ impl Plane {
     /// A plane that goes on where the journal ends. What it cannot read is left alone and told.
     pub fn new(hub: Arc<Hub>, options: PlaneOptions, recovered: Recovered) -> Plane {
         let inbox = Arc::new(Inbox::default());
-        let names = hub.accounts.tenants();
+        let accounts = hub.accounts();
+        let names = accounts.tenants();
         let tenants: Vec<Tenant> = names
             .iter()
             .map(|name| Tenant {

@@ -49,7 +49,7 @@ impl FromRequestParts<Arc<HttpDoor>> for Caller {
             return Ok(Caller { door: door.clone(), who, visit });
         }
         let read = Shown::read(&parts.headers);
-        let who = door.hub.accounts.authenticate(read.as_credentials()).map_err(|code| {
+        let who = door.hub.accounts().authenticate(read.as_credentials()).map_err(|code| {
             Problem::new(code, "give a user and a password (Basic), or a token (Bearer), in `Authorization`")
         })?;
         if let Some(shown) = shown {

@@ -42,7 +42,7 @@ impl Gate {
 
     fn check<B>(&self, request: &Request<B>) -> Result<(), Problem> {
         let door = &*self.door;
-        if !door.guard.admits(request.uri(), request.headers()) {
+        if !door.admits(request.uri(), request.headers()) {
             return Err(guard::stranger());
         }
         if head_bytes(request.uri(), request.headers()) > door.header_bytes_max {
@@ -69,7 +69,28 @@ impl Service<Request<Incoming>> for Gate {
         }
         request.extensions_mut().insert(self.visit.clone());
         let answering = self.router.call(request.map(Body::new));
-        Box::pin(async move { answering.await.map(leaving) })
+        let asked = Asked { visit: self.visit.clone(), is_answered: false };
+        Box::pin(async move {
+            // All of it, so that it lives as long as the request.
+            let mut asked = asked;
+            let answer = answering.await.map(leaving);
+            asked.is_answered = true;
+            answer
+        })
+    }
+}
+
+/// A request, taken back if it is dropped before it is answered.
+struct Asked {
+    visit: Arc<Visit>,
+    is_answered: bool,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.visit.abandon();
+        }
     }
 }
 

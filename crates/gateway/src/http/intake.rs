@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::HttpDoor;
 use super::limits::{Held, Limit};
 use super::problem::Problem;
+use super::visit::Visit;
 
 /// Bytes that are unpacked at once.
 const UNPACK_BYTES: usize = 32 * 1024;
@@ -37,6 +38,7 @@ pub(super) struct Intake {
     /// What `Content-Length` says, of a body that is not packed.
     announced: Option<u64>,
     door: Arc<HttpDoor>,
+    visit: Option<Arc<Visit>>,
     held: Held,
 }
 
@@ -50,13 +52,19 @@ impl FromRequest<Arc<HttpDoor>> for Intake {
     type Rejection = Problem;
 
     async fn from_request(request: Request, door: &Arc<HttpDoor>) -> Result<Intake, Problem> {
-        let (parts, body) = request.into_parts();
-        Intake::new(&parts.headers, body, door.clone())
+        let (mut parts, body) = request.into_parts();
+        let visit = parts.extensions.remove();
+        Intake::new(&parts.headers, body, door.clone(), visit)
     }
 }
 
 impl Intake {
-    fn new(headers: &HeaderMap, body: Body, door: Arc<HttpDoor>) -> Result<Intake, Problem> {
+    fn new(
+        headers: &HeaderMap,
+        body: Body,
+        door: Arc<HttpDoor>,
+        visit: Option<Arc<Visit>>,
+    ) -> Result<Intake, Problem> {
         let packed = headers.get(CONTENT_ENCODING).map(|v| v.to_str().unwrap_or("?").trim());
         let source = match packed {
             None | Some("" | "identity") => Source::Plain(body),
@@ -77,7 +85,7 @@ impl Intake {
         let length = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
         let announced = length.filter(|_| matches!(source, Source::Plain(_)));
         let held = Held::new(&door.limits);
-        Ok(Intake { source, media: headers.get(CONTENT_TYPE).cloned(), announced, door, held })
+        Ok(Intake { source, media: headers.get(CONTENT_TYPE).cloned(), announced, door, visit, held })
     }
 
     /// Refuses a body that says it is something else than `types`; one that does not say what it is may be anything.
@@ -103,6 +111,8 @@ impl Intake {
         match timeout(silence, self.source.next()).await {
             Ok(Ok(piece)) => Ok(piece),
             Ok(Err(e)) => {
+                // Its client may have taken it back.
+                self.visit.iter().for_each(|visit| visit.abandon());
                 Err(Problem::new(Code::InvalidRequest, format!("the body cannot be read: {}", root(&e))))
             }
             Err(_) => {

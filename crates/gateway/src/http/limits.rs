@@ -21,6 +21,7 @@ macro_rules! limits {
 
 limits! {
     Connections = "connections_max",
+    Streams = "streams_max",
     HeaderBytes = "header_bytes_max",
     BodyBytes = "body_bytes_max",
     BodiesBytes = "bodies_bytes_max",

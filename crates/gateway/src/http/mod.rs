@@ -31,15 +31,16 @@ mod streams;
 mod subscribe;
 pub mod trace;
 mod visit;
+mod ws;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware;
 use axum::response::IntoResponse;
 use fabric::Hub;
@@ -58,8 +59,8 @@ pub use metrics::{Figure, Figures};
 pub use monitor::resident_bytes;
 pub use trace::Tracing;
 
-use crate::is_passing;
 use crate::options::HttpOptions;
+use crate::{is_passing, nats};
 use gate::Gate;
 use limits::{Limit, Limits};
 use stall::Stall;
@@ -67,6 +68,8 @@ use visit::Visit;
 
 /// Answers below this are not packed, in bytes.
 const PACKED_BYTES_MIN: u64 = 1024;
+/// How much larger than it may be a head is read, so that its sender is told with a code.
+const HEAD_SLACK_BYTES: usize = 16 * 1024;
 /// Silence after which a client that speaks HTTP/2 is asked whether it lives, and how long it has to answer.
 const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 
@@ -108,7 +111,8 @@ enum Phase {
 pub struct HttpDoor {
     hub: Arc<Hub>,
     identity: Identity,
-    guard: guard::Guard,
+    guard: RwLock<guard::Guard>,
+    address: SocketAddr,
     phase: watch::Sender<Phase>,
     /// One for each connection that there may be.
     places: Arc<Semaphore>,
@@ -122,12 +126,14 @@ pub struct HttpDoor {
     times: Times,
     limits: Arc<Limits>,
     table: route::Table,
-    tls: Option<TlsAcceptor>,
+    tls: RwLock<Option<TlsAcceptor>>,
     /// Requests so far.
     requests: AtomicU64,
     wall_ms: AtomicU64,
     /// More numbers for operators, kept elsewhere.
     figures: Option<Figures>,
+    /// What speaks over WebSocket.
+    nats: OnceLock<Arc<nats::Door>>,
     tracing: Tracing,
     answers: requests::Requests,
     rates: rates::Rates,
@@ -148,7 +154,8 @@ impl HttpDoor {
         let ms = Duration::from_millis;
         Arc::new(HttpDoor {
             hub,
-            guard: guard::Guard::new(address, &options.hosts),
+            guard: RwLock::new(guard::Guard::new(address, &options.hosts)),
+            address,
             phase: watch::Sender::new(Phase::Starting),
             places: Arc::new(Semaphore::new(options.connections_max)),
             connections_max: options.connections_max,
@@ -164,15 +171,32 @@ impl HttpDoor {
             },
             limits: Limits::new(options.bodies_bytes_max),
             table: route::Table::of(ROUTES),
-            tls,
+            tls: RwLock::new(tls),
             requests: AtomicU64::new(0),
             wall_ms: AtomicU64::new(identity.started_wall_ms),
             identity,
             figures,
+            nats: OnceLock::new(),
             tracing,
             answers: requests::Requests::default(),
             rates: rates::Rates::default(),
         })
+    }
+
+    /// From now on WebSockets are served, by `nats`, which need not listen itself.
+    pub fn serve_nats(&self, nats: Arc<nats::Door>) {
+        let _ = self.nats.set(nats);
+    }
+
+    /// Whether a request names this door, and comes from no other site.
+    fn admits(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+        self.guard.read().unwrap_or_else(PoisonError::into_inner).admits(uri, headers)
+    }
+
+    /// From now on the door goes by these names, and new connections find this TLS. Whether there is TLS stays as it was.
+    pub fn renew(&self, hosts: &[String], tls: Option<TlsAcceptor>) {
+        *self.guard.write().unwrap_or_else(PoisonError::into_inner) = guard::Guard::new(self.address, hosts);
+        *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
     }
 
     /// Says whether the node takes work. From the first "no" after a "yes" on, nobody is kept waiting for what may come.
@@ -254,10 +278,11 @@ impl HttpDoor {
     ) {
         // Without it small answers wait for the other side's acknowledgement; failing costs only time.
         let _ = stream.set_nodelay(true);
-        let visit = Visit::new(address, self.tls.is_some());
+        let tls = self.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let visit = Visit::new(address, tls.is_some());
         let gate = Gate::new(self.clone(), service, visit);
         // How a client leaves is its own affair.
-        match &self.tls {
+        match tls {
             None => self.serve_one(stream, gate).await,
             Some(tls) => match timeout(self.times.header, tls.accept(stream)).await {
                 Ok(Ok(stream)) => self.serve_one(stream, gate).await,
@@ -273,30 +298,42 @@ impl HttpDoor {
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(self.times.header)
-            .max_buf_size(self.header_bytes_max);
+            .max_buf_size(self.header_bytes_max + HEAD_SLACK_BYTES);
         server
             .http2()
             .timer(TokioTimer::new())
             .keep_alive_interval(PING.0)
             .keep_alive_timeout(PING.1)
             .max_concurrent_streams(self.streams_max)
-            .max_header_list_size(u32::try_from(self.header_bytes_max).unwrap_or(u32::MAX));
+            .max_header_list_size(
+                u32::try_from(self.header_bytes_max + HEAD_SLACK_BYTES).unwrap_or(u32::MAX),
+            );
         let visit = gate.visit().clone();
         let stream = TokioIo::new(Stall::new(stream, self.times.write, &self.limits));
         let mut served = std::pin::pin!(server.serve_connection_with_upgrades(stream, gate));
-        // Who does not even say which version it speaks is not kept.
-        tokio::select! {
-            _ = served.as_mut() => return,
-            () = sleep(self.times.header) => if !visit.has_begun() {
-                self.limits.count(Limit::HeaderTime);
-                return;
-            },
-            () = self.reached(Phase::Closing) => {}
+        let mut patience = std::pin::pin!(sleep(self.times.header));
+        let mut closing = std::pin::pin!(self.reached(Phase::Closing));
+        let mut is_patient = true;
+        loop {
+            tokio::select! {
+                biased;
+                _ = served.as_mut() => return,
+                () = patience.as_mut(), if is_patient => {
+                    is_patient = false;
+                    // Who does not even say which version it speaks is not kept.
+                    if !visit.has_begun() {
+                        self.limits.count(Limit::HeaderTime);
+                        return;
+                    }
+                }
+                () = visit.flooded() => {
+                    self.limits.count(Limit::Streams);
+                    return;
+                }
+                () = closing.as_mut() => break,
+            }
         }
-        tokio::select! {
-            _ = served.as_mut() => return,
-            () = self.reached(Phase::Closing) => served.as_mut().graceful_shutdown(),
-        }
+        served.as_mut().graceful_shutdown();
         let _ = served.await;
     }
 
@@ -319,6 +356,7 @@ const ROUTES: &[&[route::Route]] = &[
     publish::ROUTES,
     request::ROUTES,
     subscribe::ROUTES,
+    ws::ROUTES,
     messages::ROUTES,
     streams::ROUTES,
     info::ROUTES,

@@ -96,9 +96,9 @@ pub(super) async fn varz(State(door): State<Arc<HttpDoor>>) -> Json<Varz> {
         go: "rust",
         host: identity.nats_address.map(|a| a.ip().to_string()).unwrap_or_default(),
         port: identity.nats_address.map(|a| a.port()).unwrap_or_default(),
-        max_connections: hub.limits.connections_max,
+        max_connections: hub.limits().connections_max,
         max_payload: identity.payload_bytes_max,
-        max_pending: hub.limits.outbox_bytes_max,
+        max_pending: hub.limits().outbox_bytes_max,
         start_unix_ms: identity.started_wall_ms,
         now_unix_ms: now,
         uptime: span(now.saturating_sub(identity.started_wall_ms)),
@@ -120,8 +120,8 @@ pub(super) async fn varz(State(door): State<Arc<HttpDoor>>) -> Json<Varz> {
 #[derive(Deserialize)]
 pub(super) struct Page {
     #[serde(default)]
-    offset: usize,
-    limit: Option<usize>,
+    offset: u32,
+    limit: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -161,17 +161,18 @@ struct Connection {
 
 /// Pages with `offset` and `limit`, oldest connection first.
 pub(super) async fn connz(State(door): State<Arc<HttpDoor>>, Params(page): Params<Page>) -> Json<Connz> {
-    let limit = page.limit.unwrap_or(PAGE_MAX).min(PAGE_MAX);
+    let limit = page.limit.map_or(PAGE_MAX, |limit| limit as usize).min(PAGE_MAX);
+    let offset = page.offset as usize;
     let now = door.wall_ms.load(Relaxed);
     let all = door.hub.clients.all();
     let connections: Vec<Connection> =
-        all.iter().skip(page.offset).take(limit).map(|c| connection(&**c, now)).collect();
+        all.iter().skip(offset).take(limit).map(|c| connection(&**c, now)).collect();
     Json(Connz {
         server_id: door.identity.server_id.clone(),
         now_unix_ms: now,
         num_connections: connections.len(),
         total: all.len(),
-        offset: page.offset,
+        offset,
         limit,
         connections,
     })

@@ -27,6 +27,11 @@ impl<S> Stall<S> {
         Stall { socket, limit, waiting: None, limits: limits.clone() }
     }
 
+    /// The socket, which is watched no more.
+    pub(super) fn into_inner(self) -> S {
+        self.socket
+    }
+
     /// What writing came to, or that it took too long.
     fn judge<T>(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if done.is_ready() {

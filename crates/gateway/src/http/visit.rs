@@ -14,12 +14,16 @@ use fabric::{Hub, Session, Woken};
 use kernel::limits::PUBLISHER_PAUSE_MS_MAX;
 use kernel::{Code, Msg, Producer};
 
+use tokio::sync::Notify;
+
 use super::call::Call;
 use super::problem::Problem;
 use super::trace;
 
 /// Most inboxes that are kept for later: as many questions at once need none of their own.
 const CALLS_KEPT_MAX: usize = 4;
+/// Requests that a connection may take back, before it is looked at how many it does not.
+const ABANDONED_MAX: u64 = 500;
 /// Bytes that may wait in an inbox that is lent.
 const INBOX_BYTES_MAX: usize = 2 * 1024 * 1024;
 
@@ -37,6 +41,9 @@ pub(super) struct Visit {
     publishing: Mutex<Option<Publishing>>,
     calls: Mutex<Vec<Call>>,
     requests: AtomicU64,
+    /// Requests that were taken back before they were answered.
+    abandoned: AtomicU64,
+    flooded: Notify,
 }
 
 /// A session that only publishes.
@@ -58,6 +65,8 @@ impl Visit {
             publishing: Mutex::default(),
             calls: Mutex::default(),
             requests: AtomicU64::new(0),
+            abandoned: AtomicU64::new(0),
+            flooded: Notify::new(),
         })
     }
 
@@ -69,6 +78,19 @@ impl Visit {
     /// Whether any request has come.
     pub(super) fn has_begun(&self) -> bool {
         self.requests.load(Relaxed) > 0
+    }
+
+    /// A request was taken back. Whoever takes back nearly all that it asks asks only to keep the node at work.
+    pub(super) fn abandon(&self) {
+        let abandoned = self.abandoned.fetch_add(1, Relaxed) + 1;
+        if abandoned > ABANDONED_MAX && abandoned > self.requests.load(Relaxed) / 2 {
+            self.flooded.notify_one();
+        }
+    }
+
+    /// Waits until more was taken back than may be.
+    pub(super) async fn flooded(&self) {
+        self.flooded.notified().await;
     }
 
     /// Who shows this, if it is who showed it last.

@@ -8,7 +8,7 @@ use auth::Principal;
 use kernel::{Client, Code, ConnectionId, Drain, Full, Listener, Msg, Put, Spare};
 use wire::nats::encode;
 
-use super::peer::Peer;
+use crate::link::Peer;
 
 /// See the module.
 pub(super) struct Delivery {

@@ -1,20 +1,17 @@
 //! The NATS door: the core client protocol, as nats-server speaks it. Not here: JetStream, operator accounts,
 //! clusters, leaf nodes.
 //!
-//! `mod` accepts, `peer` is what others see of a connection (and how they write to it), `connection` drives its
-//! socket, `protocol` carries out its operations.
+//! `mod` accepts, `protocol` carries out operations, `delivery` encodes messages; the connection itself is
+//! [`crate::link`]'s. The same protocol runs in frames of WebSocket that come in by the HTTP door.
 
-mod connection;
 mod delivery;
-mod peer;
 mod protocol;
 mod refusal;
-mod warm;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use fabric::Hub;
@@ -26,32 +23,29 @@ use tokio_rustls::TlsAcceptor;
 use wire::nats::{Decoder, Info, encode};
 
 use crate::is_passing;
+use crate::link::{Connection, Limits, Manner, Peer, Shared, Transport, Upgraded};
 use crate::options::NatsOptions;
-use connection::Connection;
-use peer::Peer;
-use warm::Warm;
+use protocol::Protocol;
 
 /// Most TLS handshakes at once.
 pub const HANDSHAKES_MAX: usize = 256;
 /// Most refused connections that are told why.
 pub const FAREWELLS_MAX: usize = 64;
 
+const MANNER: Manner =
+    Manner { protocol: "nats", ping: encode::PING, last_words: refusal::of_cut, has_deadlines: false };
+/// The same in frames of WebSocket.
+const FRAMED_MANNER: Manner = Manner { protocol: "nats-websocket", ..MANNER };
+
 /// What all connections of the door share.
 pub struct Door {
-    hub: Arc<Hub>,
-    options: NatsOptions,
+    shared: Arc<Shared>,
+    options: RwLock<Arc<NatsOptions>>,
     info: Info,
     decoder: Decoder,
-    tls: Option<TlsAcceptor>,
-    lame: AtomicBool,
-    warm: Warm,
+    tls: RwLock<Option<TlsAcceptor>>,
     /// Handshakes that are under way; those beyond are turned away.
     handshakes: Arc<Semaphore>,
-    /// Connections that were refused and are being told; those beyond are closed at once.
-    farewells: Arc<Semaphore>,
-    /// The clocks in milliseconds, as of the last tick.
-    wall_ms: AtomicU64,
-    mono_ms: AtomicU64,
 }
 
 impl Door {
@@ -74,9 +68,7 @@ impl Door {
             host: address.ip().to_string(),
             port: address.port(),
             headers: true,
-            auth_required: hub.accounts.are_required(),
             tls_required: tls.is_some(),
-            tls_verify: !options.tls_ca_file.as_os_str().is_empty(),
             max_payload: options.payload_bytes_max,
             ..Info::default()
         };
@@ -85,35 +77,43 @@ impl Door {
             payload_bytes_max: options.payload_bytes_max,
         };
         Arc::new(Door {
-            hub,
-            options,
+            shared: Shared::new(hub, Limits::of(&options), FAREWELLS_MAX),
+            options: RwLock::new(Arc::new(options)),
             info,
             decoder,
-            tls,
-            lame: AtomicBool::new(false),
-            warm: Warm::default(),
+            tls: RwLock::new(tls),
             handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
-            farewells: Arc::new(Semaphore::new(FAREWELLS_MAX)),
-            wall_ms: AtomicU64::new(0),
-            mono_ms: AtomicU64::new(0),
         })
+    }
+
+    /// The options in force.
+    fn options(&self) -> Arc<NatsOptions> {
+        self.options.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on these options are in force, and new connections find this TLS. What `INFO` has told clients is not
+    /// taken back: largest message, longest line, and whether there is TLS stay what they were.
+    pub fn renew(&self, options: NatsOptions, tls: Option<TlsAcceptor>) {
+        self.shared.renew(Limits::of(&options));
+        *self.options.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(options);
+        *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
     }
 
     /// Tells the door what time it is, about once a second.
     pub fn tick(&self, now: Now) {
-        self.wall_ms.store(now.wall_ms, Relaxed);
-        self.mono_ms.store(now.mono_ns / 1_000_000, Relaxed);
+        self.shared.tick(now);
     }
 
     /// From now on every `INFO` says that the node is about to stop.
     pub fn go_lame(&self) {
-        self.lame.store(true, Relaxed);
+        self.shared.lame.store(true, Relaxed);
     }
 
     /// Keeps the runtime awake for `nats.spin_us` after traffic, until the task is dropped.
     pub async fn keep_warm(self: Arc<Door>) {
-        if self.options.spin_us > 0 {
-            self.warm.keep(Duration::from_micros(self.options.spin_us)).await;
+        let spin_us = self.options().spin_us;
+        if spin_us > 0 {
+            self.shared.warm.keep(Duration::from_micros(spin_us)).await;
         }
     }
 
@@ -134,13 +134,12 @@ impl Door {
     fn begin(self: Arc<Door>, stream: TcpStream, address: SocketAddr) {
         // Without it small answers wait for the other side's acknowledgement; failing costs only time.
         let _ = stream.set_nodelay(true);
-        match self.tls.clone() {
+        let tls = self.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match tls {
             None => {
                 let (reader, writer) = stream.into_split();
-                let peer = Arc::new(Peer::new(self, address, Some(writer)));
-                if let Some(connection) = Connection::open(peer, connection::Transport::Plain(reader), true) {
-                    tokio::spawn(connection);
-                }
+                let peer = Peer::new(self.shared.clone(), &MANNER, address, Some(writer));
+                self.open(peer, Transport::shared(reader), true);
             }
             Some(tls) => {
                 let Ok(place) = self.handshakes.clone().try_acquire_owned() else { return };
@@ -160,29 +159,52 @@ impl Door {
         mut stream: TcpStream,
         address: SocketAddr,
     ) -> io::Result<()> {
-        let peer = Arc::new(Peer::new(self.clone(), address, None));
-        let first = self.options.tls_first;
+        let peer = Peer::new(self.shared.clone(), &MANNER, address, None);
+        let options = self.options();
+        let first = options.tls_first;
         let handshake = async {
             if !first {
                 stream.write_all(&self.info_line(&peer)).await?;
             }
             tls.accept(stream).await
         };
-        let timeout = Duration::from_millis(self.options.auth_timeout_ms);
+        let timeout = Duration::from_millis(options.auth_timeout_ms);
         let stream = tokio::time::timeout(timeout, handshake).await??;
-        let transport = connection::Transport::Tls(Box::new(stream));
-        if let Some(connection) = Connection::open(peer, transport, first) {
+        self.open(peer, Transport::own(stream), first);
+        Ok(())
+    }
+
+    /// A client in frames of WebSocket, on a socket in the clear or on a stream of its own.
+    pub(crate) fn begin_framed(self: Arc<Door>, socket: Upgraded) {
+        let (peer, transport) = socket.split(&self.shared, &FRAMED_MANNER);
+        self.open(peer.framed(), transport.framed(), true);
+    }
+
+    /// What all connections share.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    fn open(self: Arc<Door>, peer: Peer, transport: Transport, greet: bool) {
+        let peer = Arc::new(peer);
+        let greeting = if greet { self.info_line(&peer) } else { Vec::new() };
+        let protocol = Protocol::new(self, peer.clone());
+        if let Some(connection) = Connection::open(peer, transport, &greeting, protocol) {
             tokio::spawn(connection);
         }
-        Ok(())
     }
 
     /// The `INFO` line for one client.
     fn info_line(&self, peer: &Peer) -> Vec<u8> {
+        // Behind the HTTP door whether there is TLS is that door's affair.
+        let own_tls = !peer.is_framed();
         let info = Info {
+            tls_required: self.info.tls_required && own_tls,
+            tls_verify: own_tls && !self.options().tls_ca_file.as_os_str().is_empty(),
             client_id: peer.id.0,
             client_ip: peer.address.ip().to_string(),
-            ldm: self.lame.load(Relaxed),
+            auth_required: self.shared.hub.accounts().are_required(),
+            ldm: self.shared.lame.load(Relaxed),
             ..self.info.clone()
         };
         let mut line = Vec::with_capacity(512);

@@ -16,20 +16,11 @@ use wire::jetstream::pub_headers::must_be_kept;
 use wire::nats::{Connect, Op, Step, encode};
 
 use super::delivery::Delivery;
-use super::peer::{About, Peer};
-use super::refusal;
+use super::{Door, refusal};
+use crate::link::{About, Flow, Peer, Speech};
 
 /// The highest level of the client's protocol that there is.
 const PROTOCOL_LEVEL_MAX: u8 = 1;
-
-/// Whether the connection goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flow {
-    On,
-    /// The turn has done so much that others must have theirs before it goes on with what it has read.
-    Later,
-    Close,
-}
 
 struct Subscription {
     pattern: SubjectPattern,
@@ -40,6 +31,7 @@ struct Subscription {
 
 /// See the module.
 pub(super) struct Protocol {
+    door: Arc<Door>,
     peer: Arc<Peer>,
     session: Option<Session>,
     subscriptions: HashMap<Box<[u8]>, Subscription, RandomState>,
@@ -59,8 +51,9 @@ pub(super) struct Protocol {
 }
 
 impl Protocol {
-    pub(super) fn new(peer: Arc<Peer>) -> Protocol {
+    pub(super) fn new(door: Arc<Door>, peer: Arc<Peer>) -> Protocol {
         Protocol {
+            door,
             peer,
             session: None,
             subscriptions: HashMap::with_hasher(RandomState::default()),
@@ -80,13 +73,8 @@ impl Protocol {
 
     /// Carries out all whole operations of `bytes`; says how many bytes they were. `whole`: the counted buffer that
     /// `bytes` is, if it is one.
-    pub(super) fn carry_out(
-        &mut self,
-        bytes: &[u8],
-        whole: Option<&Bytes>,
-        woken: &mut Woken,
-    ) -> (usize, Flow) {
-        let decoder = self.peer.door.decoder;
+    fn run(&mut self, bytes: &[u8], whole: Option<&Bytes>, woken: &mut Woken) -> (usize, Flow) {
+        let decoder = self.door.decoder;
         let mut used = 0;
         loop {
             let rest = &bytes[used..];
@@ -126,31 +114,8 @@ impl Protocol {
         }
     }
 
-    /// Bytes that the next operation needs at least.
-    pub(super) fn need(&self) -> usize {
-        self.need
-    }
-
-    /// Whether the client takes an `INFO` that it did not wait for.
-    pub(super) fn understands_info(&self) -> bool {
-        self.level >= 1
-    }
-
-    /// What a turn leaves behind: counters for operators, and what was said to the client. True: it brought a request
-    /// that somebody heard.
-    pub(super) fn end_turn(&mut self, woken: &mut Woken) -> bool {
-        let peer = &self.peer;
-        peer.in_messages.store(self.in_messages, Relaxed);
-        peer.in_bytes.store(self.in_bytes, Relaxed);
-        peer.active_mono_ms.store(peer.door.mono_ms.load(Relaxed), Relaxed);
-        if std::mem::take(&mut self.owes) {
-            peer.flush(&mut woken.spare);
-        }
-        std::mem::take(&mut self.asked)
-    }
-
     fn is_admitted(&self) -> bool {
-        self.session.is_some() || !self.peer.door.hub.accounts.are_required()
+        self.session.is_some() || !self.peer.shared.hub.accounts().are_required()
     }
 
     #[inline]
@@ -200,9 +165,9 @@ impl Protocol {
             return self.end(refusal::NO_RESPONDERS_NEEDS_HEADERS, spare);
         }
         let shown = Credentials { user: &c.user, password: &c.pass, token: &c.auth_token };
-        let hub = &self.peer.door.hub;
+        let hub = &self.peer.shared.hub;
         let known =
-            if c.account.is_empty() { hub.accounts.authenticate(shown) } else { Err(Code::AuthFailed) };
+            if c.account.is_empty() { hub.accounts().authenticate(shown) } else { Err(Code::AuthFailed) };
         let Ok(who) = known else {
             tracing::info!(client = self.peer.id.0, address = %self.peer.address, user = c.user, "wrong credentials");
             return self.end(refusal::AUTHORIZATION_VIOLATION, spare);
@@ -227,10 +192,10 @@ impl Protocol {
     }
 
     fn session(&mut self) -> &mut Session {
-        let hub = &self.peer.door.hub;
+        let hub = &self.peer.shared.hub;
         self.session.get_or_insert_with(|| {
             // Only reached where no credentials are needed, and then these always open.
-            let who = hub.accounts.authenticate(Credentials::default()).unwrap_or_default();
+            let who = hub.accounts().authenticate(Credentials::default()).unwrap_or_default();
             Session::new(hub, who)
         })
     }
@@ -260,7 +225,7 @@ impl Protocol {
                 return Flow::On;
             }
             Err(code) if !m.reply.is_empty() => self.refuse(&m, code, woken),
-            Err(_) => self.peer.door.hub.clients.count_overflow(),
+            Err(_) => self.peer.shared.hub.clients.count_overflow(),
         }
         match self.verbose {
             true => self.confirm(&mut woken.spare),
@@ -310,7 +275,7 @@ impl Protocol {
         if self.subscriptions.contains_key(sid) {
             return self.confirm(spare);
         }
-        if self.subscriptions.len() >= self.peer.door.hub.limits.subscriptions_max {
+        if self.subscriptions.len() >= self.peer.shared.hub.limits().subscriptions_max {
             self.object(refusal::SUBSCRIPTIONS_EXCEEDED, spare);
             return Flow::On;
         }
@@ -352,24 +317,6 @@ impl Protocol {
         }
     }
 
-    /// Ends the subscriptions that have had their last message.
-    pub(super) fn drop_expired(&mut self) {
-        for sid in self.peer.take_expired() {
-            // A client may have made another subscription of that name since.
-            if self.subscriptions.get(&sid).is_some_and(|s| s.delivery.is_over()) {
-                self.remove(&sid);
-            }
-        }
-    }
-
-    /// Ends every subscription.
-    pub(super) fn drop_all(&mut self) {
-        for (_, s) in std::mem::take(&mut self.subscriptions) {
-            self.session().unsubscribe(&s.pattern, s.queue.as_deref(), s.id);
-        }
-        self.count_subscriptions();
-    }
-
     fn count_subscriptions(&self) {
         self.peer.subscriptions.store(self.subscriptions.len() as u32, Relaxed);
     }
@@ -396,6 +343,53 @@ impl Protocol {
         tracing::info!(client = self.peer.id.0, address = %self.peer.address, text, "connection closed");
         self.owes |= self.peer.say_last(&error_line(text), spare);
         Flow::Close
+    }
+}
+
+impl Speech for Protocol {
+    fn carry_out(&mut self, bytes: &mut [u8], woken: &mut Woken) -> (usize, Flow) {
+        self.run(bytes, None, woken)
+    }
+
+    fn carry_out_shared(&mut self, whole: &Bytes, woken: &mut Woken) -> (usize, Flow) {
+        self.run(whole, Some(whole), woken)
+    }
+
+    fn need(&self) -> usize {
+        self.need
+    }
+
+    fn end_turn(&mut self, woken: &mut Woken) -> bool {
+        let peer = &self.peer;
+        peer.in_messages.store(self.in_messages, Relaxed);
+        peer.in_bytes.store(self.in_bytes, Relaxed);
+        peer.active_mono_ms.store(peer.shared.mono_ms.load(Relaxed), Relaxed);
+        if std::mem::take(&mut self.owes) {
+            peer.flush(&mut woken.spare);
+        }
+        std::mem::take(&mut self.asked)
+    }
+
+    fn drop_expired(&mut self, _: &mut Woken) -> bool {
+        for sid in self.peer.take_expired() {
+            // A client may have made another subscription of that name since.
+            if self.subscriptions.get(&sid).is_some_and(|s| s.delivery.is_over()) {
+                self.remove(&sid);
+            }
+        }
+        false
+    }
+
+    fn drop_all(&mut self) {
+        for (_, s) in std::mem::take(&mut self.subscriptions) {
+            self.session().unsubscribe(&s.pattern, s.queue.as_deref(), s.id);
+        }
+        self.count_subscriptions();
+    }
+
+    fn warning(&self) -> Option<Vec<u8>> {
+        // Only such a client takes an `INFO` that it did not wait for.
+        (self.level >= 1).then(|| self.door.info_line(&self.peer))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The NATS door's row in the gateway suite: a client of the protocol on a plain socket.
+//! The NATS door's rows in the gateway suite: a client of the protocol on a plain socket, and in frames of WebSocket.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -14,9 +14,30 @@ use testkit::gateway::{Agent, PAYLOAD_BYTES_MAX, Who, suite};
 use tokio::runtime::Runtime;
 use wire::nats::{Connect, Decoder, Op, Step, encode};
 
+use crate::web::Socket as WebSocket;
+
 struct Row {
     address: SocketAddr,
+    /// In frames of WebSocket, by the HTTP door.
+    is_framed: bool,
     _runtime: Runtime,
+}
+
+/// What a client of the protocol needs of its connection.
+trait Socket: Read + Write {
+    fn set_patience(&self, patience: Duration);
+}
+
+impl Socket for TcpStream {
+    fn set_patience(&self, patience: Duration) {
+        self.set_read_timeout(Some(patience)).unwrap();
+    }
+}
+
+impl Socket for WebSocket {
+    fn set_patience(&self, patience: Duration) {
+        self.set_read_timeout(patience);
+    }
 }
 
 fn open(hub: Arc<Hub>) -> Row {
@@ -26,11 +47,16 @@ fn open(hub: Arc<Hub>) -> Row {
     let options = NatsOptions { payload_bytes_max: PAYLOAD_BYTES_MAX, ..NatsOptions::default() };
     let door = Door::new(hub, options, "id".into(), "name".into(), None, address);
     runtime.spawn(door.accept(listener));
-    Row { address, _runtime: runtime }
+    Row { address, is_framed: false, _runtime: runtime }
+}
+
+fn open_framed(hub: Arc<Hub>) -> Row {
+    let (address, runtime) = crate::web::open(hub);
+    Row { address, is_framed: true, _runtime: runtime }
 }
 
 struct Client {
-    socket: TcpStream,
+    socket: Box<dyn Socket>,
     buffer: Vec<u8>,
     messages: VecDeque<Message>,
     refusals: VecDeque<Code>,
@@ -53,7 +79,7 @@ fn code_of(text: &[u8]) -> Code {
 impl Client {
     /// Reads once; `Ok(false)`: nothing came within `patience`.
     fn read(&mut self, patience: Duration) -> Result<bool, Code> {
-        self.socket.set_read_timeout(Some(patience.max(Duration::from_millis(1)))).unwrap();
+        self.socket.set_patience(patience.max(Duration::from_millis(1)));
         let mut bytes = [0; 65536];
         match self.socket.read(&mut bytes) {
             Ok(0) => return Err(self.refusals.pop_front().unwrap_or(Code::ConnectionError)),
@@ -93,7 +119,10 @@ impl Client {
 
 impl testkit::gateway::Door for Row {
     fn connect(&self, who: Who) -> Result<Box<dyn Agent>, Code> {
-        let socket = TcpStream::connect(self.address).unwrap();
+        let socket: Box<dyn Socket> = match self.is_framed {
+            false => Box::new(TcpStream::connect(self.address).unwrap()),
+            true => Box::new(WebSocket::open(self.address, "/nats", "").unwrap()),
+        };
         let (buffer, messages, refusals) = (Vec::new(), VecDeque::new(), VecDeque::new());
         let mut client = Client { socket, buffer, messages, refusals, pongs: 0, patterns: Vec::new() };
         let (user, pass) = who.credentials();
@@ -165,4 +194,9 @@ impl Agent for Client {
 #[test]
 fn the_nats_door_keeps_every_promise_of_a_door() {
     suite(open);
+}
+
+#[test]
+fn the_nats_door_over_websocket_keeps_every_promise_of_a_door() {
+    suite(open_framed);
 }

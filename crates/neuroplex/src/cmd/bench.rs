@@ -24,6 +24,7 @@ pubsub: CLIENTS publishers, one subscriber. fanout: one publisher, CLIENTS subsc
 request: CLIENTS requesters, one responder. connections: CLIENTS connections with one subscription each, idle.
 publish-ack: CLIENTS publishers to durable streams, each message acknowledged; with --server redis://… as XADD.
 replay, replay-pull: a stream of MSGS messages from its start, pushed or pulled. pull-consume: pulled, each acknowledged.
+ws-fanout: as fanout, in JSON frames over WebSocket; --server ws://127.0.0.1:7400.
 streams: makes STREAMS empty streams. Streams are named BENCH_SUBJECT, and removed at the end without --keep.
 Every message is counted and compared; a lost, doubled or damaged one makes the command fail.";
 
@@ -120,6 +121,7 @@ enum Traffic {
     ReplayPull,
     PullConsume,
     Streams,
+    WsFanout,
 }
 
 impl From<Traffic> for Mode {
@@ -136,6 +138,7 @@ impl From<Traffic> for Mode {
             Traffic::ReplayPull => Mode::ReplayPull,
             Traffic::PullConsume => Mode::PullConsume,
             Traffic::Streams => Mode::Streams,
+            Traffic::WsFanout => Mode::WsFanout,
         }
     }
 }

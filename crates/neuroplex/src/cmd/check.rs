@@ -19,6 +19,7 @@ const EXAMPLES: &str = "\
 Examples:
   neuroplex check
   neuroplex check --server nats://10.0.0.7:4222 --http http://10.0.0.7:7400
+  neuroplex check --only http                 for a container's health check
   neuroplex check --json
 
 The exit code is that of the first cross: 10, 20 … 60 for the code families 1xxx … 6xxx.";
@@ -30,11 +31,28 @@ pub(crate) struct Args {
     /// The HTTP door [default: http://127.0.0.1:7400, if something listens there]
     #[arg(long, value_name = "URL")]
     http: Option<http::Address>,
+
+    /// Check this and nothing else: what a container's health check asks
+    #[arg(long, value_name = "WHAT")]
+    only: Option<Only>,
+}
+
+/// What can be checked by itself.
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+enum Only {
+    /// The HTTP door
+    Http,
 }
 
 /// Runs every check that makes sense, and prints each as soon as it is known.
 pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     let mut list = List { json: global.json, ticks: Vec::new(), out: Output::new() };
+    if let Some(Only::Http) = args.only {
+        // Here a door that nobody named must be there, too.
+        let address = args.http.unwrap_or_else(http::Address::usual);
+        list.add(http::check(Some(address)).await.tick)?;
+        return list.end();
+    }
     let start = std::time::Instant::now();
     match Link::once(global, "check").await {
         Ok(link) => {

@@ -1,7 +1,7 @@
 //! `neuroplex up`: runs a node until it is told to stop.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kernel::Code;
 use node::config::LogFormat;
@@ -14,6 +14,7 @@ use toml::Value;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
+use crate::supervisor::Supervisor;
 
 /// Run a node
 #[derive(clap::Args, Debug)]
@@ -23,7 +24,8 @@ use crate::output::print;
   neuroplex up --nats 127.0.0.1:0 --http off --json
 
 Every setting can also stand in the file and in the environment: `neuroplex config show`.
-SIGTERM lets clients leave first; Ctrl-C (SIGINT) stops at once.")]
+SIGTERM lets clients leave first; Ctrl-C (SIGINT) stops at once; SIGHUP reads the configuration and the certificates
+again. Under systemd it says when it is ready, reloading and stopping (Type=notify).")]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) node: NodeArgs,
@@ -103,21 +105,30 @@ impl From<node::Error> for Failure {
 
 /// Runs the node. `started`: when the process began.
 pub(crate) fn run(global: &Global, args: &Args, started: Instant) -> Result<(), Failure> {
-    let config = Config::load(&args.node.sources())?;
+    let sources = args.node.sources();
+    let config = Config::load(&sources)?;
     let telemetry = node::telemetry::start(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime =
         runtime.map_err(|e| Failure::new(Code::InternalError, format!("no threads can be started: {e}")))?;
-    runtime.block_on(serve(&config, &telemetry, global.json, started))
+    runtime.block_on(serve(&config, &sources, &telemetry, global.json, started))
 }
 
-async fn serve(config: &Config, telemetry: &Telemetry, json: bool, started: Instant) -> Result<(), Failure> {
+async fn serve(
+    config: &Config,
+    sources: &Sources,
+    telemetry: &Telemetry,
+    json: bool,
+    started: Instant,
+) -> Result<(), Failure> {
     // Before the doors open, so that no signal is missed.
     let signals =
         |kind| signal(kind).map_err(|e| Failure::new(Code::InternalError, format!("no signals: {e}")));
     let (mut terminate, mut interrupt) =
         (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
-    let node = Node::start(config, telemetry).await?;
+    let mut hangup = signals(SignalKind::hangup())?;
+    let supervisor = Supervisor::of_environment();
+    let mut node = Node::start(config, telemetry).await?;
     let ready = node.ready();
     let told = match json {
         true => print(&serde_json::to_string(&ready).unwrap_or_default()),
@@ -127,10 +138,26 @@ async fn serve(config: &Config, telemetry: &Telemetry, json: bool, started: Inst
         // Nobody reads the transcript; the node runs all the same.
         tracing::warn!(message);
     }
-    let how = tokio::select! {
-        _ = terminate.recv() => Stop::Gently,
-        _ = interrupt.recv() => Stop::Now,
+    let doors: Vec<&str> = [&ready.http, &ready.nats].into_iter().flatten().map(String::as_str).collect();
+    let status = format!("node {}: {}", ready.node, doors.join(" "));
+    supervisor.ready(&status);
+    let mut watchdog = tokio::time::interval(supervisor.watchdog.unwrap_or(Duration::from_secs(3600)));
+    let how = loop {
+        tokio::select! {
+            _ = terminate.recv() => break Stop::Gently,
+            _ = interrupt.recv() => break Stop::Now,
+            _ = hangup.recv() => {
+                supervisor.reloading();
+                // Files and names are looked up.
+                tokio::task::block_in_place(|| reload(&mut node, sources));
+                supervisor.ready(&status);
+            }
+            _ = watchdog.tick() => if supervisor.watchdog.is_some() {
+                supervisor.alive();
+            },
+        }
     };
+    supervisor.stopping();
     tokio::select! {
         () = node.stop(how) => {}
         // A second signal: at once.
@@ -138,6 +165,25 @@ async fn serve(config: &Config, telemetry: &Telemetry, json: bool, started: Inst
         _ = terminate.recv() => {}
     }
     Ok(())
+}
+
+/// Reads the configuration again and says what became of it.
+fn reload(node: &mut Node, sources: &Sources) {
+    match Config::load(sources).and_then(|config| node.reload(&config)) {
+        Ok(done) => {
+            let (changed, cut) = (done.changed.join(", "), done.cut);
+            tracing::info!(changed, cut, "the configuration was read again");
+            if !done.waiting.is_empty() {
+                tracing::warn!(
+                    keys = done.waiting.join(", "),
+                    "these keys have new values that need a restart"
+                );
+            }
+        }
+        Err(error) => {
+            tracing::error!(code = %error.code, %error, "the configuration is refused; nothing has changed");
+        }
+    }
 }
 
 /// What a person sees when the node is ready.

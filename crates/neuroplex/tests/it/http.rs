@@ -68,6 +68,26 @@ impl Open {
         chunk.truncate(size);
         Ok(chunk)
     }
+
+    /// The whole body.
+    fn whole(&mut self) -> std::io::Result<Vec<u8>> {
+        let mut all = Vec::new();
+        match (self.is_chunked(), self.headers.get("content-length")) {
+            (true, _) => loop {
+                let chunk = self.chunk()?;
+                if chunk.is_empty() {
+                    break;
+                }
+                all.extend(chunk);
+            },
+            (false, Some(length)) => {
+                all.resize(length.parse().expect("a length"), 0);
+                self.reader.read_exact(&mut all)?;
+            }
+            (false, None) => _ = self.reader.read_to_end(&mut all)?,
+        }
+        Ok(all)
+    }
 }
 
 /// The HTTP door of a node.
@@ -112,23 +132,15 @@ impl Web {
         body: &[u8],
     ) -> std::io::Result<Answer> {
         let mut open = self.open(method, path, headers, body)?;
-        let mut all = Vec::new();
-        match (open.is_chunked(), open.headers.get("content-length")) {
-            (true, _) => loop {
-                let chunk = open.chunk()?;
-                if chunk.is_empty() {
-                    break;
-                }
-                all.extend(chunk);
-            },
-            (false, Some(length)) => {
-                all.resize(length.parse().expect("a length"), 0);
-                open.reader.read_exact(&mut all)?;
-            }
-            (false, None) => _ = open.reader.read_to_end(&mut all)?,
-        }
-        let body = String::from_utf8(all).expect("text");
+        let body = String::from_utf8(open.whole()?).expect("text");
         Ok(Answer { status: open.status, headers: open.headers, body })
+    }
+
+    /// The headers and the bytes of what is at a path.
+    pub(crate) fn bytes(&self, path: &str, headers: &[(&str, &str)]) -> (BTreeMap<String, String>, Vec<u8>) {
+        let mut open = self.open("GET", path, headers, b"").unwrap();
+        let body = open.whole().unwrap();
+        (open.headers, body)
     }
 
     /// Sends a request with a body, and reads its whole answer.
@@ -167,6 +179,22 @@ pub(crate) struct Event {
 }
 
 impl Events {
+    /// The next event as it came.
+    pub(crate) fn next_raw(&mut self) -> String {
+        loop {
+            while let Some((block, rest)) = self.text.split_once("\n\n") {
+                let (block, rest) = (block.to_owned(), rest.to_owned());
+                self.text = rest;
+                if block.starts_with("event: ") {
+                    return block;
+                }
+            }
+            let chunk = self.open.chunk().expect("events");
+            assert!(!chunk.is_empty(), "no further event");
+            self.text += std::str::from_utf8(&chunk).expect("text");
+        }
+    }
+
     /// The next event; `None`: the answer has ended as it should.
     pub(crate) fn next(&mut self) -> Option<Event> {
         loop {

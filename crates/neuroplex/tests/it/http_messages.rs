@@ -8,7 +8,7 @@ use crate::server::Server;
 
 impl Web {
     /// Posts bytes with headers.
-    fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> crate::http::Answer {
+    pub(crate) fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> crate::http::Answer {
         self.try_ask("POST", path, headers, body).unwrap()
     }
 }

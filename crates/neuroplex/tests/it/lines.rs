@@ -35,6 +35,11 @@ impl Lines {
         self.0.recv_timeout(PATIENCE).ok()
     }
 
+    /// The next line if it has come already.
+    pub(crate) fn now(&self) -> Option<String> {
+        self.0.try_recv().ok()
+    }
+
     /// Reads on until a line has `word`, and gives that line.
     pub(crate) fn until(&self, word: &str) -> String {
         loop {

@@ -74,7 +74,7 @@ fn an_answer_that_the_server_refuses_is_told_and_not_counted() {
 }
 
 /// A folder with an authority and what it signed for `localhost`.
-fn certificates() -> TempDir {
+pub(crate) fn certificates() -> TempDir {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();

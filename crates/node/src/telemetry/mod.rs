@@ -10,8 +10,8 @@ pub(crate) mod otlp;
 
 use std::io::IsTerminal;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _, fmt};
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
 
 use crate::config::{Config, LogFormat, LogOptions};
 use crate::error::Error;
@@ -52,6 +52,9 @@ const OTHERS: &[&str] = &[
     "tower_http",
     "want",
 ];
+
+/// What is logged, as long as the process runs.
+static LEVEL: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// Logs are written and telemetry is sent as long as this is kept; its end writes and sends what waits, within a bound.
 #[must_use = "without it nothing is logged"]
@@ -109,7 +112,10 @@ pub fn start(config: &Config) -> Result<Telemetry, Error> {
     };
     let exported = export.clone().map(log::Exported);
     // A second start in one process keeps the first one's settings.
-    let _ = tracing_subscriber::registry().with(filter).with(lines).with(exported).try_init();
+    let (filter, handle) = reload::Layer::new(filter);
+    if tracing_subscriber::registry().with(filter).with(lines).with(exported).try_init().is_ok() {
+        let _ = LEVEL.set(handle);
+    }
     let sampler = Sampler::new(config.telemetry.trace_ratio);
     Ok(Telemetry { guard: Some(guard), clock, export, name, sampler })
 }
@@ -144,6 +150,15 @@ pub(crate) fn keep_days(options: &LogOptions) -> u32 {
         0 => KEEP_DAYS.0,
         days => days,
     }
+}
+
+/// From now on this is logged. Errors with a sentence when the level makes no sense.
+pub(crate) fn set_level(options: &LogOptions) -> Result<(), Error> {
+    let filter = filter(options)?;
+    if let Some(level) = LEVEL.get() {
+        level.reload(filter).map_err(|e| Error::config(format!("log.level cannot be changed: {e}")))?;
+    }
+    Ok(())
 }
 
 /// What is logged. Errors with a sentence when the level makes no sense.

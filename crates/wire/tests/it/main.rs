@@ -4,6 +4,7 @@
 
 mod jetstream_laws;
 mod nats_laws;
+mod websocket_laws;
 
 use std::path::Path;
 
@@ -25,4 +26,9 @@ fn the_nats_decoder_keeps_its_laws_on_the_whole_corpus() {
 #[test]
 fn jetstream_keeps_its_laws_on_the_whole_corpus() {
     replay("jetstream", 60, jetstream_laws::check);
+}
+
+#[test]
+fn frames_of_websocket_keep_their_laws_on_the_whole_corpus() {
+    replay("websocket", 12, websocket_laws::check);
 }

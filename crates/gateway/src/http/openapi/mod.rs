@@ -47,7 +47,7 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 async fn document(State(door): State<Arc<HttpDoor>>) -> Result<Response, Problem> {
-    let document = describe(door.table.all(), door.hub.accounts.are_required())
+    let document = describe(door.table.all(), door.hub.accounts().are_required())
         .map_err(|e| Problem::new(Code::InternalError, format!("the schemas cannot be read: {e}")))?;
     Ok((StatusCode::OK, [(CONTENT_TYPE, JSON)], document.to_string()).into_response())
 }
@@ -148,6 +148,7 @@ fn parameter(param: &Param) -> Value {
         Place::Header => "header",
     };
     let schema = match param.kind {
+        Kind::Text { chars_max: u64::MAX, .. } => json!({ "type": "string" }),
         Kind::Text { chars_min, chars_max, form: "" } => {
             json!({ "type": "string", "minLength": chars_min, "maxLength": chars_max })
         }
@@ -223,7 +224,9 @@ fn answers(route: &Route, has_users: bool) -> Value {
         };
         let answer = all.entry(gives.status.to_string()).or_insert_with(|| json!({ "content": {} }));
         answer["description"] = gives.what.into();
-        answer["content"][gives.media] = json!({ "schema": schema });
+        if !gives.media.is_empty() {
+            answer["content"][gives.media] = json!({ "schema": schema });
+        }
     }
     Value::Object(all)
 }

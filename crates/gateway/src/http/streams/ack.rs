@@ -31,7 +31,7 @@ struct Said {
     token: String,
     #[serde(default)]
     kind: Kind,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "wire::json::whole")]
     delay_ms: u64,
     #[serde(default)]
     reason: String,

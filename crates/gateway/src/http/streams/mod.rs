@@ -54,7 +54,7 @@ const LIMIT: Param = Param::query(
 );
 const FILTER: Param = Param::query(
     "subject",
-    Kind::Text { chars_min: 0, chars_max: 1024, form: "" },
+    Kind::Text { chars_min: 0, chars_max: u64::MAX, form: "" },
     "Only what has to do with this subject or pattern.",
 );
 

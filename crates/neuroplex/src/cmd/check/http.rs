@@ -20,6 +20,13 @@ pub(super) struct Address {
     host: String,
 }
 
+impl Address {
+    /// Where the door listens unless it is told otherwise.
+    pub(super) fn usual() -> Address {
+        Address { host: "127.0.0.1:7400".into() }
+    }
+}
+
 impl FromStr for Address {
     type Err = &'static str;
 
@@ -51,7 +58,7 @@ pub(super) struct Door {
 
 /// Asks the door; without an address the usual one, if something listens there.
 pub(super) async fn check(named: Option<Address>) -> Door {
-    let address = named.clone().unwrap_or_else(|| Address { host: "127.0.0.1:7400".into() });
+    let address = named.clone().unwrap_or_else(Address::usual);
     let url = format!("http://{}/healthz", address.host);
     let start = Instant::now();
     let tcp = match timeout(STEP_TIMEOUT, TcpStream::connect(&address.host)).await {

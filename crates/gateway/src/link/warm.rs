@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 /// See the module.
 #[derive(Default)]
-pub(super) struct Warm {
+pub(crate) struct Warm {
     /// Counts turns in steps of two; odd while the last one brought a request.
     turns: AtomicU64,
     asleep: AtomicBool,
@@ -22,7 +22,7 @@ pub(super) struct Warm {
 
 impl Warm {
     /// A connection has had a turn. `asked`: it brought a request that somebody heard.
-    pub(super) fn note(&self, asked: bool) {
+    pub(crate) fn note(&self, asked: bool) {
         // Lost counts do not matter, only that the number changes.
         let turn = self.turns.load(Ordering::Relaxed).wrapping_add(2) & !1;
         self.turns.store(turn | u64::from(asked), Ordering::Relaxed);
@@ -32,7 +32,7 @@ impl Warm {
     }
 
     /// Stays awake for `spin` after every request, or until another turn, for ever.
-    pub(super) async fn keep(&self, spin: Duration) {
+    pub(crate) async fn keep(&self, spin: Duration) {
         loop {
             let (mut turn, mut since) = (self.turns.load(Ordering::Relaxed), Instant::now());
             while turn & 1 == 1 && since.elapsed() < spin {

@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,16 +17,15 @@ use bytes::Bytes;
 use fabric::{Flush, Woken};
 use kernel::limits::PUBLISHER_PAUSE_MS_MAX;
 use kernel::{Drain, Spare};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
-use tokio_rustls::server::TlsStream;
+use wire::websocket::close;
 
 use super::peer::{Peer, errand, try_write};
-use super::protocol::{Flow, Protocol};
-use super::refusal;
+use super::transport::{End, Stream, Transport};
+use super::{Flow, Speech};
 
 /// Reads of one turn; after them others may go first.
 const READS_MAX: usize = 4;
@@ -50,35 +49,6 @@ thread_local! {
         RefCell::new(Turn { buffer: vec![0; READ_BYTES].into(), woken: Woken::default() });
 }
 
-/// The socket, as far as only the owner uses it. In the clear, writing is everybody's: [`Peer::writer`].
-pub(super) enum Transport {
-    Plain(OwnedReadHalf),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl Transport {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Transport::Plain(half) => Pin::new(half).poll_read(cx, buffer),
-            Transport::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, buffer),
-        }
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>, peer: &Peer) -> Poll<()> {
-        match self {
-            Transport::Plain(_) => {
-                if let Some(writer) = peer.writer() {
-                    // The client sees the end of the stream after the last line; that it is gone already is no harm.
-                    let stream: &TcpStream = (*writer).as_ref();
-                    let _ = socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write);
-                }
-                Poll::Ready(())
-            }
-            Transport::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx).map(|_| ()),
-        }
-    }
-}
-
 enum State {
     Open,
     /// A listener is above its high-water mark: reading goes on when it has drained, or when the pause is over.
@@ -90,10 +60,10 @@ enum State {
 }
 
 /// See the module.
-pub(super) struct Connection {
+pub(crate) struct Connection<S: Speech> {
     peer: Arc<Peer>,
     transport: Transport,
-    protocol: Protocol,
+    speech: S,
     /// The beginning of an operation whose rest has not come, and how many bytes it needs.
     partial: Vec<u8>,
     need: usize,
@@ -104,30 +74,34 @@ pub(super) struct Connection {
     _farewell: Option<OwnedSemaphorePermit>,
 }
 
-impl Connection {
-    /// Enters the client at the node; `greet`: with an `INFO`. `None`: there is no room, and too many wait to be told.
-    pub(super) fn open(peer: Arc<Peer>, transport: Transport, greet: bool) -> Option<Connection> {
-        let refused = peer.door.hub.clients.enter(peer.clone()).err();
+impl<S: Speech> Connection<S> {
+    /// Enters the client at the node and greets it. `None`: there is no room, and too many wait to be told.
+    pub(crate) fn open(
+        peer: Arc<Peer>,
+        transport: Transport,
+        greeting: &[u8],
+        speech: S,
+    ) -> Option<Connection<S>> {
+        let refused = peer.shared.hub.clients.enter(peer.clone()).err();
         let farewell = match refused {
-            Some(_) => Some(peer.door.farewells.clone().try_acquire_owned().ok()?),
+            Some(_) => Some(peer.shared.farewells.clone().try_acquire_owned().ok()?),
             None => None,
         };
         TURN.with_borrow_mut(|turn| {
             let spare = &mut turn.woken.spare;
-            let mut owe = greet && peer.say(&peer.door.info_line(&peer), spare);
+            let mut owe = !greeting.is_empty() && peer.say(greeting, spare);
             if let Some(why) = refused {
-                owe |= peer.say_last(refusal::of_cut(why), spare);
+                owe |= peer.say_last((peer.manner().last_words)(why), spare);
                 peer.ask(errand::END);
             }
             if owe {
                 peer.flush(spare);
             }
         });
-        let protocol = Protocol::new(peer.clone());
         Some(Connection {
             peer,
             transport,
-            protocol,
+            speech,
             partial: Vec::new(),
             need: 0,
             is_behind: false,
@@ -144,13 +118,15 @@ impl Connection {
         TURN.with_borrow_mut(|turn| {
             let mut owe = false;
             if errands & errand::EXPIRED != 0 {
-                self.protocol.drop_expired();
+                owe |= self.speech.drop_expired(&mut turn.woken);
             }
             if errands & errand::PING != 0 {
-                owe |= self.peer.say(wire::nats::encode::PING, &mut turn.woken.spare);
+                owe |= self.peer.say(self.peer.manner().ping, &mut turn.woken.spare);
             }
-            if errands & errand::WARN != 0 && self.protocol.understands_info() {
-                owe |= self.peer.say(&self.peer.door.info_line(&self.peer), &mut turn.woken.spare);
+            if errands & errand::WARN != 0
+                && let Some(warning) = self.speech.warning()
+            {
+                owe |= self.peer.say(&warning, &mut turn.woken.spare);
             }
             if owe {
                 self.peer.flush(&mut turn.woken.spare);
@@ -163,8 +139,16 @@ impl Connection {
 
     /// Takes no more, and ends when what waits is written.
     fn close(&mut self) {
+        let goodbye = self.speech.goodbye();
+        if !goodbye.is_empty() && !self.peer.outbox.is_sealed() {
+            TURN.with_borrow_mut(|turn| {
+                if self.peer.say_last(&goodbye, &mut turn.woken.spare) {
+                    self.peer.flush(&mut turn.woken.spare);
+                }
+            });
+        }
         self.peer.outbox.seal();
-        self.protocol.drop_all();
+        self.speech.drop_all();
         self.partial = Vec::new();
         self.count_partial();
         if !matches!(self.state, State::Closing(_) | State::Lingering(_)) {
@@ -172,12 +156,20 @@ impl Connection {
         }
     }
 
+    /// The number with which frames of WebSocket end.
+    fn closing_code(&self) -> u16 {
+        match self.peer.shared.lame.load(Relaxed) {
+            true => close::GOING_AWAY,
+            false => close::NORMAL,
+        }
+    }
+
     /// Writes what others left for the owner. Ready: nothing is left for it, or nothing can be written any more.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let peer = &self.peer;
-        TURN.with_borrow_mut(|turn| match &mut self.transport {
-            Transport::Plain(_) => poll_write_plain(peer, &mut turn.woken.spare, cx),
-            Transport::Tls(stream) => poll_write_tls(peer, stream, &mut turn.woken.spare, cx),
+        TURN.with_borrow_mut(|turn| match &mut self.transport.end {
+            End::Shared(_) => poll_write_shared(peer, &mut turn.woken.spare, cx),
+            End::Own(stream) => poll_write_own(peer, &mut **stream, &mut turn.woken.spare, cx),
         })
     }
 
@@ -226,21 +218,21 @@ impl Connection {
             ready!(self.poll_small(cx, turn))
         };
         self.count_partial();
-        let asked = self.protocol.end_turn(&mut turn.woken);
+        let asked = self.speech.end_turn(&mut turn.woken);
         turn.woken.flush();
-        self.peer.door.warm.note(asked);
+        self.peer.shared.warm.note(asked);
         let high = turn.woken.take_high();
         if !high.is_empty() && matches!(flow, Ok(Flow::On | Flow::Later)) {
             self.state = State::Paused(high, sleep(PUBLISHER_PAUSE_MS_MAX));
         }
-        self.peer.door.hub.keep_budget();
+        self.peer.shared.hub.keep_budget();
         Poll::Ready(flow)
     }
 
     /// Goes on with what an earlier turn has read.
     fn catch_up(&mut self, turn: &mut Turn) -> Flow {
         let mut bytes = std::mem::take(&mut self.partial);
-        let (used, flow) = self.protocol.carry_out(&bytes, None, &mut turn.woken);
+        let (used, flow) = self.speech.carry_out(&mut bytes, &mut turn.woken);
         bytes.drain(..used);
         self.partial = bytes;
         self.remember(flow);
@@ -253,14 +245,14 @@ impl Connection {
         turn.buffer[..kept].copy_from_slice(&self.partial);
         let mut buffer = ReadBuf::new(&mut turn.buffer);
         buffer.set_filled(kept);
-        if let Err(e) = ready!(self.transport.poll_read(cx, &mut buffer)) {
+        if let Err(e) = ready!(self.transport.poll_read(cx, &mut buffer, &self.peer)) {
             return Poll::Ready(Err(e));
         }
         let filled = buffer.filled().len();
         if filled == kept {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
-        let (used, flow) = self.protocol.carry_out(&turn.buffer[..filled], None, &mut turn.woken);
+        let (used, flow) = self.speech.carry_out(&mut turn.buffer[..filled], &mut turn.woken);
         self.partial.clear();
         self.partial.extend_from_slice(&turn.buffer[used..filled]);
         self.remember(flow);
@@ -272,7 +264,7 @@ impl Connection {
     fn poll_large(&mut self, cx: &mut Context<'_>, turn: &mut Turn) -> Poll<io::Result<Flow>> {
         let missing = self.need - self.partial.len();
         let mut buffer = ReadBuf::new(&mut turn.buffer[..missing.min(READ_BYTES)]);
-        if let Err(e) = ready!(self.transport.poll_read(cx, &mut buffer)) {
+        if let Err(e) = ready!(self.transport.poll_read(cx, &mut buffer, &self.peer)) {
             return Poll::Ready(Err(e));
         }
         if buffer.filled().is_empty() {
@@ -283,7 +275,7 @@ impl Connection {
             return Poll::Ready(Ok(Flow::On));
         }
         let whole = Bytes::from(std::mem::take(&mut self.partial));
-        let (used, flow) = self.protocol.carry_out(&whole, Some(&whole), &mut turn.woken);
+        let (used, flow) = self.speech.carry_out_shared(&whole, &mut turn.woken);
         self.partial.extend_from_slice(&whole[used..]);
         self.remember(flow);
         Poll::Ready(Ok(flow))
@@ -292,7 +284,7 @@ impl Connection {
     /// Notes what `partial` is, after operations were carried out.
     fn remember(&mut self, flow: Flow) {
         self.is_behind = flow == Flow::Later && !self.partial.is_empty();
-        self.need = self.protocol.need();
+        self.need = self.speech.need();
         if self.partial.is_empty() {
             // An idle connection owns no buffer.
             self.partial = Vec::new();
@@ -302,11 +294,11 @@ impl Connection {
 
     /// Counts `partial` on the node's budget.
     fn count_partial(&self) {
-        let (peer, held) = (&self.peer, self.partial.capacity());
+        let (peer, held) = (&self.peer, self.partial.capacity() + self.speech.held_bytes());
         let before = peer.partial_bytes.swap(held, Relaxed);
         if before != held {
-            peer.door.hub.budget().add(held);
-            peer.door.hub.budget().sub(before);
+            peer.shared.hub.budget().add(held);
+            peer.shared.hub.budget().sub(before);
         }
     }
 
@@ -315,7 +307,7 @@ impl Connection {
         TURN.with_borrow_mut(|turn| {
             for _ in 0..READS_MAX {
                 let mut buffer = ReadBuf::new(&mut turn.buffer);
-                match ready!(self.transport.poll_read(cx, &mut buffer)) {
+                match ready!(self.transport.poll_read(cx, &mut buffer, &self.peer)) {
                     Ok(()) if !buffer.filled().is_empty() => {}
                     _ => return Poll::Ready(()),
                 }
@@ -335,7 +327,7 @@ impl Connection {
     }
 }
 
-impl Future for Connection {
+impl<S: Speech> Future for Connection<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -347,6 +339,8 @@ impl Future for Connection {
                     // What cannot be written now is no reason not to read.
                     let _ = this.poll_write(cx);
                     if this.poll_read(cx).is_ready() {
+                        // The last frame to a client that said its own, as far as it goes.
+                        let _ = this.poll_write(cx);
                         return Poll::Ready(());
                     }
                     if matches!(this.state, State::Open) {
@@ -367,7 +361,12 @@ impl Future for Connection {
                     if this.poll_write_all(cx).is_pending() && !is_over {
                         return Poll::Pending;
                     }
-                    if is_over || this.transport.poll_shutdown(cx, &this.peer).is_pending() {
+                    this.peer.end_frames(this.closing_code());
+                    let told = this.poll_write(cx);
+                    if is_over
+                        || told.is_pending()
+                        || this.transport.poll_shutdown(cx, &this.peer).is_pending()
+                    {
                         return Poll::Ready(());
                     }
                     this.state = State::Lingering(sleep(LINGER_MS));
@@ -383,50 +382,53 @@ impl Future for Connection {
     }
 }
 
-impl Drop for Connection {
+impl<S: Speech> Drop for Connection<S> {
     fn drop(&mut self) {
-        self.protocol.drop_all();
+        self.speech.drop_all();
         self.partial = Vec::new();
         self.count_partial();
         self.peer.close();
-        self.peer.door.hub.clients.leave(self.peer.id);
+        self.peer.shared.hub.clients.leave(self.peer.id);
     }
 }
 
-fn poll_write_plain(peer: &Peer, spare: &mut Spare, cx: &mut Context<'_>) -> Poll<()> {
-    if !peer.outbox.is_blocked() {
+fn poll_write_shared(peer: &Peer, spare: &mut Spare, cx: &mut Context<'_>) -> Poll<()> {
+    if !peer.outbox.is_blocked() && !peer.owes_control() {
         return Poll::Ready(());
     }
     let Some(writer) = peer.writer() else { return Poll::Ready(()) };
     let stream: &TcpStream = (*writer).as_ref();
-    // A flush that blocks clears the socket's readiness, so that asking for it again leaves a waker behind.
+    // A write that blocks clears the socket's readiness, so that asking for it again leaves a waker behind.
     for _ in 0..WRITES_MAX {
         if ready!(stream.poll_write_ready(cx)).is_err() {
             peer.outbox.close();
         }
-        let Flush::Blocked = peer.outbox.flush(spare, |slices| try_write(&writer, slices)) else {
-            return Poll::Ready(());
-        };
+        let flushed =
+            peer.outbox.flush(spare, |pieces| peer.write(pieces, |slices| try_write(&writer, slices)));
+        if matches!(flushed, Flush::Blocked) {
+            continue;
+        }
+        match peer.write_control(|slices| try_write(&writer, slices)) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            _ => return Poll::Ready(()),
+        }
     }
     cx.waker().wake_by_ref();
     Poll::Pending
 }
 
-fn poll_write_tls(
-    peer: &Peer,
-    stream: &mut TlsStream<TcpStream>,
-    spare: &mut Spare,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
+fn poll_write_own(peer: &Peer, stream: &mut dyn Stream, spare: &mut Spare, cx: &mut Context<'_>) -> Poll<()> {
     let mut is_full = false;
-    let flushed =
-        peer.outbox.flush(spare, |slices| match Pin::new(&mut *stream).poll_write_vectored(cx, slices) {
-            Poll::Ready(result) => result,
-            Poll::Pending => {
-                is_full = true;
-                Err(io::ErrorKind::WouldBlock.into())
-            }
-        });
+    let mut raw = |slices: &[IoSlice<'_>]| match Pin::new(&mut *stream).poll_write_vectored(cx, slices) {
+        Poll::Ready(result) => result,
+        Poll::Pending => {
+            is_full = true;
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    };
+    let flushed = peer.outbox.flush(spare, |pieces| peer.write(pieces, &mut raw));
+    // A failure shows at the next read.
+    let _ = peer.write_control(&mut raw);
     if matches!(flushed, Flush::Blocked) && !is_full {
         // Others put faster than a round writes: they may go first.
         cx.waker().wake_by_ref();
@@ -435,7 +437,7 @@ fn poll_write_tls(
     if is_full {
         return Poll::Pending;
     }
-    // What TLS still holds in its own buffer must go too; a failure shows at the next read.
+    // What TLS still holds in its own buffer must go too.
     Pin::new(stream).poll_flush(cx).map(|_| ())
 }
 

@@ -1,0 +1,89 @@
+//! A bare loop that writes the frames of `neuroplex bench ws-fanout`: what a server reaches that does nothing else. One
+//! thread, raw sockets; it knows the run beforehand, parses nothing, and is *not* a server.
+//!
+//! `ws_fanout SUBJECT SIZE CLIENTS` prints its address and serves one run with the same options.
+
+use std::error::Error;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+
+use wire::websocket::{Opcode, write};
+
+/// What was read of a handshake's end tells nothing more.
+const ANSWER: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI=\r\n\r\n";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [subject, size, clients] = args.as_slice() else {
+        return Err("usage: ws_fanout SUBJECT SIZE CLIENTS".into());
+    };
+    let payload = "x".repeat(size.parse()?);
+    let mut frame = Vec::new();
+    let text = format!(r#"{{"op":"msg","sid":1,"subject":"{subject}","payload":"{payload}"}}"#);
+    write(&mut frame, Opcode::Text, text.as_bytes());
+    let published = format!(r#"{{"op":"pub","subject":"{subject}","payload":"{payload}"}}"#).len();
+    // A head of 2, 4 or 10 bytes, and the mask.
+    let published = published + wire::websocket::head_len(published) + 4;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    println!("ws://{}", listener.local_addr()?);
+    let mut subscribers = Vec::new();
+    for _ in 0..clients.parse::<usize>()? {
+        let mut socket = shake(&listener)?;
+        // The subscription, which is confirmed.
+        socket.read(&mut [0; 4096])?;
+        let mut ok = Vec::new();
+        write(&mut ok, Opcode::Text, br#"{"op":"ok","sid":1}"#);
+        socket.write_all(&ok)?;
+        socket.set_nonblocking(true)?;
+        subscribers.push((socket, Vec::new(), 0));
+    }
+    let publisher = shake(&listener)?;
+    serve(publisher, subscribers, &frame, published)
+}
+
+fn shake(listener: &TcpListener) -> Result<TcpStream, Box<dyn Error>> {
+    let (mut socket, _) = listener.accept()?;
+    socket.set_nodelay(true)?;
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        socket.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    socket.write_all(ANSWER)?;
+    Ok(socket)
+}
+
+/// Reads what is published; writes as many frames to each subscriber, in one write where the socket takes it.
+fn serve(
+    mut publisher: TcpStream,
+    mut subscribers: Vec<(TcpStream, Vec<u8>, usize)>,
+    frame: &[u8],
+    published: usize,
+) -> Result<(), Box<dyn Error>> {
+    let (mut buffer, mut read) = (vec![0; 256 << 10], 0usize);
+    loop {
+        let is_behind = subscribers.iter().any(|(_, waiting, at)| *at < waiting.len());
+        publisher.set_nonblocking(is_behind)?;
+        let before = read / published;
+        match publisher.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(n) => read += n,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => return Ok(()),
+        }
+        let frames = frame.repeat(read / published - before);
+        for (socket, waiting, at) in &mut subscribers {
+            if *at == waiting.len() {
+                waiting.clear();
+                *at = 0;
+            }
+            waiting.extend_from_slice(&frames);
+            match socket.write(waiting.get(*at..).unwrap_or_default()) {
+                Ok(n) => *at += n,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => return Ok(()),
+            }
+        }
+    }
+}
