@@ -97,7 +97,8 @@ impl World {
             }
             if came == 0 {
                 // Whatever others still hold ends.
-                self.pass((wait_ms + 2_100) * NS_PER_MS);
+                let wait_ms = (wait_ms + 2_100).max(self.due_in_ms(stream));
+                self.pass(wait_ms * NS_PER_MS);
             }
         }
         let Some(book) = self.streams.get(stream) else { return Ok(()) };
@@ -113,6 +114,16 @@ impl World {
         let flipped: BTreeSet<&u64> = nonces.collect();
         let unreadable = flipped.iter().filter_map(|nonce| book.sent.get(nonce)).map(|sent| sent.sends).sum();
         counts::is_through(book, &info, unreadable)
+    }
+
+    /// After how long everything is due that a stream keeps back. Where the wall clock was put back, what was stored before
+    /// waits until it shows that time again.
+    fn due_in_ms(&self, stream: usize) -> u64 {
+        let sent = self.streams.get(stream).into_iter().flat_map(|book| book.sent.values());
+        match sent.map(|sent| sent.delay_ms).max() {
+            None | Some(0) => 0,
+            Some(delay_ms) => (self.clock.wall_max_ms() + delay_ms).saturating_sub(self.clock.wall_ms()),
+        }
     }
 
     /// Lets the node work for a while.

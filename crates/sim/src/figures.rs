@@ -53,6 +53,12 @@ figures! {
     publishes,
     /// Of these, stored and acknowledged.
     acknowledged,
+    /// Publishes with a priority.
+    prioritized,
+    /// Publishes with a delay.
+    delayed,
+    /// Refused: a delay that is longer than messages live.
+    delays_refused,
     /// Answered as duplicates.
     duplicates,
     /// Refused: the same number with other bytes.
@@ -61,6 +67,10 @@ figures! {
     fenced,
     /// Deliveries heard.
     deliveries,
+    /// Of these, of messages with a delay.
+    delayed_delivered,
+    /// First deliveries behind one of a message that was stored later.
+    overtakings,
     /// Acknowledgements confirmed.
     acks_confirmed,
     /// Acknowledgements refused as stale.

@@ -1,22 +1,16 @@
-//! What is heard is taken in: answers to what was asked, deliveries, and statuses. Each is put to the promises that it
-//! may break. It does *not* ask anything itself.
+//! What is heard is taken in: here answers to what was asked, in `brought` what requests for messages bring. Each is put
+//! to the promises that it may break. It does *not* ask anything itself.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use wire::jetstream::ApiError;
 use wire::jetstream::api::{Answer, Message, PubAnswer, Purged, Success};
-use wire::jetstream::{ApiError, Status, ack};
 
 use crate::door::Heard;
-use crate::oracle::{Given, Life};
+use crate::oracle::Life;
 use crate::promise::genuine::{self, Shown};
-use crate::promise::{
-    Broken, Kept, acked, broken, consumer_sequence, deliveries, demand, existence, fence, gone, kept,
-    pending, silence,
-};
-use crate::world::{Ask, Lease, World};
-
-/// Deliveries that are kept for acknowledgements that come late.
-const OLD_MAX: usize = 64;
+use crate::promise::{Broken, Kept, broken, delay, demand, existence, fence, kept, silence};
+use crate::world::{Ask, World};
 
 /// An answer of which only the error counts.
 #[derive(Default, Deserialize)]
@@ -76,13 +70,17 @@ impl World {
                     Ok(ack) => {
                         self.figures.acknowledged += 1;
                         silence::holds(self.failed, &format!("message {} of {}", ack.seq, ack.stream))?;
-                        book.acknowledged(&attempt, ack.seq, false)
+                        delay::is_shorter_than_life(book, attempt.nonce)?;
+                        book.acknowledged(&attempt, ack.seq, false)?;
+                        book.sure(ack.seq, self.numbers);
+                        Ok(())
                     }
                     // The journal failed: nobody knows what became of it.
                     Err(e) if e.description == "the journal has failed" => Ok(()),
                     Err(e) => {
                         self.figures.mismatches += u64::from(e.err_code == 6005);
                         self.figures.fenced += u64::from(e.err_code == 6004);
+                        self.figures.delays_refused += u64::from(e.description.starts_with("Np-Delay"));
                         book.refused(&attempt, e.err_code)
                     }
                 }
@@ -229,72 +227,13 @@ impl World {
         }
         Ok(())
     }
-
-    /// A pull brought something: a message or a status.
-    fn brought(&mut self, heard: &Heard) -> Kept {
-        let Some(pull) = self.pulls.get_mut(&heard.pull) else { return Ok(()) };
-        let Some(given) = ack::Delivery::parse(&heard.reply) else {
-            let status = Status::read(&heard.headers).map_or(0, |status| status.code);
-            self.trace.note(format!("  < pull {}: {:.80}", heard.pull, status_line(heard)));
-            if status != 100 {
-                self.pulls.remove(&heard.pull);
-                self.doors.end_pull(heard.pull);
-            }
-            return Ok(());
-        };
-        pull.got += 1;
-        let (stream, consumer, got, batch) = (pull.stream, pull.consumer, pull.got, pull.batch);
-        if got == batch {
-            self.pulls.remove(&heard.pull);
-            self.doors.end_pull(heard.pull);
-        }
-        let (seq, cseq, times_said) = (given.stream_seq, given.consumer_seq, given.deliveries);
-        self.trace.note(format!(
-            "  < pull {}: {} {} message {seq} as {cseq}, for the {times_said}. time",
-            heard.pull, given.stream, given.consumer
-        ));
-        self.figures.deliveries += 1;
-        demand("deliveries", got <= batch, || format!("a pull of {batch} brought {got}"))?;
-        let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
-        let shown = Shown {
-            seq,
-            subject: String::from_utf8_lossy(&heard.subject).into_owned(),
-            headers: heard.headers.to_vec(),
-            payload: heard.payload.to_vec(),
-        };
-        let named = book.rules.name == given.stream
-            && book.consumers.get(consumer).is_some_and(|c| c.name == given.consumer);
-        demand("genuine", named, || format!("a pull of another consumer brought {:?}", given))?;
-        book.seen(&shown)?;
-        let Some(one) = book.consumers.get_mut(consumer) else { return Ok(()) };
-        existence::as_answered(&format!("consumer {}", one.name), one.life, true)?;
-        demand("genuine", one.hears(&shown.subject), || {
-            format!("{} was given message {seq} of {}, which it does not hear", one.name, shown.subject)
-        })?;
-        consumer_sequence::grows(one, cseq)?;
-        acked::not_again(one, seq)?;
-        let process = self.process;
-        let times = one.deliver(cseq, Given { seq, deliveries: times_said, process });
-        deliveries::within_limit(one, seq, times, times_said)?;
-        if let (1, Some(one)) = (times_said, book.consumers.get(consumer)) {
-            pending::within_limit(book, one)?;
-        }
-        gone::stays_gone(book, seq)?;
-        let lease = Lease { stream, consumer, seq, cseq, reply: heard.reply.to_vec() };
-        self.hand.push(lease.clone());
-        if self.old.len() == OLD_MAX {
-            self.old.pop_front();
-        }
-        self.old.push_back(lease);
-        Ok(())
-    }
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
-fn status_line(heard: &Heard) -> String {
+pub(crate) fn status_line(heard: &Heard) -> String {
     let line = heard.headers.split(|b| *b == b'\r').next().unwrap_or_default();
     String::from_utf8_lossy(line).into_owned()
 }

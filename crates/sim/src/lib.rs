@@ -6,6 +6,7 @@
 
 mod act;
 mod audit;
+mod brought;
 mod clock;
 mod door;
 mod ending;

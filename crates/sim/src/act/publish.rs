@@ -1,5 +1,9 @@
 //! Publishing: something new, something that was sent before, and something that only pretends to be.
 
+use std::fmt::Write;
+
+use kernel::Priority;
+
 use crate::oracle::{Life, Number, Sent};
 use crate::promise::{Kept, demand};
 use crate::world::{Ask, World};
@@ -43,14 +47,18 @@ impl World {
         let Some(book) = self.streams.get(stream) else { return Ok(()) };
         let token = self.random.pick(SUBJECTS).unwrap_or("a");
         let subject = format!("{}.{token}", book.rules.name);
+        let (is_marked, age_ms) = (book.rules.is_marked, book.rules.max_age_ms);
         let mut headers = String::new();
         if let Some(id) = &id {
-            headers = format!("NATS/1.0\r\nNats-Msg-Id: {id}\r\n\r\n");
+            headers = format!("Nats-Msg-Id: {id}\r\n");
         }
         if let Some(Number { producer, epoch, sequence }) = &number {
-            headers = format!(
-                "NATS/1.0\r\nNp-Producer: {producer}\r\nNp-Epoch: {epoch}\r\nNp-Sequence: {sequence}\r\n\r\n"
-            );
+            headers = format!("Np-Producer: {producer}\r\nNp-Epoch: {epoch}\r\nNp-Sequence: {sequence}\r\n");
+        }
+        let (priority, delay_ms) =
+            if is_marked { self.mark(age_ms, &mut headers) } else { Default::default() };
+        if !headers.is_empty() {
+            headers = format!("NATS/1.0\r\n{headers}\r\n");
         }
         let mut payload = format!("~{nonce:016x}~").into_bytes();
         let filler = self.random.below(self.plan.payload_max);
@@ -61,6 +69,8 @@ impl World {
             payload,
             id,
             number,
+            priority: priority.unwrap_or(Priority::Normal),
+            delay_ms,
             sends: 0,
             unresolved: 0,
             stored: Default::default(),
@@ -74,6 +84,31 @@ impl World {
         self.put(stream, nonce, Some(sent))
     }
 
+    /// Says in headers how soon a message is to be delivered, perhaps. `age_ms`: how long it lives; 0: for ever.
+    fn mark(&mut self, age_ms: u64, headers: &mut String) -> (Option<Priority>, u64) {
+        let priority = if self.random.one_in(2) { self.random.pick(&Priority::ALL) } else { None };
+        if let Some(priority) = priority {
+            self.figures.prioritized += 1;
+            let _ = write!(headers, "Np-Priority: {}\r\n", priority.as_str());
+        }
+        let delay_ms = match self.random.below(12) {
+            0 => self.random.between(1, 200),
+            1 => self.random.between(200, 3_000),
+            2 if age_ms == 0 => self.random.between(1, 8) * 1_000,
+            // It may be refused.
+            2 => self.random.between(age_ms / 2, 2 * age_ms),
+            _ => 0,
+        };
+        if delay_ms > 0 {
+            self.figures.delayed += 1;
+            let _ = match delay_ms % 1_000 {
+                0 => write!(headers, "Np-Delay: {}s\r\n", delay_ms / 1_000),
+                _ => write!(headers, "Np-Delay: {delay_ms}\r\n"),
+            };
+        }
+        (priority, delay_ms)
+    }
+
     /// Sends a content, perhaps not for the first time.
     fn put(&mut self, stream: usize, nonce: u64, new: Option<Sent>) -> Kept {
         let (client, wall) = (self.client(), self.clock.wall_ms());
@@ -84,8 +119,8 @@ impl World {
         let ask = Ask::Publish { stream, attempt: attempt.clone() };
         let taken = self.ask(client, sent.subject.as_bytes(), &sent.headers, &sent.payload, ask);
         self.trace.note(format!(
-            "publish {} ({}) {nonce:x} id {:?} number {:?}: {taken:?}",
-            self.numbers, sent.subject, sent.id, sent.number
+            "publish {} ({}) {nonce:x} id {:?} number {:?} {:?} delay {}: {taken:?}",
+            self.numbers, sent.subject, sent.id, sent.number, sent.priority, sent.delay_ms
         ));
         let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
         if taken != Ok(1) {

@@ -56,8 +56,18 @@ impl World {
         let retention = retention[some(1, 0, 3) as usize];
         let level = if some(4, 1, 1) == 1 { Level::Os } else { Level::Disk };
         let discard_new = max_msgs > 0 && per_subject == 0 && some(3, 1, 1) == 1;
-        let rules =
-            Rules { name, level, retention, max_msgs, per_subject, max_age_ms, window_ms, discard_new };
+        let is_marked = some(2, 1, 1) == 1;
+        let rules = Rules {
+            name,
+            level,
+            retention,
+            max_msgs,
+            per_subject,
+            max_age_ms,
+            window_ms,
+            discard_new,
+            is_marked,
+        };
         self.figures.streams += 1;
         self.streams.push(Stream::new(rules));
         self.ask_for_stream(self.streams.len() - 1)

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Life;
+use super::{Firsts, Life};
 
 /// A delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub(crate) struct Consumer {
     pub(crate) times: BTreeMap<u64, u64>,
     /// The most deliveries that each message said it had.
     pub(crate) said: BTreeMap<u64, u64>,
+    /// In which order messages came for the first time in this process.
+    pub(crate) firsts: Firsts,
 }
 
 impl Consumer {
@@ -76,6 +78,7 @@ impl Consumer {
             open: BTreeMap::new(),
             times: BTreeMap::new(),
             said: BTreeMap::new(),
+            firsts: Firsts::default(),
         }
     }
 
@@ -113,6 +116,7 @@ impl Consumer {
     pub(crate) fn crashed(&mut self, is_doubtful: bool) {
         self.open.clear();
         self.times.clear();
+        self.firsts = Firsts::default();
         if is_doubtful {
             self.done.clear();
             self.latest.clear();

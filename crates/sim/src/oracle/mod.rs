@@ -3,10 +3,12 @@
 
 mod consumer;
 mod hold;
+mod order;
 mod sent;
 mod stream;
 
 pub(crate) use consumer::{Consumer, Given};
+pub(crate) use order::{Due, Firsts};
 pub(crate) use sent::{Number, Sent};
 pub(crate) use stream::{Attempt, Expect, Rules, Stream};
 

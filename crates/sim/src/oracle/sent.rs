@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use kernel::Priority;
+
 /// A producer's number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Number {
@@ -26,6 +28,10 @@ pub(crate) struct Sent {
     pub(crate) id: Option<String>,
     /// Its number.
     pub(crate) number: Option<Number>,
+    /// Its priority.
+    pub(crate) priority: Priority,
+    /// How long it is kept back, in milliseconds; 0: not.
+    pub(crate) delay_ms: u64,
     /// How often it was sent.
     pub(crate) sends: u64,
     /// How many of these had no answer yet; after a crash they never have one.

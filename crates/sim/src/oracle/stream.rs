@@ -30,6 +30,8 @@ pub(crate) struct Rules {
     pub(crate) window_ms: u64,
     /// New messages are refused when there are too many, instead of old ones going.
     pub(crate) discard_new: bool,
+    /// Some of its messages have a priority or a delay. Only its publishers know.
+    pub(crate) is_marked: bool,
 }
 
 /// A sequence of which it is known what stands there.
@@ -47,6 +49,8 @@ pub(crate) struct Place {
     pub(crate) damaged: bool,
     /// It would have to be there but for that, and is not.
     pub(crate) is_missed: bool,
+    /// The number of what was asked last when it was acknowledged: whatever is asked later finds it.
+    pub(crate) sure_from: Option<u64>,
 }
 
 /// What must be answered to a publish.
@@ -181,6 +185,13 @@ impl Stream {
         self.is_at(attempt.nonce, seq)
     }
 
+    /// A message was acknowledged as new when number `now` was the last thing asked.
+    pub(crate) fn sure(&mut self, seq: u64, now: u64) {
+        if let Some(place) = self.places.get_mut(&seq) {
+            place.sure_from = Some(now);
+        }
+    }
+
     /// A publish was answered as a duplicate.
     fn known_before(&mut self, attempt: &Attempt, seq: u64) -> Kept {
         let Some(sent) = self.sent.get_mut(&attempt.nonce) else { return Ok(()) };
@@ -285,7 +296,7 @@ impl Stream {
             self.epochs.values_mut().for_each(|epochs| epochs.0 = 0);
             self.sent.values_mut().for_each(|sent| sent.is_excused = true);
             for place in self.places.values_mut() {
-                (place.doubtful, place.must_go) = (true, false);
+                (place.doubtful, place.must_go, place.sure_from) = (true, false, None);
             }
         }
     }
