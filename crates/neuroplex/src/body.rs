@@ -30,7 +30,16 @@ pub(crate) struct Content {
 impl BodyArgs {
     /// Reads everything, stdin too where it is asked for.
     pub(crate) async fn content(&self) -> Result<Content, Failure> {
-        Ok(Content { headers: block(&self.headers)?, payload: read(self.body.as_deref()).await? })
+        self.content_with(&[]).await
+    }
+
+    /// The same, with headers that other arguments stand for behind those given.
+    pub(crate) async fn content_with(&self, more: &[(&str, &str)]) -> Result<Content, Failure> {
+        let mut all = self.headers.clone();
+        all.extend(
+            more.iter().map(|(name, value)| HeaderArg { name: (*name).into(), value: (*value).into() }),
+        );
+        Ok(Content { headers: block(&all)?, payload: read(self.body.as_deref()).await? })
     }
 }
 

@@ -2,7 +2,9 @@
 
 use client::Msg;
 use client::jetstream::{Context, PubAck, PublishOptions};
+use kernel::envelope::name;
 use serde_json::json;
+use wire::jetstream::pub_headers::header;
 
 use crate::body::BodyArgs;
 use crate::failure::Failure;
@@ -17,6 +19,7 @@ Examples:
   neuroplex pub tasks.plan -H Np-Type:command -H 'Color: blue' 'make tea'
   cat photo.jpg | neuroplex pub photos.new -
   neuroplex pub load.test x --count 100000
+  neuroplex pub jobs.clean x --priority low --delay 5m                 given out in five minutes
   neuroplex pub orders.new '{\"tea\":2}' --ack -H Nats-Msg-Id:o1     stored once, however often it is sent";
 
 /// Messages that may wait for their acknowledgement at once.
@@ -43,11 +46,31 @@ pub(crate) struct Args {
     /// Wait until a stream has stored it
     #[arg(long, conflicts_with = "reply")]
     ack: bool,
+
+    /// How soon consumers get it: critical, high, normal or low
+    #[arg(long, value_name = "PRIORITY", value_parser = ["critical", "high", "normal", "low"])]
+    priority: Option<String>,
+
+    /// How long a stream keeps it back, such as 500ms or 5m; waits until it is stored
+    #[arg(long, value_name = "DURATION", conflicts_with = "reply")]
+    delay: Option<String>,
+
+    /// How long a stream keeps it, such as 10m; the stream must allow it
+    #[arg(long, value_name = "DURATION")]
+    ttl: Option<String>,
+}
+
+impl Args {
+    /// The headers that other arguments stand for.
+    fn marks(&self) -> Vec<(&str, &str)> {
+        let all = [(name::PRIORITY, &self.priority), (name::DELAY, &self.delay), (header::TTL, &self.ttl)];
+        all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect()
+    }
 }
 
 /// Publishes and waits until the server has read it.
 pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
-    let content = args.body.content().await?;
+    let content = args.body.content_with(&args.marks()).await?;
     let message = Msg {
         subject: args.subject.as_bytes(),
         reply: args.reply.as_deref().unwrap_or_default().as_bytes(),
@@ -57,7 +80,8 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
         from: None,
     };
     let link = Link::once(global, "pub").await?;
-    if args.ack {
+    // Whether a stream keeps it back is only known from its answer.
+    if args.ack || args.delay.is_some() {
         return stored(global, &link, &args, message).await;
     }
     for _ in 0..args.count {
