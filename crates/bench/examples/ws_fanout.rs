@@ -31,7 +31,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for _ in 0..clients.parse::<usize>()? {
         let mut socket = shake(&listener)?;
         // The subscription, which is confirmed.
-        socket.read(&mut [0; 4096])?;
+        if socket.read(&mut [0; 4096])? == 0 {
+            return Err("a subscriber left before it subscribed".into());
+        }
         let mut ok = Vec::new();
         write(&mut ok, Opcode::Text, br#"{"op":"ok","sid":1}"#);
         socket.write_all(&ok)?;

@@ -144,7 +144,7 @@ impl HttpDoor {
             kind: Kind::Gauge,
             samples: vec![Sample { labels, reading: Reading::Number(1.0) }],
         };
-        let limited = limits.counts().into_iter().map(|(option, count)| Sample {
+        let limited = limits.counts().map(|(option, count)| Sample {
             labels: vec![("limit", option.to_string())],
             reading: Reading::Number(count as f64),
         });

@@ -140,10 +140,12 @@ mod tests {
         options.check()
     }
 
+    type Change = fn(&mut TelemetryOptions);
+
     #[test]
     fn what_makes_no_sense_is_named_without_its_secrets() {
         check(|_| {}).unwrap();
-        let cases: [(fn(&mut TelemetryOptions), &str); 4] = [
+        let cases: [(Change, &str); 4] = [
             (|o| o.otlp_endpoint = "http://ann:geheim@collector:4318".into(), "otlp_headers"),
             (|o| o.otlp_endpoint = "localhost:4318".into(), "otlp_endpoint"),
             (|o| o.otlp_headers = vec!["a=b".into(), "geheim".into()], "otlp_headers[1]"),

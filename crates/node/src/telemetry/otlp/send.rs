@@ -185,6 +185,6 @@ async fn drive<T>(
 /// The trailers and the body of an answer.
 async fn read(response: Response<Incoming>) -> Result<(Option<hyper::HeaderMap>, Bytes), Failure> {
     let collected = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-    let collected = collected.map_err(|e| passing(e))?;
+    let collected = collected.map_err(passing)?;
     Ok((collected.trailers().cloned(), collected.to_bytes()))
 }
