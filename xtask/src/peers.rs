@@ -99,6 +99,7 @@ pub(crate) struct Stage {
 
 struct Options {
     only: Option<String>,
+    without: Vec<String>,
     tested: Kind,
     profile: String,
     binary: Option<PathBuf>,
@@ -117,7 +118,12 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     };
     let stage = set_up(&options)?;
     let mut tally = Tally::new(filter);
-    for part in PARTS.iter().filter(|part| only.is_none_or(|only| only == part.name)) {
+    let left_out = |part: &&Part| options.without.iter().any(|name| name == part.name);
+    for part in PARTS.iter().filter(left_out) {
+        println!("left out: {} ({})", part.name, part.about);
+    }
+    let wanted = |part: &&Part| only.is_none_or(|only| only == part.name) && !left_out(part);
+    for part in PARTS.iter().filter(wanted) {
         tally.enter(part.name);
         if let Err(why) = (part.run)(&stage, &mut tally) {
             tally.failed("as a whole", &why);
@@ -145,13 +151,20 @@ fn set_up(options: &Options) -> Result<Stage, String> {
 }
 
 fn parse(args: &[String]) -> Result<Option<Options>, String> {
-    let mut options =
-        Options { only: None, tested: Kind::Neuroplex, profile: "dev".into(), binary: None, show: false };
+    let mut options = Options {
+        only: None,
+        without: Vec::new(),
+        tested: Kind::Neuroplex,
+        profile: "dev".into(),
+        binary: None,
+        show: false,
+    };
     let mut words = args.iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().cloned().ok_or(format!("{word} needs a value"));
         match word.as_str() {
             "--only" => options.only = Some(value()?),
+            "--without" => options.without.push(value()?),
             "--binary" => options.binary = Some(value()?.into()),
             "--profile" => options.profile = value()?,
             "--show" => options.show = true,
@@ -160,23 +173,23 @@ fn parse(args: &[String]) -> Result<Option<Options>, String> {
             _ => return Err(format!("peers does not know `{word}`; see `cargo xtask peers --help`")),
         }
     }
-    let part = options.only.as_deref().map(|only| only.split('/').next().unwrap_or(only));
-    match part {
-        Some(part) if !PARTS.iter().any(|row| row.name == part) => {
-            Err(format!("there is no part `{part}`; see `cargo xtask peers --help`"))
-        }
-        _ => Ok(Some(options)),
+    let only = options.only.as_deref().map(|only| only.split('/').next().unwrap_or(only));
+    let mut named = only.into_iter().chain(options.without.iter().map(String::as_str));
+    match named.find(|name| !PARTS.iter().any(|row| row.name == *name)) {
+        Some(part) => Err(format!("there is no part `{part}`; see `cargo xtask peers --help`")),
+        None => Ok(Some(options)),
     }
 }
 
 fn print_help() {
     println!(
-        "cargo xtask peers [--only PART[/WORDS]] [--against neuroplex|nats-server] [--profile NAME] [--show]\n"
+        "cargo xtask peers [--only PART[/WORDS]] [--without PART] [--against neuroplex|nats-server] [--profile NAME] [--show]\n"
     );
     for Part { name, about, .. } in PARTS {
         println!("  {name:<18} {about}");
     }
     println!("\n  --only PART/WORDS  only that part, and in it only what has WORDS in its name");
+    println!("  --without PART     not that part, which is said; may be given again");
     println!("  --against NAME     the server under test; neuroplex unless said otherwise");
     println!("  --profile NAME     the cargo profile that builds neuroplex; dev unless said otherwise");
     println!("  --binary PATH      a server that is built already");
@@ -195,7 +208,7 @@ mod tests {
     fn options_are_read_and_strange_ones_refused() {
         let options = parse(&words("--only python/queue --against nats-server --show"));
         assert!(options.is_ok_and(|o| o.is_some_and(|o| o.tested == Kind::NatsServer && o.show)));
-        for line in ["--only cobol", "--against iis", "--only", "--fast"] {
+        for line in ["--only cobol", "--without cobol", "--against iis", "--only", "--fast"] {
             assert!(parse(&words(line)).is_err(), "{line}");
         }
     }

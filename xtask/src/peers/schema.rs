@@ -11,7 +11,7 @@ use super::tally::Tally;
 /// Examples for each route.
 const EXAMPLES: &str = "200";
 /// Routes whose answer lasts as long as the client stays.
-const ENDLESS: &[&str] = &["subscribe", "readStream"];
+const ENDLESS: &[&str] = &["subscribe", "readStream", "webSocket", "natsWebSocket"];
 
 /// A node that is gone when the part is over.
 struct Node(Child);

@@ -3,7 +3,7 @@
 
 use kernel::SubjectPattern;
 
-use super::{Refusal, Stream};
+use super::{NS_PER_MS, Refusal, Stream};
 use crate::marked::Marked;
 use crate::messages::{Messages, Stored};
 
@@ -229,6 +229,8 @@ impl Messages for Stream {
     }
 
     fn at_time(&self, time_ns: u64) -> u64 {
+        // Messages are stamped in milliseconds: one that came behind this moment may bear the millisecond's beginning.
+        let time_ns = time_ns - time_ns % NS_PER_MS;
         self.rows.at_time(time_ns).unwrap_or(u64::MAX).min(self.shown + 1)
     }
 

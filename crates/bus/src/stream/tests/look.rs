@@ -47,3 +47,11 @@ fn messages_are_found_by_subject_and_place() {
     assert_eq!(counts, [(b"a.1".to_vec(), 2), (b"a.2".to_vec(), 1)]);
     assert_eq!(s.last_of_each(&mut |_, n| n != b"a.1"), [2, 3, 5]);
 }
+
+#[test]
+fn a_start_within_a_millisecond_has_what_came_in_it() {
+    let mut b = stream(|_| ());
+    b.put("a");
+    let (s, stored_ns) = (&b.stream, b.stream.state().last_time_ns);
+    assert_eq!((s.at_time(stored_ns + 453_000), s.at_time(stored_ns + 1_000_000)), (1, 2));
+}
