@@ -2,7 +2,7 @@
 //! clusters, leaf nodes.
 //!
 //! `mod` accepts, `protocol` carries out operations, `delivery` encodes messages; the connection itself is
-//! [`crate::link`]'s. The same protocol runs in frames of WebSocket that come in by the HTTP door.
+//! `crate::link`'s. The same protocol runs in frames of WebSocket that come in by the HTTP door.
 
 mod delivery;
 mod protocol;
