@@ -188,6 +188,9 @@ pub fn read_for(text: &str, otherwise: Option<&str>) -> Result<Message, Error> {
     let form: Form<'_> = serde_json::from_str(text)?;
     let subject = form.subject.or_else(|| otherwise.map(str::to_owned));
     let subject = subject.ok_or(Error::Field("subject: missing"))?;
+    if form.reply_to.as_deref() == Some("") {
+        return Err(Error::Field("replyTo: a subject, which has a character at least"));
+    }
     let mut pairs: Vec<(&str, String)> = Vec::new();
     let mut push = |name: &'static str, value: Option<String>| pairs.extend(value.map(|v| (name, v)));
     push(name::ID, form.id);

@@ -1,10 +1,12 @@
 //! Headers of messages as headers of HTTP: `Np-Header-NAME: value` is the header NAME of the message, and those that
 //! neuroplex and JetStream know travel under their own names. HTTP does not keep the case of names: they come out with
-//! every word in capitals first, as `Np-Header-trace-id` becomes `Trace-Id`. What they mean is *not* known here.
+//! every word in capitals first, as `Np-Header-trace-id` becomes `Trace-Id`. What they make the node do is *not*
+//! known here.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use kernel::envelope::name;
 use kernel::{Code, Headers, headers};
+use wire::jetstream::{Delay, Ttl};
 
 use super::problem::Problem;
 use super::route::nearest;
@@ -116,6 +118,8 @@ fn check(name: &str, value: &str) -> Result<(), Problem> {
         name::PERSISTENT => value.parse::<bool>().is_ok(),
         name::TTL_MS | name::TIMESTAMP_MS | name::TIMEOUT_MS => value.parse::<u64>().is_ok(),
         name::ID | name::NATS_ID => !value.is_empty(),
+        NATS_TTL => Ttl::read(value.as_bytes()) != Ttl::Invalid,
+        DELAY => Delay::read(value.as_bytes()) != Delay::Invalid,
         _ => true,
     };
     let words = match name {
@@ -124,6 +128,8 @@ fn check(name: &str, value: &str) -> Result<(), Problem> {
         name::KIND => "command, event, request, response or notification",
         name::PERSISTENT => "true or false",
         name::ID | name::NATS_ID => "not empty",
+        NATS_TTL => "a time of at least a second, such as 90s or 1h30m, or never",
+        DELAY => "milliseconds, or a time such as 5s, of at most a year",
         _ => "a number of milliseconds",
     };
     if is_fine { Ok(()) } else { Err(wrong(format!("`{name}: {value}`: it is {words}"))) }
@@ -184,9 +190,16 @@ mod tests {
     fn what_would_mean_nothing_is_refused() {
         assert!(read(&[("np-priorty", "high")]).err().unwrap().contains("did you mean `Np-Priority`?"));
         assert!(read(&[("np-color", "blue")]).err().unwrap().contains("`Np-Header-`"));
-        for bad in
-            [("np-priority", "urgent"), ("np-guarantee", "twice"), ("np-header-", "x"), ("np-ttl-ms", "-1")]
-        {
+        for bad in [
+            ("np-priority", "urgent"),
+            ("np-guarantee", "twice"),
+            ("np-header-", "x"),
+            ("np-ttl-ms", "-1"),
+            ("nats-ttl", ""),
+            ("nats-ttl", "soon"),
+            ("np-delay", "soon"),
+            ("np-delay", "8761h"),
+        ] {
             assert!(read(&[bad]).is_err(), "{bad:?}");
         }
     }

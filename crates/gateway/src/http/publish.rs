@@ -52,12 +52,12 @@ pub(super) const GIVEN: &[Param] = &[
     ),
     Param::header(
         NATS_TTL,
-        Kind::Text { chars_min: 2, chars_max: 20, form: "^[0-9]+[smh]$" },
+        Kind::Text { chars_min: 1, chars_max: 20, form: "^(never|[1-9][0-9]{0,8}[smh]?)$" },
         "How long it is kept.",
     ),
     Param::header(
         DELAY,
-        Kind::Text { chars_min: 1, chars_max: 20, form: "^[0-9]+(ms|s|m|h)?$" },
+        Kind::Text { chars_min: 1, chars_max: 20, form: "^([0-9]{1,8}(ms)?|[0-9]{1,3}[smh])$" },
         "How long it waits.",
     ),
 ];
