@@ -338,6 +338,7 @@ mod tests {
             "",
             "{}",
             r#"{"subject":"a","typ":"event"}"#,
+            r#"{"subject":"a","replyTo":""}"#,
             r#"{"subject":"a","type":"party"}"#,
             r#"{"subject":"a","timestamp":"yesterday"}"#,
             r#"{"subject":"a","payload":"x","payloadBase64":"eA=="}"#,

@@ -168,7 +168,7 @@ mod tests {
         let both = read(r#"{"subject":"a","destination":["b","a","c"]}"#);
         assert_eq!(subjects(&both).unwrap(), ["a", "b", "c"]);
         assert_eq!(subjects(&read(r#"{"destination":["b"]}"#)).unwrap(), ["b"]);
-        for bad in ["{}", r#"{"subject":"a","replyTo":""}"#, r#"{"destination":["b.*"]}"#, r#"{"subject":"a","replyTo":"a b"}"#] {
+        for bad in ["{}", r#"{"destination":["b.*"]}"#, r#"{"subject":"a","replyTo":"a b"}"#] {
             assert!(subjects(&read(bad)).is_err(), "{bad}");
         }
     }
