@@ -46,6 +46,8 @@ fn who_waits_is_told_where_a_message_is_kept_and_that_nobody_keeps_it() {
     let _sub = Running::listening(server.nats(), &["sub", "t"]);
     web.post("/v1/publish/t?ack=disk", &[], b"x").problem(404, 6002);
     web.post("/v1/publish/t", &[("Np-Guarantee", "at-least-once")], b"x").problem(404, 6002);
+    // A service of the node hears it, and keeps nothing.
+    web.post("/v1/publish/$JS.API.INFO?ack=disk", &[], b"").problem(404, 6002);
     web.post("/v1/publish/t", &[], b"x").ok(202);
 }
 
