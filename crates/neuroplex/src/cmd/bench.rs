@@ -18,13 +18,16 @@ Examples:
   neuroplex bench connections bench --clients 5000 --server-pid $(pidof nats-server)
   neuroplex bench publish-ack bench --clients 10 --in-flight 500 --duration 5
   neuroplex bench pull-consume bench --msgs 500000 --batch 256
+  neuroplex bench http-publish bench --clients 64 --duration 5 --server http://127.0.0.1:7400
 
 pub: CLIENTS publishers, no subscriber. sub: CLIENTS subscribers of what another bench publishes.
 pubsub: CLIENTS publishers, one subscriber. fanout: one publisher, CLIENTS subscribers.
 request: CLIENTS requesters, one responder. connections: CLIENTS connections with one subscription each, idle.
 publish-ack: CLIENTS publishers to durable streams, each message acknowledged; with --server redis://… as XADD.
 replay, replay-pull: a stream of MSGS messages from its start, pushed or pulled. pull-consume: pulled, each acknowledged.
-ws-fanout: as fanout, in JSON frames over WebSocket; --server ws://127.0.0.1:7400.
+ws-fanout, sse-fanout: as fanout, in JSON frames over WebSocket, or heard as events; --server http://127.0.0.1:7400.
+http-publish: CLIENTS connections to the same, each with one POST on the way.
+overtake: critical messages past a stored backlog of MSGS, to a worker that takes one message after another.
 streams: makes STREAMS empty streams. Streams are named BENCH_SUBJECT, and removed at the end without --keep.
 Every message is counted and compared; a lost, doubled or damaged one makes the command fail.";
 
@@ -39,7 +42,7 @@ pub(crate) struct Args {
     /// Where it goes; with --subjects, SUBJECT.000000 and up
     subject: String,
 
-    /// Messages to publish, or requests to send; with --duration, the most [default: 1000000, or no limit]
+    /// Messages to publish, or requests to send; with --duration, the most [default: 1000000, or no limit; overtake: 100000]
     #[arg(long, value_name = "N")]
     msgs: Option<u64>,
 
@@ -122,6 +125,9 @@ enum Traffic {
     PullConsume,
     Streams,
     WsFanout,
+    SseFanout,
+    HttpPublish,
+    Overtake,
 }
 
 impl From<Traffic> for Mode {
@@ -139,6 +145,9 @@ impl From<Traffic> for Mode {
             Traffic::PullConsume => Mode::PullConsume,
             Traffic::Streams => Mode::Streams,
             Traffic::WsFanout => Mode::WsFanout,
+            Traffic::SseFanout => Mode::SseFanout,
+            Traffic::HttpPublish => Mode::HttpPublish,
+            Traffic::Overtake => Mode::Overtake,
         }
     }
 }
@@ -167,7 +176,11 @@ fn options(global: &Global, args: &Args) -> Result<Options, Failure> {
     let mode = Mode::from(args.mode);
     let timed =
         args.duration.is_some() && !matches!(mode, Mode::Replay | Mode::ReplayPull | Mode::PullConsume);
-    let no_limit = if timed { u64::MAX >> 8 } else { 1_000_000 };
+    let no_limit = match mode {
+        Mode::Overtake => 100_000,
+        _ if timed => u64::MAX >> 8,
+        _ => 1_000_000,
+    };
     Ok(Options {
         server: global.server.clone(),
         msgs: args.msgs.unwrap_or(no_limit),
