@@ -21,7 +21,7 @@ fn every_mode_runs_against_a_node_and_loses_nothing() {
         "replay it.bench --msgs 20000",
         "replay-pull it.bench --msgs 20000 --clients 2",
         "pull-consume it.bench --msgs 20000 --clients 2",
-        "overtake it.bench --msgs 2000",
+        "overtake it.bench --msgs 20000",
         "streams it.bench --streams 50 --duration 0.1",
         "http-publish it.bench --msgs 2000 --clients 8",
         "sse-fanout it.bench --msgs 2000 --clients 20",
