@@ -8,6 +8,7 @@ use client::{Client, Event, Msg, Options};
 use kernel::Code;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::context::Aim;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::note;
@@ -125,21 +126,8 @@ impl Link {
 }
 
 fn options(global: &Global, name: &str) -> Result<Options, Failure> {
-    let mut options = Options::new(&global.server)
-        .name(format!("neuroplex {name}"))
-        .drain_timeout(DRAIN_TIMEOUT)
-        .tls_first(global.tls_first);
-    if let Some(path) = &global.tls_ca {
-        options = options.tls_ca(path);
-    }
-    match (&global.tls_cert, &global.tls_key) {
-        (Some(certificate), Some(key)) => Ok(options.tls_identity(certificate, key)),
-        (None, None) => Ok(options),
-        _ => Err(Failure::new(
-            Code::InvalidRequest,
-            "--tls-cert and --tls-key go together: name both files, or neither.",
-        )),
-    }
+    let options = Aim::of(global)?.options()?;
+    Ok(options.name(format!("neuroplex {name}")).drain_timeout(DRAIN_TIMEOUT))
 }
 
 fn tell(event: &Event, json: bool) {

@@ -3,6 +3,7 @@
 mod body;
 mod cmd;
 mod confirm;
+mod context;
 mod failure;
 mod global;
 mod link;

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use ::bench::{BenchError, Mode, Options, Report};
+use client::Credentials;
 use kernel::Code;
 
+use crate::context::Aim;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
@@ -154,13 +156,14 @@ impl From<Traffic> for Mode {
 
 /// Runs it, prints the report, and fails if a message was lost, doubled or damaged.
 pub(crate) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
-    if global.asks_for_tls() {
+    let aim = Aim::of(global)?;
+    if aim.asks_for_tls() {
         return Err(Failure::new(
             Code::InvalidRequest,
-            "bench speaks no TLS: give it a nats:// address of a door without TLS, and no --tls-… option.",
+            "bench speaks no TLS: give it a nats:// address of a door without TLS, and no --tls-… option or context with one.",
         ));
     }
-    let report = ::bench::run(&options(global, args)?)?;
+    let report = ::bench::run(&options(server(&aim)?, args)?)?;
     match global.json {
         true => print(&serde_json::to_string(&report).unwrap_or_default())?,
         false => print(&report.to_string())?,
@@ -168,7 +171,19 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     verdict(&report)
 }
 
-fn options(global: &Global, args: &Args) -> Result<Options, Failure> {
+/// The address with the context's credentials in it, where bench looks for them.
+fn server(aim: &Aim) -> Result<String, Failure> {
+    let who = match aim.values.credentials()? {
+        None => return Ok(aim.values.server.clone()),
+        Some(Credentials::Password { user, password }) => format!("{user}:{password}"),
+        Some(Credentials::Token(token)) => token,
+        Some(_) => return Err(Failure::new(Code::InvalidRequest, "bench knows passwords and tokens only.")),
+    };
+    let (scheme, place) = aim.values.server.split_once("://").unwrap_or(("nats", &aim.values.server));
+    Ok(format!("{scheme}://{who}@{place}"))
+}
+
+fn options(server: String, args: &Args) -> Result<Options, Failure> {
     let seconds = |s: f64| {
         Duration::try_from_secs_f64(s)
             .map_err(|_| Failure::new(Code::InvalidRequest, "--duration is no time"))
@@ -182,7 +197,7 @@ fn options(global: &Global, args: &Args) -> Result<Options, Failure> {
         _ => 1_000_000,
     };
     Ok(Options {
-        server: global.server.clone(),
+        server,
         msgs: args.msgs.unwrap_or(no_limit),
         size: args.size,
         clients: args.clients,

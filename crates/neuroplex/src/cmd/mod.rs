@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod config;
 mod consumer;
+mod context;
 mod demo;
 mod explain;
 mod kv;
@@ -40,6 +41,7 @@ pub(crate) enum Command {
     Object(object::Args),
     Bench(bench::Args),
     Check(check::Args),
+    Context(context::Args),
     Explain(explain::Args),
     Config(config::Args),
     Completions(completions::Args),
@@ -61,6 +63,7 @@ impl Command {
             Command::Object(args) => block_on(object::run(global, args)),
             Command::Bench(args) => bench::run(global, &args),
             Command::Check(args) => block_on(check::run(global, args)),
+            Command::Context(args) => context::run(global, args),
             Command::Explain(args) => explain::run(global, &args),
             Command::Config(args) => config::run(global, &args),
             Command::Completions(args) => completions::run(&args),

@@ -6,6 +6,7 @@ mod bench;
 mod client;
 mod command;
 mod commands;
+mod contexts;
 mod demo;
 mod guide;
 mod hostile;
