@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use auth::Accounts;
+use auth::{Accounts, Principal};
 use bus::{Budget, Hit, Interest, Stamp};
 use kernel::{ConnectionId, Full, Listener, SubId, TenantId};
 
@@ -88,11 +88,21 @@ impl Hub {
     }
 
     /// From now on others may connect, with other limits. `accounts` have no tenant that those before them had not; of the
-    /// limits, those of all clients together stay what they were.
+    /// limits, those of all clients together stay what they were. Whoever departs is dismissed; cutting is for the caller.
     pub fn renew(&self, accounts: Arc<Accounts>, limits: Limits) {
         self.clients.set_limit(limits.connections_max);
         *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
-        *self.accounts.write().unwrap_or_else(PoisonError::into_inner) = accounts;
+        let mut in_force = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        in_force.dismiss(&accounts);
+        *in_force = accounts;
+    }
+
+    /// Whether somebody who was let in may stay. Asked once more when others can see in [`Hub::clients`] who it is: then
+    /// nobody is let in by old accounts and missed by those who cut.
+    pub fn admits(&self, who: &Principal) -> bool {
+        // Behind the lock, so that this comes either before the new accounts or after the dismissal.
+        let _in_force = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        !who.is_dismissed()
     }
 
     /// What all outboxes may hold together.

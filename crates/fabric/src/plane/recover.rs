@@ -61,7 +61,7 @@ impl Plane {
             .collect();
         let session = |tenant: u32| {
             let permissions = Permissions::of_the_node();
-            let who = Arc::new(Principal { name: "$JS".into(), tenant: TenantId(tenant), permissions });
+            let who = Arc::new(Principal::new("$JS", TenantId(tenant), permissions));
             (Session::new(&hub, who.clone()).for_clients_only(), Session::new(&hub, who))
         };
         let sessions = (0..tenants.len() as u32).map(session).collect();

@@ -22,6 +22,10 @@ use super::trace;
 /// How long the node may take for an answer.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What is said to somebody who is not let in any more.
+pub(super) const DISMISSED: &str =
+    "this account is gone, or its secret or permissions have changed: come again";
+
 /// What hears: it keeps messages until the waiting task takes them.
 struct Ear {
     kept: Mutex<Kept>,
@@ -138,8 +142,11 @@ impl Call {
     }
 
     /// Publishes `m`, whose answers come to this inbox; their subject ends with the number that is returned. Errors as
-    /// [`Session::publish`], and with [`Code::NoResponders`].
+    /// [`Session::publish`], with [`Code::NoResponders`], and with [`Code::AuthFailed`] when who asks was dismissed.
     pub(super) fn ask(&mut self, m: &Msg<'_>) -> Result<u64, Code> {
+        if self.who().is_dismissed() {
+            return Err(Code::AuthFailed);
+        }
         self.number += 1;
         let reply = format!("{}{}", self.inbox, self.number);
         let carried = trace::carried(m.headers);
@@ -215,6 +222,7 @@ impl Drop for Call {
 pub(super) fn refused(code: Code, subject: &str) -> Problem {
     let detail = match code {
         Code::PermissionDenied => format!("this user may not publish on `{subject}`"),
+        Code::AuthFailed => DISMISSED.to_owned(),
         Code::NoResponders => format!("nobody listens on `{subject}`"),
         Code::Backpressure => "the streams have more to do than they can; send it again".to_owned(),
         _ => format!("`{subject}` could not be published"),

@@ -38,6 +38,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use auth::Principal;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -47,6 +48,7 @@ use fabric::Hub;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use kernel::Code;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -63,6 +65,7 @@ use crate::options::HttpOptions;
 use crate::{is_passing, nats};
 use gate::Gate;
 use limits::{Limit, Limits};
+use problem::Problem;
 use stall::Stall;
 use visit::Visit;
 
@@ -114,6 +117,8 @@ pub struct HttpDoor {
     guard: RwLock<guard::Guard>,
     address: SocketAddr,
     phase: watch::Sender<Phase>,
+    /// Told when other accounts are in force.
+    renewed: watch::Sender<()>,
     /// One for each connection that there may be.
     places: Arc<Semaphore>,
     connections_max: usize,
@@ -157,6 +162,7 @@ impl HttpDoor {
             guard: RwLock::new(guard::Guard::new(address, &options.hosts)),
             address,
             phase: watch::Sender::new(Phase::Starting),
+            renewed: watch::Sender::new(()),
             places: Arc::new(Semaphore::new(options.connections_max)),
             connections_max: options.connections_max,
             header_bytes_max: options.header_bytes_max,
@@ -194,9 +200,11 @@ impl HttpDoor {
     }
 
     /// From now on the door goes by these names, and new connections find this TLS. Whether there is TLS stays as it was.
+    /// Called when new accounts are in force: what is given to somebody who was dismissed ends.
     pub fn renew(&self, hosts: &[String], tls: Option<TlsAcceptor>) {
         *self.guard.write().unwrap_or_else(PoisonError::into_inner) = guard::Guard::new(self.address, hosts);
         *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
+        let _ = self.renewed.send_replace(());
     }
 
     /// Says whether the node takes work. From the first "no" after a "yes" on, nobody is kept waiting for what may come.
@@ -229,6 +237,23 @@ impl HttpDoor {
     /// Waits until the node is about to stop.
     async fn stopping(&self) {
         self.reached(Phase::Stopping).await;
+    }
+
+    /// Waits until what is given to `who` must end, and says why: the node is about to stop, or who it is was dismissed.
+    async fn ending(&self, who: &Principal) -> Problem {
+        let dismissed = async {
+            // Before it is looked, so that nothing is missed in between.
+            let mut renewed = self.renewed.subscribe();
+            while !who.is_dismissed() {
+                // The other end lives as long as the door.
+                let _ = renewed.changed().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.stopping() => Problem::new(Code::ServiceUnavailable, "the node is about to stop"),
+            () = dismissed => Problem::new(Code::AuthFailed, call::DISMISSED),
+        }
     }
 
     async fn reached(&self, phase: Phase) {

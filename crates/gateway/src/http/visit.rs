@@ -93,9 +93,10 @@ impl Visit {
         self.flooded.notified().await;
     }
 
-    /// Who shows this, if it is who showed it last.
+    /// Who shows this, if it is who showed it last and may still come in.
     pub(super) fn known(&self, shown: &HeaderValue) -> Option<Arc<Principal>> {
-        lock(&self.known).as_ref().filter(|(last, _)| last == shown).map(|(_, who)| who.clone())
+        let known = lock(&self.known);
+        known.as_ref().filter(|(last, who)| last == shown && !who.is_dismissed()).map(|(_, who)| who.clone())
     }
 
     /// Remembers who showed this.
@@ -133,6 +134,7 @@ impl Visit {
     /// Lends an inbox of `who`; it comes back when it is dropped.
     pub(super) fn lend(self: &Arc<Visit>, hub: &Hub, who: &Arc<Principal>) -> Result<Lent, Problem> {
         let mut calls = lock(&self.calls);
+        calls.retain(|call| !call.who().is_dismissed());
         let own = calls.iter().position(|call| Arc::ptr_eq(call.who(), who));
         let call = match own {
             Some(at) => calls.swap_remove(at),

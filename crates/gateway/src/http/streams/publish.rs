@@ -184,6 +184,8 @@ impl Publisher {
                     let detail = format!("no stream hears `{}`", String::from_utf8_lossy(m.subject));
                     return Ok(Fate::Refused(Problem::new(Code::StreamNotFound, detail)));
                 }
+                // Nothing more is published for who is not let in any more.
+                Err(code @ Code::AuthFailed) => return Err(refused(code, "")),
                 Err(code) => {
                     return Ok(Fate::Refused(refused(code, &String::from_utf8_lossy(m.subject))));
                 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use auth::Principal;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -81,7 +82,8 @@ pub(super) async fn read(
     let (from, follow) = (asked.from(&headers)?, asked.follow.unwrap_or(true));
     let wanted = Wanted { stream, subject: asked.subject, from, batch, follow };
     let ordered = Ordered::open(caller.call(4 * PULL_BYTES as usize)?, wanted).await?;
-    let body = Flow::body(Reader { door: caller.door, ordered, phase: Phase::Opened }, Reader::piece);
+    let Caller { door, who, .. } = caller;
+    let body = Flow::body(Reader { door, who, ordered, phase: Phase::Opened }, Reader::piece);
     let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store")];
     Ok((StatusCode::OK, headers, body).into_response())
 }
@@ -97,6 +99,7 @@ enum Phase {
 /// A client that reads.
 struct Reader {
     door: Arc<HttpDoor>,
+    who: Arc<Principal>,
     ordered: Ordered,
     phase: Phase,
 }
@@ -114,10 +117,9 @@ impl Reader {
             Phase::Reading => {}
         }
         let next = tokio::select! {
+            biased;
+            problem = self.door.ending(&self.who) => Ok(Err(problem)),
             next = timeout(HEARTBEAT, self.ordered.next()) => next,
-            () = self.door.stopping() => {
-                Ok(Err(Problem::new(Code::ServiceUnavailable, "the node is about to stop")))
-            }
         };
         let piece = match next {
             Err(_) => ": alive\n\n".to_owned(),
