@@ -40,6 +40,11 @@ pub(crate) fn schemathesis() -> Result<PathBuf, String> {
     Ok(environment("schemathesis", "schemathesis.txt")?.with_file_name("schemathesis"))
 }
 
+/// hadolint, which judges Dockerfiles.
+pub(crate) fn hadolint() -> Result<PathBuf, String> {
+    Ok(environment("hadolint", "hadolint.txt")?.with_file_name("hadolint"))
+}
+
 /// The interpreter of the virtual environment `name`, with what a file in `xtask/peers` lists.
 fn environment(name: &str, list: &str) -> Result<PathBuf, String> {
     let venv = peers_dir().join(name);
