@@ -285,6 +285,7 @@ async fn tick(clock: Clock, hub: Arc<Hub>, nats: Option<Arc<Door>>, http: Option
             http.tick(now.wall_ms);
         }
         hub.clients.tick(now);
+        hub.holders.tick();
         hub.keep_budget();
     }
 }

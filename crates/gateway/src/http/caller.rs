@@ -33,7 +33,7 @@ impl Caller {
 
     /// An inbox for answers, in which `bytes_max` may wait.
     pub(super) fn call(&self, bytes_max: usize) -> Result<Call, Problem> {
-        Call::open(&self.door.hub, self.who.clone(), bytes_max)
+        Call::open(&self.door.hub, self.who.clone(), bytes_max, &self.visit.hold)
     }
 }
 

@@ -2,15 +2,17 @@
 //! operators (health, metrics, and the monitoring documents that tools for nats-server read).
 //!
 //! `route` is the table of what is served, `problem` how every route fails, `caller` who asks and for what, `visit` what
-//! the requests of a connection share, `call` how a route asks the node, `intake` how bodies come and `flow` how they go,
-//! `trace` how a request is followed.
+//! the requests of a connection share, `call` how a route asks the node, `intake` how bodies come, `flow` and `answer` how
+//! they go, `hold` what waits for a client meanwhile, `trace` how a request is followed.
 
+mod answer;
 mod call;
 mod caller;
 mod flow;
 mod gate;
 mod guard;
 mod headers;
+mod hold;
 mod id;
 mod info;
 mod intake;
@@ -45,7 +47,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware;
 use axum::response::IntoResponse;
 use fabric::Hub;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use kernel::Code;
@@ -63,7 +65,9 @@ pub use trace::Tracing;
 
 use crate::options::HttpOptions;
 use crate::{is_passing, nats};
+use answer::Patience;
 use gate::Gate;
+use hold::Hold;
 use limits::{Limit, Limits};
 use problem::Problem;
 use stall::Stall;
@@ -204,7 +208,7 @@ impl HttpDoor {
     pub fn renew(&self, hosts: &[String], tls: Option<TlsAcceptor>) {
         *self.guard.write().unwrap_or_else(PoisonError::into_inner) = guard::Guard::new(self.address, hosts);
         *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
-        let _ = self.renewed.send_replace(());
+        self.renewed.send_replace(());
     }
 
     /// Says whether the node takes work. From the first "no" after a "yes" on, nobody is kept waiting for what may come.
@@ -304,7 +308,8 @@ impl HttpDoor {
         // Without it small answers wait for the other side's acknowledgement; failing costs only time.
         let _ = stream.set_nodelay(true);
         let tls = self.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let visit = Visit::new(address, tls.is_some());
+        let visit = Visit::new(address, tls.is_some(), Hold::new(self.hub.budget()));
+        let _entered = self.hub.holders.enter(visit.hold.clone());
         let gate = Gate::new(self.clone(), service, visit);
         // How a client leaves is its own affair.
         match tls {
@@ -318,7 +323,8 @@ impl HttpDoor {
     }
 
     async fn serve_one(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, gate: Gate) {
-        let mut server = auto::Builder::new(TokioExecutor::new());
+        let mut server =
+            auto::Builder::new(Patience { limit: self.times.write, limits: self.limits.clone() });
         server
             .http1()
             .timer(TokioTimer::new())
@@ -353,6 +359,10 @@ impl HttpDoor {
                 }
                 () = visit.flooded() => {
                     self.limits.count(Limit::Streams);
+                    return;
+                }
+                () = visit.hold.cut() => {
+                    self.hub.clients.count_slow();
                     return;
                 }
                 () = closing.as_mut() => break,

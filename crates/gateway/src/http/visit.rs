@@ -17,6 +17,7 @@ use kernel::{Code, Msg, Producer};
 use tokio::sync::Notify;
 
 use super::call::Call;
+use super::hold::Hold;
 use super::problem::Problem;
 use super::trace;
 
@@ -36,6 +37,8 @@ pub(super) struct Visit {
     /// Where the client is.
     pub(super) address: SocketAddr,
     pub(super) is_tls: bool,
+    /// What is held for it.
+    pub(super) hold: Arc<Hold>,
     /// What was shown last, and who it is.
     known: Mutex<Option<(HeaderValue, Arc<Principal>)>>,
     publishing: Mutex<Option<Publishing>>,
@@ -57,10 +60,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Visit {
-    pub(super) fn new(address: SocketAddr, is_tls: bool) -> Arc<Visit> {
+    pub(super) fn new(address: SocketAddr, is_tls: bool, hold: Arc<Hold>) -> Arc<Visit> {
         Arc::new(Visit {
             address,
             is_tls,
+            hold,
             known: Mutex::default(),
             publishing: Mutex::default(),
             calls: Mutex::default(),
@@ -105,13 +109,16 @@ impl Visit {
     }
 
     /// Publishes for `who`; says how many took it and whether the publisher should wait a little. Errors as
-    /// [`Session::publish`].
+    /// [`Session::publish`], and with [`Code::AuthFailed`] when `who` was dismissed.
     pub(super) fn publish(
         &self,
         hub: &Hub,
         who: &Arc<Principal>,
         m: &Msg<'_>,
     ) -> Result<(usize, bool), Code> {
+        if who.is_dismissed() {
+            return Err(Code::AuthFailed);
+        }
         let carried = trace::carried(m.headers);
         let m = Msg { headers: carried.as_deref().unwrap_or(m.headers), ..*m };
         let mut kept = lock(&self.publishing);
@@ -123,12 +130,14 @@ impl Visit {
             session: Session::new(hub, who.clone()),
             producer: Arc::default(),
         });
-        WOKEN.with_borrow_mut(|woken| {
+        let done = WOKEN.with_borrow_mut(|woken| {
             let done = session.publish(&Msg { from: Some(producer), ..m }, woken);
             woken.flush();
             let is_high = !woken.take_high().is_empty();
             done.map(|taken| (taken, is_high))
-        })
+        });
+        hub.keep_budget();
+        done
     }
 
     /// Lends an inbox of `who`; it comes back when it is dropped.
@@ -138,7 +147,7 @@ impl Visit {
         let own = calls.iter().position(|call| Arc::ptr_eq(call.who(), who));
         let call = match own {
             Some(at) => calls.swap_remove(at),
-            None => Call::open(hub, who.clone(), INBOX_BYTES_MAX)?,
+            None => Call::open(hub, who.clone(), INBOX_BYTES_MAX, &self.hold)?,
         };
         drop(calls);
         call.listen(true);

@@ -16,8 +16,8 @@ use tokio::time::timeout;
 use wire::jetstream::Time;
 
 use super::delivery::Delivered;
-use super::ordered::{From, Ordered, Wanted};
-use super::pull::{BATCH_MAX, PULL_BYTES};
+use super::ordered::{From, INBOX_BYTES_MAX, Ordered, Wanted};
+use super::pull::BATCH_MAX;
 use super::stream_name;
 use crate::http::HttpDoor;
 use crate::http::caller::{Caller, Names, Params};
@@ -81,7 +81,7 @@ pub(super) async fn read(
     }
     let (from, follow) = (asked.from(&headers)?, asked.follow.unwrap_or(true));
     let wanted = Wanted { stream, subject: asked.subject, from, batch, follow };
-    let ordered = Ordered::open(caller.call(4 * PULL_BYTES as usize)?, wanted).await?;
+    let ordered = Ordered::open(caller.call(INBOX_BYTES_MAX)?, wanted).await?;
     let Caller { door, who, .. } = caller;
     let body = Flow::body(Reader { door, who, ordered, phase: Phase::Opened }, Reader::piece);
     let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store")];

@@ -23,6 +23,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::HttpDoor;
+use super::call::DISMISSED;
 use super::caller::{Caller, Params};
 use super::limits::Limit;
 use super::problem::Problem;
@@ -154,7 +155,10 @@ impl Events {
     /// The last event: why nothing more comes.
     fn end(&mut self, why: Code) -> Bytes {
         self.phase = Phase::Ended;
+        // Only who is let in no more is cut with this.
+        let why = if why == Code::PermissionDenied { Code::AuthFailed } else { why };
         let detail = match why {
+            Code::AuthFailed => DISMISSED.to_owned(),
             Code::SlowConsumer => {
                 self.door.limits.count(Limit::OutboxBytes);
                 "more waited for this reader than http.outbox_bytes_max: what came meanwhile is lost"
@@ -258,14 +262,12 @@ mod tests {
         let user = auth::options::User { token: "t".into(), ..Default::default() };
         let accounts = hub.accounts().renewed(&Options { users: vec![user] }).unwrap();
         hub.renew(Arc::new(accounts), hub.limits());
-        let visit = crate::http::visit::Visit::new(address, false);
+        let visit =
+            crate::http::visit::Visit::new(address, false, crate::http::hold::Hold::new(hub.budget()));
         let pattern = SubjectPattern::parse(b"a").unwrap();
         let events = Events::open(Caller { door, who, visit }, pattern, None, &HeaderMap::new()).unwrap();
         let all = axum::body::to_bytes(Body::new(events), 1000).await.unwrap();
         let all = String::from_utf8_lossy(&all);
-        assert!(
-            all.ends_with("}\n\n") && all.contains("event: end") && all.contains("PERMISSION_DENIED"),
-            "{all}"
-        );
+        assert!(all.ends_with("}\n\n") && all.contains("event: end") && all.contains("AUTH_FAILED"), "{all}");
     }
 }
