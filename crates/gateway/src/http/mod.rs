@@ -36,7 +36,7 @@ mod visit;
 mod ws;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ pub use metrics::{Figure, Figures};
 pub use monitor::resident_bytes;
 pub use trace::Tracing;
 
-use crate::options::HttpOptions;
+use crate::options::{HttpOptions, Monitor};
 use crate::{is_passing, nats};
 use answer::Patience;
 use gate::Gate;
@@ -120,6 +120,8 @@ pub struct HttpDoor {
     identity: Identity,
     guard: RwLock<guard::Guard>,
     address: SocketAddr,
+    /// Anybody may read metrics and the monitoring documents.
+    is_monitor_open: AtomicBool,
     phase: watch::Sender<Phase>,
     /// Told when other accounts are in force.
     renewed: watch::Sender<()>,
@@ -165,6 +167,7 @@ impl HttpDoor {
             hub,
             guard: RwLock::new(guard::Guard::new(address, &options.hosts)),
             address,
+            is_monitor_open: AtomicBool::new(is_open(options.monitor, address)),
             phase: watch::Sender::new(Phase::Starting),
             renewed: watch::Sender::new(()),
             places: Arc::new(Semaphore::new(options.connections_max)),
@@ -203,10 +206,12 @@ impl HttpDoor {
         self.guard.read().unwrap_or_else(PoisonError::into_inner).admits(uri, headers)
     }
 
-    /// From now on the door goes by these names, and new connections find this TLS. Whether there is TLS stays as it was.
-    /// Called when new accounts are in force: what is given to somebody who was dismissed ends.
-    pub fn renew(&self, hosts: &[String], tls: Option<TlsAcceptor>) {
-        *self.guard.write().unwrap_or_else(PoisonError::into_inner) = guard::Guard::new(self.address, hosts);
+    /// From now on the door goes by other names and is monitored by others, and new connections find this TLS. Whether there
+    /// is TLS stays as it was. The hub has its new accounts before: what is given to somebody who was dismissed ends.
+    pub fn renew(&self, options: &HttpOptions, tls: Option<TlsAcceptor>) {
+        let guard = guard::Guard::new(self.address, &options.hosts);
+        *self.guard.write().unwrap_or_else(PoisonError::into_inner) = guard;
+        self.is_monitor_open.store(is_open(options.monitor, self.address), Relaxed);
         *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
         self.renewed.send_replace(());
     }
@@ -256,7 +261,7 @@ impl HttpDoor {
         tokio::select! {
             biased;
             () = self.stopping() => Problem::new(Code::ServiceUnavailable, "the node is about to stop"),
-            () = dismissed => Problem::new(Code::AuthFailed, call::DISMISSED),
+            () = dismissed => Problem::new(Code::PermissionDenied, call::DISMISSED),
         }
     }
 
@@ -383,6 +388,15 @@ impl HttpDoor {
             .layer(packing)
             .layer(middleware::from_fn_with_state(self.clone(), trace::follow))
             .with_state(self)
+    }
+}
+
+/// Whether anybody may monitor a door that listens there.
+fn is_open(monitor: Monitor, address: SocketAddr) -> bool {
+    match monitor {
+        Monitor::Local => address.ip().to_canonical().is_loopback(),
+        Monitor::Open => true,
+        Monitor::Users => false,
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use auth::Principal;
 use axum::http::HeaderValue;
-use fabric::{Hub, Session, Woken};
+use fabric::{Captured, Hub, Session, Woken};
 use kernel::limits::PUBLISHER_PAUSE_MS_MAX;
 use kernel::{Code, Msg, Producer};
 
@@ -121,23 +121,34 @@ impl Visit {
         }
         let carried = trace::carried(m.headers);
         let m = Msg { headers: carried.as_deref().unwrap_or(m.headers), ..*m };
+        let done = self.with_session(hub, who, |Publishing { session, producer }| {
+            WOKEN.with_borrow_mut(|woken| {
+                let done = session.publish(&Msg { from: Some(producer), ..m }, woken);
+                woken.flush();
+                let is_high = !woken.take_high().is_empty();
+                done.map(|taken| (taken, is_high))
+            })
+        });
+        hub.keep_budget();
+        done
+    }
+
+    /// Which streams capture what `who` publishes on a subject.
+    pub(super) fn capturing(&self, hub: &Hub, who: &Arc<Principal>, subject: &[u8]) -> Captured {
+        self.with_session(hub, who, |publishing| publishing.session.capturing(subject))
+    }
+
+    /// Does something with the session that publishes for `who`.
+    fn with_session<T>(&self, hub: &Hub, who: &Arc<Principal>, act: impl FnOnce(&mut Publishing) -> T) -> T {
         let mut kept = lock(&self.publishing);
         let is_same = kept.as_ref().is_some_and(|p| Arc::ptr_eq(p.session.who(), who));
         if !is_same {
             *kept = None;
         }
-        let Publishing { session, producer } = kept.get_or_insert_with(|| Publishing {
+        act(kept.get_or_insert_with(|| Publishing {
             session: Session::new(hub, who.clone()),
             producer: Arc::default(),
-        });
-        let done = WOKEN.with_borrow_mut(|woken| {
-            let done = session.publish(&Msg { from: Some(producer), ..m }, woken);
-            woken.flush();
-            let is_high = !woken.take_high().is_empty();
-            done.map(|taken| (taken, is_high))
-        });
-        hub.keep_budget();
-        done
+        }))
     }
 
     /// Lends an inbox of `who`; it comes back when it is dropped.

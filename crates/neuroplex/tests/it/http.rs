@@ -132,6 +132,11 @@ impl Server {
 }
 
 impl Web {
+    /// The door at this URL.
+    pub(crate) fn at(url: &str) -> Web {
+        Web(url.trim_start_matches("http://").to_owned())
+    }
+
     /// Sends a request; its answer's head.
     fn open(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> std::io::Result<Open> {
         let mut socket = TcpStream::connect(&self.0)?;
@@ -145,11 +150,6 @@ impl Web {
         let mut open = Open::of(socket);
         open.read_head()?;
         Ok(open)
-    }
-
-    /// The door at an address.
-    pub(crate) fn at(address: &str) -> Web {
-        Web(address.trim_start_matches("http://").to_owned())
     }
 
     /// A connection that stays.

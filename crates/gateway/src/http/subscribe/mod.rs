@@ -155,10 +155,9 @@ impl Events {
     /// The last event: why nothing more comes.
     fn end(&mut self, why: Code) -> Bytes {
         self.phase = Phase::Ended;
-        // Only who is let in no more is cut with this.
-        let why = if why == Code::PermissionDenied { Code::AuthFailed } else { why };
         let detail = match why {
-            Code::AuthFailed => DISMISSED.to_owned(),
+            // Only who is let in no more is cut with this.
+            Code::PermissionDenied => DISMISSED.to_owned(),
             Code::SlowConsumer => {
                 self.door.limits.count(Limit::OutboxBytes);
                 "more waited for this reader than http.outbox_bytes_max: what came meanwhile is lost"
@@ -268,6 +267,9 @@ mod tests {
         let events = Events::open(Caller { door, who, visit }, pattern, None, &HeaderMap::new()).unwrap();
         let all = axum::body::to_bytes(Body::new(events), 1000).await.unwrap();
         let all = String::from_utf8_lossy(&all);
-        assert!(all.ends_with("}\n\n") && all.contains("event: end") && all.contains("AUTH_FAILED"), "{all}");
+        assert!(
+            all.ends_with("}\n\n") && all.contains("event: end") && all.contains("PERMISSION_DENIED"),
+            "{all}"
+        );
     }
 }
