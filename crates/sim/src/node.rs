@@ -75,6 +75,7 @@ impl Node {
             streams_max: 1000,
             consumers_max: 1000,
             payload_bytes_max: 1 << 20,
+            stream_idle_ms: 600_000,
             node: "node-1".into(),
         };
         let damage = recovered.damage.clone();

@@ -10,6 +10,7 @@ mod compact;
 mod consume;
 mod deliver;
 mod figures;
+mod idle;
 mod inbox;
 mod levels;
 mod listeners;
@@ -58,6 +59,8 @@ pub struct PlaneOptions {
     pub consumers_max: usize,
     /// Largest message, in bytes.
     pub payload_bytes_max: usize,
+    /// How long a stream that nobody uses stays in memory at least, in milliseconds.
+    pub stream_idle_ms: u64,
     /// Name of the node, as answers give it.
     pub node: String,
 }
@@ -228,6 +231,7 @@ impl Plane {
                 Timer::Stream(log) => self.expire(now, log),
                 Timer::Load(log) => self.load_again(log),
                 Timer::Unsent(id) => self.read_again(id),
+                Timer::Idle(log) => self.look_for_idle(now, log),
                 Timer::Consumer(id) => {
                     if let Some(seat) = self.seat(&id) {
                         seat.wakes_at = None;

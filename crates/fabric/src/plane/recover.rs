@@ -253,12 +253,10 @@ impl Plane {
     fn wake_at_start(&mut self) {
         let mut active = Vec::new();
         for cell in self.cells.values_mut() {
-            let Body::Cold(summary) = &cell.body else { continue };
             let is_active = cell.consumers.values().any(|seat| seat.is_active());
             if is_active || cell.is_sweeping || cell.config.allow_msg_ttl {
                 active.push(cell.log);
-            } else if cell.config.max_age > 0 && summary.count > 0 {
-                let at = (summary.first_time_ns + cell.config.max_age as u64) / 1_000_000;
+            } else if let Some(at) = cell.cold_wakes_at() {
                 cell.wakes_at = Some(at);
                 self.timers.move_wall(Timer::Stream(cell.log), None, Some(at));
             }
@@ -294,6 +292,8 @@ impl Plane {
             is_barred: false,
             to_show: 0,
             wakes_at: None,
+            is_used: false,
+            idle_at: None,
         };
         self.cells.insert(log, cell);
         if let Some(tenant) = self.tenant(tenant) {
@@ -477,6 +477,7 @@ impl Plane {
             self.drop_unwanted(now, log);
         }
         parked.into_iter().for_each(|arrival| self.arrive(now, arrival));
+        self.note_use(now, log);
     }
 
     /// A checkpoint need not wait for this stream any longer.
