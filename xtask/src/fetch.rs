@@ -40,6 +40,11 @@ pub(crate) fn schemathesis() -> Result<PathBuf, String> {
     Ok(environment("schemathesis", "schemathesis.txt")?.with_file_name("schemathesis"))
 }
 
+/// hadolint, which judges Dockerfiles.
+pub(crate) fn hadolint() -> Result<PathBuf, String> {
+    Ok(environment("hadolint", "hadolint.txt")?.with_file_name("hadolint"))
+}
+
 /// The interpreter of the virtual environment `name`, with what a file in `xtask/peers` lists.
 fn environment(name: &str, list: &str) -> Result<PathBuf, String> {
     let venv = peers_dir().join(name);
@@ -141,6 +146,17 @@ pub(crate) fn neuroplex(profile: &str) -> Result<PathBuf, String> {
     )?;
     let folder = if profile == "dev" { "debug" } else { profile };
     Ok(target_dir().join(folder).join("neuroplex"))
+}
+
+/// Builds examples of `bench` with a cargo profile and says in which folder they are.
+pub(crate) fn examples(profile: &str, names: &[&str]) -> Result<PathBuf, String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--locked", "--package", "bench", "--profile", profile]);
+    names.iter().for_each(|name| _ = command.args(["--example", name]));
+    run(command.current_dir(root()), "make the examples build first")?;
+    let folder = if profile == "dev" { "debug" } else { profile };
+    Ok(target_dir().join(folder).join("examples"))
 }
 
 /// Runs `make` unless an earlier run left the same `recipe` as a stamp in `folder`. A half-made folder has no stamp
