@@ -27,9 +27,6 @@ use crate::machine;
 use crate::plane::Driver;
 use crate::telemetry::Telemetry;
 
-/// How long a stream that nobody uses stays in memory.
-const STREAM_IDLE_MS: u64 = 10 * 60 * 1000;
-
 /// How a node stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -110,7 +107,7 @@ impl Node {
             streams_max: config.streams.streams_max,
             consumers_max: config.streams.consumers_max,
             payload_bytes_max: config.nats.payload_bytes_max,
-            stream_idle_ms: STREAM_IDLE_MS,
+            stream_idle_ms: Some(config.streams.idle_ms).filter(|ms| *ms > 0),
             node: data.node_id.to_string(),
         };
         let (seed, spans) = (machine::random(), telemetry.spans());

@@ -78,7 +78,7 @@ impl Node {
             streams_max: 1000,
             consumers_max: 1000,
             payload_bytes_max: 1 << 20,
-            stream_idle_ms: self.stream_idle_ms,
+            stream_idle_ms: Some(self.stream_idle_ms),
             node: "node-1".into(),
         };
         let damage = recovered.damage.clone();

@@ -210,9 +210,9 @@ impl Cell {
         }
     }
 
-    /// When it is looked at although nobody asks and it is not in memory, in milliseconds: its oldest message ends by age.
-    pub(crate) fn cold_wakes_at(&self) -> Option<u64> {
-        let Body::Cold(summary) = &self.body else { return None };
+    /// When a stream with these numbers is looked at although nobody asks and it is not in memory, in milliseconds: its
+    /// oldest message ends by age.
+    pub(crate) fn cold_wakes_at(&self, summary: &Summary) -> Option<u64> {
         let age_ns = u64::try_from(self.config.max_age).ok().filter(|age| *age > 0 && summary.count > 0)?;
         Some(summary.first_time_ns.saturating_add(age_ns) / 1_000_000)
     }

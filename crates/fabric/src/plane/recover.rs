@@ -253,10 +253,11 @@ impl Plane {
     fn wake_at_start(&mut self) {
         let mut active = Vec::new();
         for cell in self.cells.values_mut() {
+            let Body::Cold(summary) = &cell.body else { continue };
             let is_active = cell.consumers.values().any(|seat| seat.is_active());
             if is_active || cell.is_sweeping || cell.config.allow_msg_ttl {
                 active.push(cell.log);
-            } else if let Some(at) = cell.cold_wakes_at() {
+            } else if let Some(at) = cell.cold_wakes_at(summary) {
                 cell.wakes_at = Some(at);
                 self.timers.move_wall(Timer::Stream(cell.log), None, Some(at));
             }

@@ -193,3 +193,72 @@ fn messages_end_by_age_while_their_stream_is_not_in_memory() {
     let is_gone = |entry: &Entry| matches!(entry, Entry::Remove(_, gone) if !gone.is_empty());
     assert!(world.journal.entries.iter().any(is_gone));
 }
+
+#[test]
+fn a_stream_whose_messages_have_all_ended_leaves_memory_and_goes_on_where_it_was() {
+    let mut world = with(r#""max_age":600000000000,"duplicate_window":600000000000"#);
+    world.publish("", "m");
+    assert_eq!(world.publish("", "m"), r#"{"stream":"S","seq":2}"#);
+    world.pass(40);
+    assert_eq!(world.moves(), (1, 1));
+    let told = world.ask("$JS.API.STREAM.INFO.S", "");
+    assert!(told.contains(r#""messages":0"#) && told.contains(r#""first_seq":3"#), "{told}");
+    assert!(told.contains(r#""last_seq":2"#), "{told}");
+    assert_eq!(world.publish("", "m"), r#"{"stream":"S","seq":3}"#);
+}
+
+#[test]
+fn a_stream_stays_while_only_memory_knows_the_id_of_its_last_message() {
+    let mut world = with(r#""duplicate_window":1000000000"#);
+    world.publish("NATS/1.0\r\nNats-Msg-Id: one\r\n\r\n", "m");
+    world.ask("$JS.API.STREAM.MSG.DELETE.S", r#"{"seq":1}"#);
+    world.pass(60);
+    assert_eq!(world.moves(), (1, 0));
+    let behind = "NATS/1.0\r\nNats-Expected-Last-Msg-Id: one\r\n\r\n";
+    assert_eq!(world.publish(behind, "m"), r#"{"stream":"S","seq":2}"#);
+    world.pass(25);
+    assert_eq!(world.moves(), (1, 1));
+}
+
+#[test]
+fn a_stream_stays_while_a_message_has_a_life_of_its_own() {
+    let mut world = with(r#""allow_msg_ttl":true"#);
+    world.publish("", "m");
+    world.publish("NATS/1.0\r\nNats-TTL: 3600s\r\n\r\n", "an hour");
+    world.pass(50);
+    assert_eq!(world.moves(), (1, 0));
+    world.pass(40);
+    assert_eq!(world.moves(), (1, 1));
+    let told = world.ask("$JS.API.STREAM.INFO.S", "");
+    assert!(told.contains(r#""messages":1"#) && told.contains(r#""last_seq":2"#), "{told}");
+}
+
+#[test]
+fn a_stream_whose_messages_end_one_after_the_other_stays_for_it() {
+    let mut world = with(r#""max_age":3600000000000"#);
+    for _ in 0..40 {
+        world.publish("", "m");
+        world.pass(1);
+    }
+    world.pass(10);
+    assert_eq!(world.moves(), (1, 0), "the first one ends soon");
+    world.pass(45);
+    assert_eq!(world.moves(), (1, 0), "and so do the others");
+    world.pass(30);
+    assert_eq!(world.moves(), (1, 1));
+}
+
+#[test]
+fn a_producers_message_that_goes_is_known_when_its_stream_nearly_left() {
+    let mut world = with(r#""max_age":1800000000000"#);
+    let first = "NATS/1.0\r\nNp-Producer: p\r\nNp-Epoch: 1\r\nNp-Sequence: 1\r\n\r\n";
+    world.publish(first, "m");
+    // It is looked at, and stays because its message ends soon.
+    world.pass(29);
+    assert_eq!(world.moves(), (1, 0));
+    world.pass(2);
+    let place = |is_it: fn(&Entry) -> bool| world.journal.entries.iter().position(is_it);
+    let kept = place(|entry| matches!(entry, Entry::State(key, Some(_)) if key.starts_with(b"producers")));
+    let removed = place(|entry| matches!(entry, Entry::Remove(_, gone) if !gone.is_empty()));
+    assert!(kept.is_some() && kept < removed, "{kept:?} {removed:?}");
+}

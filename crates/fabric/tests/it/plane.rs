@@ -148,7 +148,7 @@ impl World {
             streams_max: 10,
             consumers_max: 5000,
             payload_bytes_max: 1 << 20,
-            stream_idle_ms: 600_000,
+            stream_idle_ms: Some(600_000),
             node: "n".into(),
         };
         let plane = Plane::new(hub.clone(), options, recovered);
