@@ -10,6 +10,9 @@ use super::cell::{Body, Cell, producers_key};
 use super::count;
 use super::timers::Timer;
 
+/// Most messages of a stream that leaves memory: everybody else waits while one comes back.
+const MESSAGES_MAX: u64 = 100_000;
+
 impl Plane {
     /// A stream has come into memory, or has another number of consumers.
     pub(crate) fn note_use(&mut self, now: Now, log: LogId) {
@@ -62,7 +65,8 @@ impl Plane {
         // back for it stays.
         let at = cell.cold_wakes_at(&summary);
         let soon_ms = now.wall_ms.saturating_add(self.options.stream_idle_ms.unwrap_or_default());
-        if !stream.is_at_rest() || at.is_some_and(|at| at <= soon_ms) {
+        let stays = summary.count > MESSAGES_MAX || at.is_some_and(|at| at <= soon_ms);
+        if stays || !stream.is_at_rest() {
             return false;
         }
         let Body::Warm(stream) = &mut cell.body else { return false };

@@ -262,3 +262,19 @@ fn a_producers_message_that_goes_is_known_when_its_stream_nearly_left() {
     let removed = place(|entry| matches!(entry, Entry::Remove(_, gone) if !gone.is_empty()));
     assert!(kept.is_some() && kept < removed, "{kept:?} {removed:?}");
 }
+
+#[test]
+fn a_stream_that_would_be_long_in_coming_back_stays() {
+    let mut world = with(r#""max_msgs":200000"#);
+    for n in 0..100_001 {
+        let _ = world.session.publish(&Msg { subject: b"s", ..Msg::default() }, &mut world.woken);
+        if n % 1000 == 0 {
+            world.turn();
+        }
+    }
+    world.pass(60);
+    assert_eq!(world.moves(), (1, 0));
+    world.ask("$JS.API.STREAM.PURGE.S", r#"{"keep":3}"#);
+    world.pass(25);
+    assert_eq!(world.moves(), (1, 1));
+}
