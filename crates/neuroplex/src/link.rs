@@ -12,6 +12,7 @@ use crate::context::Aim;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::note;
+use crate::progress::waiting;
 
 /// How long a command waits for its last words to arrive.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -86,16 +87,20 @@ fn unpublished(text: &str) -> Option<&str> {
 impl Link {
     /// Connects as `name` for one exchange: when the connection breaks, the command fails.
     pub(crate) async fn once(global: &Global, name: &str) -> Result<Link, Failure> {
-        Link::open(options(global, name)?.reconnects_max(0), |_| {}).await
+        Link::open(global, options(global, name)?.reconnects_max(0), |_| {}).await
     }
 
     /// Connects as `name` for as long as the user wants; losses are told on stderr and made good.
     pub(crate) async fn stay(global: &Global, name: &str) -> Result<Link, Failure> {
         let json = global.json;
-        Link::open(options(global, name)?, move |event| tell(event, json)).await
+        Link::open(global, options(global, name)?, move |event| tell(event, json)).await
     }
 
-    async fn open(options: Options, hear: impl Fn(&Event) + Send + Sync + 'static) -> Result<Link, Failure> {
+    async fn open(
+        global: &Global,
+        options: Options,
+        hear: impl Fn(&Event) + Send + Sync + 'static,
+    ) -> Result<Link, Failure> {
         let refused = Arc::new(OnceLock::new());
         let first = refused.clone();
         let sent = Sent::default();
@@ -107,7 +112,8 @@ impl Link {
                 _ = first.set(why);
             }
         });
-        Ok(Link { client: Client::connect(options).await?, refused, sent })
+        let client = waiting(global.json, "connecting", Client::connect(options)).await?;
+        Ok(Link { client, refused, sent })
     }
 
     /// For messages whose fate matters one by one.

@@ -10,6 +10,7 @@ use crate::context::Aim;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
+use crate::progress::turning;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -163,7 +164,9 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
             "bench speaks no TLS: give it a nats:// address of a door without TLS, and no --tls-… option or context with one.",
         ));
     }
+    let shown = turning(global.json, "measuring");
     let report = ::bench::run(&options(server(&aim)?, args)?)?;
+    drop(shown);
     match global.json {
         true => print(&serde_json::to_string(&report).unwrap_or_default())?,
         false => print(&report.to_string())?,

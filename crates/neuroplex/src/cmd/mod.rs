@@ -9,6 +9,7 @@ mod context;
 mod demo;
 mod explain;
 mod kv;
+mod man;
 mod object;
 mod publish;
 mod reply;
@@ -16,6 +17,9 @@ mod request;
 mod stream;
 mod subscribe;
 mod up;
+
+#[cfg(test)]
+mod help_tests;
 
 use std::time::Instant;
 
@@ -45,6 +49,7 @@ pub(crate) enum Command {
     Explain(explain::Args),
     Config(config::Args),
     Completions(completions::Args),
+    Man(man::Args),
 }
 
 impl Command {
@@ -66,7 +71,8 @@ impl Command {
             Command::Context(args) => context::run(global, args),
             Command::Explain(args) => explain::run(global, &args),
             Command::Config(args) => config::run(global, &args),
-            Command::Completions(args) => completions::run(&args),
+            Command::Completions(args) => completions::run(global, &args),
+            Command::Man(args) => man::run(global, &args),
         }
     }
 }

@@ -15,6 +15,7 @@ mod http_hostile;
 mod http_messages;
 mod http_streams;
 mod http_versions;
+mod json;
 mod lines;
 mod messages;
 mod nats;
