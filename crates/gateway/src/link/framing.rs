@@ -199,7 +199,7 @@ mod tests {
     fn put(outbox: &Outbox, message: &[u8]) {
         let Some(mut slot) = outbox.slot() else { return };
         let taken = match message.split_last_chunk::<3>() {
-            Some((head, _)) if message.len() % 2 == 0 => {
+            Some((head, _)) if message.len().is_multiple_of(2) => {
                 slot.append_shared(head.to_vec(), vec![b'-'; 1000].into(), b"\r\n")
             }
             _ => slot.append(message.len(), &mut Spare::default(), |out| out.extend_from_slice(message)),

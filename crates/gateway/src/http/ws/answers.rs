@@ -112,7 +112,9 @@ impl Listener for Answers {
     fn put(&self, m: &Msg<'_>, spare: &mut Spare) -> Put {
         let number =
             m.subject.rsplit(|b| *b == b'.').next().and_then(|n| std::str::from_utf8(n).ok()?.parse().ok());
-        let Some((number, want)) = number.and_then(|n| Some((n, self.wanted(n)?))) else { return Put::Queued };
+        let Some((number, want)) = number.and_then(|n| Some((n, self.wanted(n)?))) else {
+            return Put::Queued;
+        };
         let said = match want {
             Want::Answer => None,
             // Others who hear the subject may answer too; only a stream acknowledges.

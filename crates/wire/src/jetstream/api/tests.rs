@@ -115,7 +115,9 @@ fn only_a_stream_acknowledges() {
     }
     let gone = PubAnswer::of_stream(b"NATS/1.0 503\r\n\r\n", b"").unwrap().unwrap_err();
     assert_eq!(gone.fault(), Some(Fault::StreamNotFound));
-    for other in ["", "hello", "{}", "[]", r#"{"seq":1}"#, r#"{"stream":"S"}"#, r#"{"error":{}}"#, r#"{"sum":3}"#] {
+    for other in
+        ["", "hello", "{}", "[]", r#"{"seq":1}"#, r#"{"stream":"S"}"#, r#"{"error":{}}"#, r#"{"sum":3}"#]
+    {
         assert_eq!(said(other.as_bytes()), None, "{other}");
     }
     assert_eq!(PubAnswer::of_stream(b"NATS/1.0 503\r\n\r\n", b"busy"), None, "somebody's answer");
