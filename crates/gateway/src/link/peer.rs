@@ -9,7 +9,7 @@ use std::task::Waker;
 
 use atomic_waker::AtomicWaker;
 use auth::Principal;
-use fabric::{Flush, Outbox, Slot};
+use fabric::{Flush, Outbox, Slot, Took};
 use kernel::{Client, ClientInfo, ClientStats, Code, ConnectionId, Now, Producer, Put, Spare, TenantId};
 use tokio::net::tcp::OwnedWriteHalf;
 use wire::websocket::Control;
@@ -172,9 +172,9 @@ impl Peer {
         &self,
         pieces: &[IoSlice<'_>],
         mut raw: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
-    ) -> io::Result<usize> {
+    ) -> io::Result<Took> {
         match &self.framing {
-            None => raw(pieces),
+            None => raw(pieces).map(Took::from),
             Some(framing) => lock(framing).write(pieces, raw),
         }
     }
