@@ -92,7 +92,7 @@ pub struct Plane {
     awaited: BTreeSet<LogId>,
     figures: Arc<Figures>,
     traced: traced::Traced,
-    survey: Arc<Survey>,
+    survey: survey::Surveying,
     /// Configurations without name and subjects, by their JSON, and how many were in use when that was last counted.
     templates: HashMap<Vec<u8>, Arc<StreamConfig>, FixedState>,
     templates_used: usize,
@@ -140,7 +140,7 @@ impl Plane {
         // What its own messages filled is waited for by nobody here.
         drop(self.out.woken.take_high());
         self.hub.keep_budget();
-        self.look_around();
+        self.look_around(now);
         self.figures.streams.store(self.cells.len() as u64, Relaxed);
         self.next_wake(now)
     }
@@ -148,7 +148,7 @@ impl Plane {
     fn next_wake(&self, now: Now) -> Option<u64> {
         let look = self.hub.watch().is_changed().then_some(self.next_look);
         let soon = (!self.due.is_empty() || !self.work.is_empty()).then_some(now.mono_ns);
-        [self.timers.next(now), look, soon].into_iter().flatten().min()
+        [self.timers.next(now), look, soon, self.survey.next_wake(now)].into_iter().flatten().min()
     }
 
     fn take_events(&mut self, now: Now, journal: &mut dyn Journal) -> bool {

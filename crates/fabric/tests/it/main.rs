@@ -6,5 +6,6 @@ mod consumers;
 mod events;
 mod levels;
 mod plane;
+mod survey;
 mod unread;
 mod work;

@@ -21,7 +21,7 @@ fn filled(messages: usize, config: &str) -> World {
 
 impl World {
     /// Takes one round of a turn at a time for as long as there is work, so that others come in between.
-    fn rounds(&mut self) -> usize {
+    pub(crate) fn rounds(&mut self) -> usize {
         (1..).find(|_| self.turn().is_none_or(|next| next > self.now.mono_ns)).unwrap()
     }
 
