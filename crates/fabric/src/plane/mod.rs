@@ -244,7 +244,7 @@ impl Plane {
         match held {
             Held::Ack { tenant, reply, stream, seq, duplicate, from, span } => {
                 drop(from);
-                self.traced.end(now, span, None);
+                self.traced.end(span, None);
                 count(&self.figures.acknowledged_total);
                 if !reply.is_empty() {
                     self.out.acknowledge(tenant, &reply, &stream, seq, duplicate);
@@ -255,7 +255,8 @@ impl Plane {
             Held::Lower(log) => self.levels.lowered(&mut self.out, log),
             Held::Say(said) => self.out.say_kept(&said),
             Held::Tell(said) => self.out.tell_kept(&said),
-            Held::Answer { said, asked } => {
+            Held::Answer { said, asked, span } => {
+                self.traced.end(span, None);
                 self.out.say_kept(&said);
                 if let Some(asked) = asked {
                     api::advisory::audited(self, now, said.tenant, &asked, &said.payload);
@@ -284,13 +285,14 @@ impl Plane {
             match held {
                 Held::Ack { tenant, reply, stream, from, span, .. } => {
                     drop(from);
-                    self.traced.end(now, span, Some("the journal has failed"));
+                    self.traced.end(span, Some("the journal has failed"));
                     self.refuse_publish(tenant, &reply, &stream, &api::store_failed());
                 }
                 // What an event would speak of may not have happened, and a confirmation was not earned.
                 Held::Show { .. } | Held::Reserved { .. } | Held::Lower(_) | Held::Tell(_) | Held::Say(_) => {
                 }
-                Held::Answer { said, asked } => {
+                Held::Answer { said, asked, span } => {
+                    self.traced.end(span, Some("the journal has failed"));
                     let answer = api::say_store_failed(&mut self.out, &said);
                     if let Some(asked) = asked {
                         api::advisory::audited(self, now, said.tenant, &asked, &answer);

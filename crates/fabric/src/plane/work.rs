@@ -9,7 +9,7 @@ use bus::stream::{Changes, Purging};
 use bytes::Bytes;
 use kernel::journal::Level;
 use kernel::{Entry, LogId, Now, SubjectPattern, TenantId};
-use wire::jetstream::Fault;
+use wire::jetstream::{ApiError, Fault};
 
 use super::api::{Later, Reply};
 use super::cell::{Body, Cell, sweep_key};
@@ -94,7 +94,7 @@ impl Plane {
         match work {
             Work::Purge { log, mut purging, later } => {
                 let Some((stream, consumers)) = self.worked_on(log) else {
-                    self.answer_later(now, &later, Err(Fault::StreamNotFound));
+                    self.answer_later(now, later, Err(Fault::StreamNotFound));
                     return None;
                 };
                 let (mut changes, most) = (Changes::default(), (DROPS / (1 + consumers)).max(16));
@@ -103,11 +103,12 @@ impl Plane {
                 if is_more {
                     return Some(Work::Purge { log, purging, later });
                 }
-                self.answer_later(now, &later, Ok(api::stream::purged(&later, &purging)));
+                let reply = api::stream::purged(&later, &purging);
+                self.answer_later(now, later, Ok(reply));
             }
             Work::Subjects(mut subjects) => {
                 let Some((stream, _)) = self.worked_on(subjects.log) else {
-                    self.answer_later(now, &subjects.later, Err(Fault::StreamNotFound));
+                    self.answer_later(now, subjects.later, Err(Fault::StreamNotFound));
                     return None;
                 };
                 let filter = subjects.filter.clone();
@@ -118,7 +119,7 @@ impl Plane {
                     return Some(Work::Subjects(subjects));
                 }
                 let reply = self.subjects_found(now, &mut subjects).ok_or(Fault::StreamNotFound);
-                self.answer_later(now, &subjects.later, reply);
+                self.answer_later(now, subjects.later, reply);
             }
             Work::Unwanted { log, at, to, again } => {
                 let rest = match self.drop_some_unwanted(now, log, at, to) {
@@ -193,19 +194,24 @@ impl Plane {
     }
 
     /// Answers a request whose work is done.
-    fn answer_later(&mut self, now: Now, later: &Later, reply: Result<Reply, Fault>) {
-        let (tenant, subject) = (later.tenant, later.reply.clone());
+    fn answer_later(&mut self, now: Now, mut later: Later, reply: Result<Reply, Fault>) {
+        let (tenant, subject, span) = (later.tenant, later.reply.clone(), later.span.take());
         match reply {
             Ok(Reply::Safe(payload)) => {
                 let said = Said { tenant, subject, payload, ..Said::default() };
-                self.out.hold(Level::Disk, Held::Answer { said, asked: later.asked.clone() });
+                self.out.hold(Level::Disk, Held::Answer { said, asked: later.asked, span });
             }
-            Ok(Reply::Now(payload)) => self.answer_now(now, tenant, subject, payload, later),
+            Ok(Reply::Now(payload)) => {
+                self.traced.end(span, None);
+                self.answer_now(now, tenant, subject, payload, &later);
+            }
             Ok(Reply::Later) => {}
             Err(fault) => {
                 super::count(&self.figures.api_errors_total);
-                let answer = later.refused(fault);
-                self.answer_now(now, tenant, subject, answer, later);
+                let error = ApiError::from(fault);
+                self.traced.end(span, Some(&error.description));
+                let answer = later.refused(error);
+                self.answer_now(now, tenant, subject, answer, &later);
             }
         }
     }

@@ -7,5 +7,6 @@ mod events;
 mod levels;
 mod plane;
 mod survey;
+mod traced;
 mod unread;
 mod work;
