@@ -10,6 +10,7 @@ mod reopen;
 mod rows;
 mod section;
 mod table;
+mod web_rows;
 
 use std::collections::HashMap;
 use std::process::Command;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::fetch;
-use crate::lab::{Cores, Lab, Place, Start, Who, resident_bytes};
+use crate::lab::{Cores, Lab, Peer, Place, Start, Who, resident_bytes};
 use contest::{CONTESTS, Contest};
 use disk::Disk;
 use reopen::Size;
@@ -26,11 +27,12 @@ use rows::{Kind, Scenario};
 use table::Rounds;
 
 const HELP: &str =
-    "cargo xtask compare nats|nats-js|redis [--rounds N] [--quick] [--only SCENARIO] [--profile PROFILE]
+    "cargo xtask compare nats|nats-js|redis|http [--rounds N] [--quick] [--only SCENARIO] [--profile PROFILE]
 
   nats                messages, beside nats-server
   nats-js             durable streams, beside nats-server's JetStream
   redis               durable streams, beside Redis Streams
+  http                the HTTP door, beside bare programs that do nothing else
   --rounds N          rounds of every scenario, at least 5 for a table worth keeping (default 5)
   --quick             one short round: to see that everything runs
   --only SCENARIO     one scenario, or all whose name begins so; the page is not written
@@ -53,11 +55,11 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
     let plan = Plan::parse(args)?;
     let Contest { scenarios, rows, binary, .. } = plan.contest;
-    let theirs = binary()?;
+    let theirs = binary(&plan.profile)?;
     let ours = fetch::neuroplex(&plan.profile)?;
     let lab = Lab::new(ours, theirs, fetch::target_dir().join("compare"), Cores::apart()?)?;
     let disk = Disk::measure(lab.home())?;
-    println!("{}\n", page::versions(&lab, &disk)?);
+    println!("{}\n", page::versions(&lab, plan.contest, &disk)?);
     let mut measured = HashMap::new();
     for scenario in scenarios.iter().filter(|s| plan.wants(s)) {
         println!("{}: {}", scenario.name, page::command(&plan, scenario, &measured));
@@ -136,6 +138,9 @@ fn measure(lab: &Lab, plan: &Plan, scenario: &Scenario, earlier: &HashMap<&str, 
     for round in 0..plan.rounds {
         let order = if round % 2 == 0 { [Who::Ours, Who::Theirs] } else { [Who::Theirs, Who::Ours] };
         for who in order {
+            if who == Who::Theirs && scenario.peer == Peer::Nobody {
+                continue;
+            }
             let report = match scenario.kind {
                 Kind::Microbenchmark(example) if who == Who::Ours => microbenchmark(example, &plan.profile),
                 Kind::Microbenchmark(_) => continue,
@@ -157,7 +162,7 @@ fn measure(lab: &Lab, plan: &Plan, scenario: &Scenario, earlier: &HashMap<&str, 
 fn arguments(plan: &Plan, kind: Kind, earlier: &HashMap<&str, Rounds>) -> Result<String, String> {
     let seconds = plan.seconds();
     match kind {
-        Kind::Load(args) => Ok(format!("{args} --duration {seconds}")),
+        Kind::Load(args) | Kind::Web(args) => Ok(format!("{args} --duration {seconds}")),
         Kind::Whole(args) => Ok(args.into()),
         Kind::Idle | Kind::Microbenchmark(_) | Kind::Reopen | Kind::EmptyStreams => Ok(String::new()),
         Kind::HalfRate(of, args) => {
@@ -178,7 +183,8 @@ fn half_rate(rounds: Option<&Rounds>) -> Option<u64> {
 fn loaded(lab: &Lab, who: Who, scenario: &Scenario, args: &str) -> Result<Value, String> {
     let Scenario { place, peer, .. } = *scenario;
     let server = lab.start_as(&Start { who, peer, place, fresh: true })?;
-    let report = lab.load(&server.url(), server.pid(), place, args);
+    let url = if matches!(scenario.kind, Kind::Web(_)) { server.web_url()? } else { server.url() };
+    let report = lab.load(&url, server.pid(), place, args);
     let report = report.map_err(|why| format!("{why} (its log: {})", lab.last_words(who)))?;
     server.stop()?;
     Ok(report)

@@ -40,6 +40,11 @@ pub(crate) fn schemathesis() -> Result<PathBuf, String> {
     Ok(environment("schemathesis", "schemathesis.txt")?.with_file_name("schemathesis"))
 }
 
+/// hadolint, which judges Dockerfiles.
+pub(crate) fn hadolint() -> Result<PathBuf, String> {
+    Ok(environment("hadolint", "hadolint.txt")?.with_file_name("hadolint"))
+}
+
 /// The interpreter of the virtual environment `name`, with what a file in `xtask/peers` lists.
 fn environment(name: &str, list: &str) -> Result<PathBuf, String> {
     let venv = peers_dir().join(name);
@@ -80,6 +85,29 @@ pub(crate) fn nats_server() -> Result<PathBuf, String> {
         binary.display(),
         version.trim()
     ))
+}
+
+/// Debian's promtool: the one that is installed, else the package's own, unpacked and not installed, because installing it
+/// starts a service.
+pub(crate) fn promtool() -> Result<PathBuf, String> {
+    if Command::new("promtool").arg("--version").output().is_ok_and(|o| o.status.success()) {
+        return Ok("promtool".into());
+    }
+    let folder = peers_dir().join("promtool");
+    let binary = folder.join("usr/bin/promtool");
+    once(&folder, "prometheus", || {
+        let fix = "apt-get update, or apt-get install prometheus";
+        make_dir(&folder)?;
+        run(Command::new("apt-get").args(["download", "-qq", "prometheus"]).current_dir(&folder), fix)?;
+        let packages = std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        let mut packages = packages.filter_map(|entry| Some(entry.ok()?.path()));
+        let package = packages.find(|path| path.extension().is_some_and(|e| e == "deb"));
+        let package =
+            package.ok_or_else(|| format!("{}: no package has come; fix: {fix}", folder.display()))?;
+        run(Command::new("dpkg").arg("-x").arg(&package).arg(&folder), fix)
+    })?;
+    run(Command::new(&binary).arg("--version"), "remove target/peers/promtool and run again")?;
+    Ok(binary)
 }
 
 /// Debian's redis-server, which nothing here installs.
@@ -141,6 +169,17 @@ pub(crate) fn neuroplex(profile: &str) -> Result<PathBuf, String> {
     )?;
     let folder = if profile == "dev" { "debug" } else { profile };
     Ok(target_dir().join(folder).join("neuroplex"))
+}
+
+/// Builds examples of `bench` with a cargo profile and says in which folder they are.
+pub(crate) fn examples(profile: &str, names: &[&str]) -> Result<PathBuf, String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--locked", "--package", "bench", "--profile", profile]);
+    names.iter().for_each(|name| _ = command.args(["--example", name]));
+    run(command.current_dir(root()), "make the examples build first")?;
+    let folder = if profile == "dev" { "debug" } else { profile };
+    Ok(target_dir().join(folder).join("examples"))
 }
 
 /// Runs `make` unless an earlier run left the same `recipe` as a stamp in `folder`. A half-made folder has no stamp

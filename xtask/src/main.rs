@@ -2,6 +2,8 @@
 
 mod compare;
 mod crash;
+mod deploy;
+mod dist;
 mod fetch;
 mod lab;
 mod pages;
@@ -49,6 +51,16 @@ const CHORES: &[Chore] = &[
         name: "sim",
         about: "simulates a node under every fault, many seeds, and holds it to its promises",
         run: sim::run,
+    },
+    Chore {
+        name: "dist",
+        about: "packs what users are given, unpacks it again and tries it",
+        run: dist::run,
+    },
+    Chore {
+        name: "deploy",
+        about: "lets systemd judge the unit, and hadolint the Dockerfile",
+        run: deploy::run,
     },
     Chore { name: "soak", about: "runs for a long time and watches memory and errors", run: soak::run },
 ];

@@ -8,6 +8,7 @@ mod consume;
 mod delivery;
 mod marks;
 mod nats;
+mod overtake;
 mod production;
 mod pull;
 mod redis;
@@ -39,6 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, BenchError> {
         (_, Scheme::Redis) => Err(BenchError::Usage("redis:// goes with `publish-ack`".into())),
         (Mode::PublishAck, _) => publish_ack(options, &server),
         (Mode::Streams, _) => empty_streams(options, &server),
+        (Mode::Overtake, _) => overtaken(options, &server),
         _ => read(options, &server),
     }
 }
@@ -126,6 +128,15 @@ fn fill(options: &Options, server: &Server, streams: &mut Streams) -> Result<(),
         true => Ok(()),
         false => Err(BenchError::Refused(format!("the stream could not be filled: {faults:?}"))),
     }
+}
+
+/// `overtake`: a stream is filled, then critical messages go past what waits.
+fn overtaken(options: &Options, server: &Server) -> Result<Report, BenchError> {
+    let mut streams = Streams::create(options, server)?;
+    fill(options, server, &mut streams)?;
+    let report = overtake::run(options, &mut streams)?;
+    streams.finish(options)?;
+    Ok(report)
 }
 
 /// `streams`: what an empty stream costs.

@@ -39,7 +39,7 @@ pub use durable::Durable;
 pub use error::BenchError;
 pub use histogram::Histogram;
 pub use options::{Mode, Options};
-pub use report::{Connections, Faults, Latency, Load, Machine, Report, ServerCost, ServerName};
+pub use report::{Connections, Faults, Latency, Load, Machine, Overtake, Report, ServerCost, ServerName};
 pub use rng::Rng;
 pub use sink::Sink;
 
@@ -54,7 +54,7 @@ pub fn run(options: &Options) -> Result<Report, BenchError> {
         mode if mode.is_durable() => durable::run(options),
         Mode::Connections => connections::run(options),
         Mode::Request => request::run(options),
-        Mode::WsFanout => web::run(options),
+        Mode::WsFanout | Mode::SseFanout | Mode::HttpPublish => web::run(options),
         Mode::PubSub if options.rate.is_some() => paced::run(options),
         _ => throughput::run(options),
     }

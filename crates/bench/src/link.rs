@@ -72,12 +72,12 @@ impl Server {
         Ok((scheme, Self { host, port, user: user.into(), password: password.into(), token: token.into() }))
     }
 
-    /// Reads `ws://host[:port]`.
+    /// Reads `ws://host[:port]` or `http://host[:port]`.
     pub(crate) fn parse_web(url: &str) -> Result<Self, BenchError> {
         let rest = url.strip_prefix("ws://").or_else(|| url.strip_prefix("http://"));
         match rest.filter(|rest| !rest.contains('@')) {
             Some(rest) => Self::parse(rest.trim_end_matches('/')),
-            None => Err(BenchError::Usage("--server: `ws-fanout` takes ws://host:port".into())),
+            None => Err(BenchError::Usage("--server: this takes http://host:port".into())),
         }
     }
 

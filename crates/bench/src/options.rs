@@ -36,6 +36,15 @@ pub enum Mode {
     /// One publisher and `clients` subscribers in JSON frames over WebSocket; the server is `ws://host[:port]`.
     #[serde(rename = "ws-fanout")]
     WsFanout,
+    /// The same publisher, and `clients` who hear it as server-sent events; the server is `http://host[:port]`.
+    #[serde(rename = "sse-fanout")]
+    SseFanout,
+    /// `clients` connections that stay open, each with one `POST /v1/publish` on the way.
+    #[serde(rename = "http-publish")]
+    HttpPublish,
+    /// Critical messages, one after another, into a stream that has a backlog of `msgs`, and a worker that takes one
+    /// message after another.
+    Overtake,
 }
 
 impl Mode {
@@ -54,13 +63,21 @@ impl Mode {
             Self::PullConsume => "pull-consume",
             Self::Streams => "streams",
             Self::WsFanout => "ws-fanout",
+            Self::SseFanout => "sse-fanout",
+            Self::HttpPublish => "http-publish",
+            Self::Overtake => "overtake",
         }
     }
 
     /// Whether it is about durable streams.
     pub fn is_durable(self) -> bool {
-        use Mode::{PublishAck, PullConsume, Replay, ReplayPull, Streams};
-        matches!(self, PublishAck | Replay | ReplayPull | PullConsume | Streams)
+        use Mode::{Overtake, PublishAck, PullConsume, Replay, ReplayPull, Streams};
+        matches!(self, PublishAck | Replay | ReplayPull | PullConsume | Streams | Overtake)
+    }
+
+    /// Whether it goes through the HTTP door.
+    pub fn is_web(self) -> bool {
+        matches!(self, Self::WsFanout | Self::SseFanout | Self::HttpPublish)
     }
 }
 
@@ -195,8 +212,13 @@ impl Options {
         if self.mode == Mode::Replay && self.clients > 1 {
             return wrong("`replay` has one reader: an ordered consumer is one connection's");
         }
-        if self.mode == Mode::WsFanout && (self.subjects > 1 || self.headers) {
-            return wrong("--subjects and --headers do not go with `ws-fanout`");
+        if self.mode.is_web() && (self.subjects > 1 || self.headers) {
+            return wrong(
+                "--subjects and --headers do not go with `ws-fanout`, `sse-fanout` and `http-publish`",
+            );
+        }
+        if self.mode == Mode::Overtake && self.clients > 1 {
+            return wrong("`overtake` has one worker");
         }
         if self.mode == Mode::Request && self.subjects > 1 {
             return wrong("`request` has one subject");

@@ -49,6 +49,8 @@ pub struct Report {
     pub connections: Option<Connections>,
     /// Of the modes with durable streams.
     pub durable: Option<Durable>,
+    /// Of `overtake`.
+    pub overtake: Option<Overtake>,
     /// What went wrong with messages; all zero in a good run.
     pub faults: Faults,
 }
@@ -117,6 +119,22 @@ pub struct Latency {
     pub p99_us: f64,
     pub p999_us: f64,
     pub max_us: f64,
+}
+
+/// How soon critical messages reached a worker that has a backlog. The time counts from before the publish until the
+/// worker has the message, its acknowledgement on disk included.
+#[derive(Debug, Clone, Serialize)]
+pub struct Overtake {
+    /// Messages that were stored before and waited.
+    pub backlog: u64,
+    /// Critical messages, one after another.
+    pub tries: u64,
+    /// The middle one of the times, in milliseconds.
+    pub p50_ms: f64,
+    /// The longest.
+    pub max_ms: f64,
+    /// The most messages of the backlog that the worker got between a publish and its delivery.
+    pub between_max: u64,
 }
 
 /// Memory by idle connection.
@@ -232,6 +250,7 @@ impl Report {
             latency: None,
             connections: None,
             durable: None,
+            overtake: None,
             faults: Faults::default(),
         }
     }
@@ -261,13 +280,19 @@ impl fmt::Display for Report {
         } else if self.mode == Mode::Streams {
             writeln!(f, "  created     {}, {:.0} /s", self.msgs, self.msgs_per_s)?;
         } else if self.mode != Mode::Sub
-            && !matches!(self.mode, Mode::Replay | Mode::ReplayPull | Mode::PullConsume)
+            && !matches!(self.mode, Mode::Replay | Mode::ReplayPull | Mode::PullConsume | Mode::Overtake)
         {
             write!(f, "  published   {}, {:.0} /s", self.msgs, self.msgs_per_s)?;
             writeln!(f, ", {:.1} MB/s of payload", self.mb_per_s)?;
         }
-        if !matches!(self.mode, Mode::Pub | Mode::PublishAck | Mode::Streams) {
+        if self.mode == Mode::HttpPublish {
+            writeln!(f, "  answered    {}, {:.0} /s", self.delivered, self.delivered_per_s)?;
+        } else if !matches!(self.mode, Mode::Pub | Mode::PublishAck | Mode::Streams | Mode::Overtake) {
             writeln!(f, "  delivered   {}, {:.0} /s", self.delivered, self.delivered_per_s)?;
+        }
+        if let Some(o) = &self.overtake {
+            write!(f, "  overtook    {} that waited, {} times: p50 {:.3} ms", o.backlog, o.tries, o.p50_ms)?;
+            writeln!(f, ", max {:.3} ms; at most {} came between", o.max_ms, o.between_max)?;
         }
         if let Some(l) = &self.latency {
             let from = if l.from_schedule { "from schedule" } else { "closed loop" };
@@ -314,6 +339,8 @@ impl Report {
             (Mode::Replay | Mode::ReplayPull, _) => "every sequence once, with its own payload",
             (Mode::PullConsume, _) => "every sequence once, with its own payload, and acknowledged",
             (Mode::Streams, _) => "every stream was created",
+            (Mode::HttpPublish, _) => "every request had its own answer, a 202",
+            (Mode::Overtake, _) => "every critical message came next but a few, and the backlog in order",
             (Mode::PubSub, 2..) => "every message once and well formed",
             _ => "every message once, in order and unchanged",
         }

@@ -1,6 +1,8 @@
-//! What every command takes.
+//! What every command takes. What counts where flags say nothing is settled in [`crate::context::Aim`].
 
 use std::path::PathBuf;
+
+use crate::context::Name;
 
 /// Options of all commands.
 #[derive(clap::Args, Clone, Debug)]
@@ -12,15 +14,17 @@ pub(crate) struct Global {
 
     /// Where the server is
     #[arg(
-        help = "Server: nats://[user:password@|token@]host[:port] or tls://…; several joined by commas",
+        help = "Server: nats://[user:password@|token@]host[:port] or tls://…; several joined by commas [env: NEUROPLEX_SERVER] [default: that of the context, or nats://127.0.0.1:4222]",
         long,
         global = true,
-        value_name = "URL",
-        env = "NEUROPLEX_SERVER",
-        hide_env_values = true,
-        default_value = "nats://127.0.0.1:4222"
+        value_name = "URL"
     )]
-    pub(crate) server: String,
+    pub(crate) server: Option<String>,
+
+    /// A server with its credentials and certificates, kept under a name: `neuroplex context --help` [env:
+    /// NEUROPLEX_CONTEXT]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) context: Option<Name>,
 
     /// Trust the authorities in this PEM file [default: the operating system's]
     #[arg(long, global = true, value_name = "FILE")]
@@ -37,12 +41,4 @@ pub(crate) struct Global {
     /// Speak TLS from the first byte, to servers that want it so
     #[arg(long, global = true)]
     pub(crate) tls_first: bool,
-}
-
-impl Global {
-    /// Whether anything here asks for TLS.
-    pub(crate) fn asks_for_tls(&self) -> bool {
-        let files = [&self.tls_ca, &self.tls_cert, &self.tls_key];
-        self.tls_first || files.iter().any(|f| f.is_some()) || self.server.contains("tls://")
-    }
 }

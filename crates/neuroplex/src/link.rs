@@ -8,9 +8,11 @@ use client::{Client, Event, Msg, Options};
 use kernel::Code;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::context::Aim;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::note;
+use crate::progress::waiting;
 
 /// How long a command waits for its last words to arrive.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -85,16 +87,20 @@ fn unpublished(text: &str) -> Option<&str> {
 impl Link {
     /// Connects as `name` for one exchange: when the connection breaks, the command fails.
     pub(crate) async fn once(global: &Global, name: &str) -> Result<Link, Failure> {
-        Link::open(options(global, name)?.reconnects_max(0), |_| {}).await
+        Link::open(global, options(global, name)?.reconnects_max(0), |_| {}).await
     }
 
     /// Connects as `name` for as long as the user wants; losses are told on stderr and made good.
     pub(crate) async fn stay(global: &Global, name: &str) -> Result<Link, Failure> {
         let json = global.json;
-        Link::open(options(global, name)?, move |event| tell(event, json)).await
+        Link::open(global, options(global, name)?, move |event| tell(event, json)).await
     }
 
-    async fn open(options: Options, hear: impl Fn(&Event) + Send + Sync + 'static) -> Result<Link, Failure> {
+    async fn open(
+        global: &Global,
+        options: Options,
+        hear: impl Fn(&Event) + Send + Sync + 'static,
+    ) -> Result<Link, Failure> {
         let refused = Arc::new(OnceLock::new());
         let first = refused.clone();
         let sent = Sent::default();
@@ -106,7 +112,8 @@ impl Link {
                 _ = first.set(why);
             }
         });
-        Ok(Link { client: Client::connect(options).await?, refused, sent })
+        let client = waiting(global.json, "connecting", Client::connect(options)).await?;
+        Ok(Link { client, refused, sent })
     }
 
     /// For messages whose fate matters one by one.
@@ -125,21 +132,8 @@ impl Link {
 }
 
 fn options(global: &Global, name: &str) -> Result<Options, Failure> {
-    let mut options = Options::new(&global.server)
-        .name(format!("neuroplex {name}"))
-        .drain_timeout(DRAIN_TIMEOUT)
-        .tls_first(global.tls_first);
-    if let Some(path) = &global.tls_ca {
-        options = options.tls_ca(path);
-    }
-    match (&global.tls_cert, &global.tls_key) {
-        (Some(certificate), Some(key)) => Ok(options.tls_identity(certificate, key)),
-        (None, None) => Ok(options),
-        _ => Err(Failure::new(
-            Code::InvalidRequest,
-            "--tls-cert and --tls-key go together: name both files, or neither.",
-        )),
-    }
+    let options = Aim::of(global)?.options()?;
+    Ok(options.name(format!("neuroplex {name}")).drain_timeout(DRAIN_TIMEOUT))
 }
 
 fn tell(event: &Event, json: bool) {

@@ -1,6 +1,7 @@
-//! How far something is that takes longer than a second: a bar on stderr, for people only.
+//! How far something is that takes longer than a second: a bar on stderr, or what is waited for; for people only.
 
 use std::io::{self, IsTerminal as _};
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -40,6 +41,38 @@ impl Progress {
         }
         bar.set_position(bytes);
     }
+}
+
+/// Between two pictures of what turns.
+const TURN: Duration = Duration::from_millis(120);
+
+/// Waits for what has no measurable length; after a second a person sees `what` is waited for, and how long.
+pub(crate) async fn waiting<T>(json: bool, what: &str, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    if let Ok(done) = tokio::time::timeout(PATIENCE, &mut work).await {
+        return done;
+    }
+    let _shown = spinner(json, what, PATIENCE);
+    work.await
+}
+
+/// Something that turns at once, until it is dropped: for work that always takes longer.
+pub(crate) fn turning(json: bool, what: &str) -> Progress {
+    spinner(json, what, Duration::ZERO)
+}
+
+/// `since`: how long it has gone on already.
+fn spinner(json: bool, what: &str, since: Duration) -> Progress {
+    let bar = (!json && io::stderr().is_terminal()).then(|| {
+        let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}");
+        let bar = ProgressBar::new_spinner()
+            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+            .with_elapsed(since)
+            .with_message(what.to_owned());
+        bar.enable_steady_tick(TURN);
+        bar
+    });
+    Progress { bar, started: Instant::now() }
 }
 
 impl Drop for Progress {

@@ -1,11 +1,11 @@
 //! With whom we are compared, and in what: one entry for each `cargo xtask compare PEER`. The rows are in `rows.rs`
-//! (messages) and `durable_rows.rs` (streams).
+//! (messages), `durable_rows.rs` (streams) and `web_rows.rs` (the HTTP door).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::durable_rows;
 use super::rows::{ROWS, Row, SCENARIOS, Scenario};
+use super::{durable_rows, web_rows};
 use crate::fetch;
 
 /// A peer and what is measured beside it.
@@ -19,8 +19,10 @@ pub(crate) struct Contest {
     pub(crate) theirs: &'static str,
     pub(crate) scenarios: &'static [Scenario],
     pub(crate) rows: &'static [Row],
-    /// Finds the other server.
-    pub(crate) binary: fn() -> Result<PathBuf, String>,
+    /// Finds the other server, or the folder of the bare programs, built with this cargo profile.
+    pub(crate) binary: fn(&str) -> Result<PathBuf, String>,
+    /// What it says of itself.
+    pub(crate) said: fn(&Path) -> Result<String, String>,
 }
 
 pub(crate) const CONTESTS: &[Contest] = &[
@@ -30,7 +32,8 @@ pub(crate) const CONTESTS: &[Contest] = &[
         theirs: "nats-server",
         scenarios: SCENARIOS,
         rows: ROWS,
-        binary: fetch::nats_server,
+        binary: |_| fetch::nats_server(),
+        said: version,
     },
     Contest {
         name: "nats-js",
@@ -38,7 +41,8 @@ pub(crate) const CONTESTS: &[Contest] = &[
         theirs: "nats-server",
         scenarios: durable_rows::NATS_SCENARIOS,
         rows: durable_rows::NATS_ROWS,
-        binary: fetch::nats_server,
+        binary: |_| fetch::nats_server(),
+        said: version,
     },
     Contest {
         name: "redis",
@@ -46,13 +50,36 @@ pub(crate) const CONTESTS: &[Contest] = &[
         theirs: "Redis",
         scenarios: durable_rows::REDIS_SCENARIOS,
         rows: durable_rows::REDIS_ROWS,
-        binary: fetch::redis_server,
+        binary: |_| fetch::redis_server(),
+        said: version,
+    },
+    Contest {
+        name: "http",
+        heading: "The HTTP door, beside bare programs",
+        theirs: "a bare program",
+        scenarios: web_rows::SCENARIOS,
+        rows: web_rows::ROWS,
+        binary: |profile| fetch::examples(profile, &["http_accept", "web_fanout"]),
+        said: bare,
     },
 ];
 
 /// What a program says to `--version`, in one line.
 pub(crate) fn version(program: &Path) -> Result<String, String> {
     said(program, "--version")
+}
+
+/// What the bare programs are made of.
+fn bare(_: &Path) -> Result<String, String> {
+    let lock = fetch::read(&fetch::root().join("Cargo.lock"))?;
+    let version = |name: &str| {
+        let (_, rest) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
+        rest.split('"').next().map(str::to_owned)
+    };
+    let [axum, hyper, tokio] = ["axum", "hyper", "tokio"].map(|name| version(name).unwrap_or_default());
+    Ok(format!(
+        "bare programs of crates/bench/examples: axum {axum}, hyper {hyper}, tokio {tokio}; raw sockets"
+    ))
 }
 
 /// What a program says to one argument.

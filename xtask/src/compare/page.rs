@@ -45,25 +45,7 @@ pub(crate) struct Ceiling {
 
 /// Runs the load against the sink, pinned as in every other run.
 pub(crate) fn ceilings(lab: &Lab, profile: &str) -> Result<Vec<Ceiling>, String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    fetch::run(
-        Command::new(cargo)
-            .args([
-                "build",
-                "--quiet",
-                "--locked",
-                "--profile",
-                profile,
-                "--package",
-                "bench",
-                "--example",
-                "sink",
-            ])
-            .current_dir(fetch::root()),
-        "make the example build first",
-    )?;
-    let folder = if profile == "dev" { "debug" } else { profile };
-    let sink = fetch::target_dir().join(folder).join("examples/sink");
+    let sink = fetch::examples(profile, &["sink"])?.join("sink");
     let mut ceilings = Vec::new();
     for (mode, size_and_clients) in CEILINGS {
         let (size, clients) = size_and_clients.split_once(' ').unwrap_or_default();
@@ -101,6 +83,9 @@ pub(super) fn write(
             let others: Vec<&str> = CONTESTS.iter().skip(1).map(|contest| contest.name).collect();
             let text = head(lab, plan)? + &body(plan, measured) + &load_alone(&ceilings(lab, &plan.profile)?);
             section::replaced_outside(&old, &others, &text)
+        }
+        false if name == "http" => {
+            section::replaced(&old, name, &(web_head(lab, plan)? + &body(plan, measured)))
         }
         false => section::replaced(&old, name, &(durable_head(lab, plan, disk)? + &body(plan, measured))),
     };
@@ -152,8 +137,8 @@ fn load_alone(ceilings: &[Ceiling]) -> String {
 }
 
 /// Who is compared, on what disk.
-pub(super) fn versions(lab: &Lab, disk: &Disk) -> Result<String, String> {
-    let (ours, theirs) = (version(lab.ours())?, version(lab.theirs())?);
+pub(super) fn versions(lab: &Lab, contest: &Contest, disk: &Disk) -> Result<String, String> {
+    let (ours, theirs) = (version(lab.ours())?, (contest.said)(lab.theirs())?);
     Ok(format!("ours: {ours}\ntheirs: {theirs}\n{}", disk.line()))
 }
 
@@ -199,6 +184,32 @@ Written by `cargo xtask compare {name} --rounds {rounds}{profile}` on {date}; do
     ))
 }
 
+/// What the part about the HTTP door begins with.
+fn web_head(lab: &Lab, plan: &Plan) -> Result<String, String> {
+    let Contest { name, heading, said: theirs, .. } = *plan.contest;
+    Ok(format!(
+        "## {heading}
+
+Written by `cargo xtask compare {name} --rounds {rounds}{profile}` on {date}; do not edit.
+
+- Ours: {ours}, cargo profile `{cargo}`, as `neuroplex up` starts it. Nobody hears what is posted; events and frames are published over WebSocket.
+- Theirs: {theirs}; the same cargo profile. `http_accept` is a handler that only answers 202; `web_fanout` reads what is published and writes ready bytes.
+- Machine: {machine}.
+- A fresh server for every run, alternating, who begins changing each round; {rounds} rounds of {seconds} s. Figures are medians, ratios are ours by theirs, and their spread is that of the rounds.
+- Pinned: the server has one core, the load another; the last rows are measured with nothing pinned. A throughput counts where both servers' core was idle for at most 5 % of the time; where one was not, the row is judged by the server's CPU a delivery (a request), and says so.
+- The load is one thread with raw sockets. Every request must have its own answer, a 202; every byte that a subscriber gets is compared with what was sent; anything else fails the run. The publisher is at most 64 KiB ahead of the slowest of the 1000 subscribers.
+",
+        rounds = plan.rounds,
+        profile = profile_option(plan),
+        date = said("date".as_ref(), "+%Y-%m-%d")?,
+        ours = version(lab.ours())?,
+        cargo = plan.profile,
+        theirs = theirs(lab.theirs())?,
+        machine = machine()?,
+        seconds = plan.seconds(),
+    ))
+}
+
 fn head(lab: &Lab, plan: &Plan) -> Result<String, String> {
     let (ours, theirs) = (version(lab.ours())?, version(lab.theirs())?);
     let date = said("date".as_ref(), "+%Y-%m-%d")?;
@@ -229,7 +240,8 @@ fn busy(plan: &Plan, measured: &HashMap<&str, Rounds>, level: &str) -> String {
         "\n{level} Who was the limit\n\nMedians: CPU time by wall time, and the cores that other programs used meanwhile. A run in which they used more than 0.05 is called disturbed above.\n\n| run | our server | load | others | {} | load | others |\n|---|---|---|---|---|---|---|\n",
         plan.contest.theirs
     );
-    let loads = |scenario: &&Scenario| matches!(scenario.kind, Kind::Load(_) | Kind::HalfRate(..));
+    let loads =
+        |scenario: &&Scenario| matches!(scenario.kind, Kind::Load(_) | Kind::Web(_) | Kind::HalfRate(..));
     for scenario in plan.contest.scenarios.iter().filter(loads) {
         let Some(Rounds { ours, theirs, .. }) = measured.get(scenario.name) else { continue };
         let side = |reports: &[Value]| {
@@ -257,7 +269,9 @@ fn commands(plan: &Plan, measured: &HashMap<&str, Rounds>, level: &str) -> Strin
 /// What one run is, as a person repeats it.
 pub(super) fn command(plan: &Plan, scenario: &Scenario, measured: &HashMap<&str, Rounds>) -> String {
     let run = match scenario.kind {
-        Kind::Load(args) => format!("`neuroplex bench {args} --duration {}`", plan.seconds()),
+        Kind::Load(args) | Kind::Web(args) => {
+            format!("`neuroplex bench {args} --duration {}`", plan.seconds())
+        }
         Kind::Whole(args) => format!("`neuroplex bench {args}`"),
         Kind::HalfRate(of, args) => {
             let rate = half_rate(measured.get(of)).map_or("?".into(), |rate| rate.to_string());
@@ -271,7 +285,7 @@ pub(super) fn command(plan: &Plan, scenario: &Scenario, measured: &HashMap<&str,
         Kind::EmptyStreams => Size::of(plan.quick).empty_in_words(),
     };
     match scenario.peer {
-        Peer::Nats => run,
+        Peer::Nats | Peer::Nobody => run,
         peer => format!("{run}, beside {}", peer.command()),
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Scenario {
 pub(crate) enum Kind {
     /// `neuroplex bench ARGS --duration …`.
     Load(&'static str),
+    /// The same, through the HTTP door.
+    Web(&'static str),
     /// The same at half the rate that the slower server reached in an earlier scenario.
     HalfRate(&'static str, &'static str),
     /// `neuroplex bench ARGS`, whose length is not a matter of time.

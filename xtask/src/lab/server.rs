@@ -21,13 +21,15 @@ pub(crate) struct Server {
     pub(crate) ready_ms: f64,
     /// From its start to its ready line.
     pub(crate) line_ms: Option<f64>,
+    /// Where its HTTP door is.
+    pub(super) web: Option<String>,
     /// Kept open: a server whose output nobody holds might end.
     pub(super) out: Option<BufReader<ChildStdout>>,
 }
 
 impl Server {
     pub(super) fn new(child: Child, port: u16, redis: bool, started: Instant) -> Server {
-        Server { child, port, redis, started, ready_ms: 0.0, line_ms: None, out: None }
+        Server { child, port, redis, started, ready_ms: 0.0, line_ms: None, web: None, out: None }
     }
 
     pub(super) fn child(&mut self) -> &mut Child {
@@ -41,6 +43,11 @@ impl Server {
 
     pub(crate) fn url(&self) -> String {
         format!("{}://127.0.0.1:{}", if self.redis { "redis" } else { "nats" }, self.port)
+    }
+
+    /// Where its HTTP door is.
+    pub(crate) fn web_url(&self) -> Result<String, String> {
+        self.web.clone().ok_or_else(|| "it did not say where it speaks HTTP".into())
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -24,6 +24,10 @@ pub(crate) enum Peer {
     },
     /// Redis whose every write is synced before it is answered.
     Redis,
+    /// A bare program of `crates/bench/examples` with its arguments, which prints where it listens.
+    Bare(&'static str),
+    /// Nobody: only ours is measured.
+    Nobody,
 }
 
 /// A start.
@@ -38,14 +42,21 @@ pub(crate) struct Start {
 
 impl Peer {
     /// Its command line as a person repeats it.
-    pub(crate) fn command(self) -> &'static str {
+    pub(crate) fn command(self) -> String {
         match self {
-            Peer::Nats => "`nats-server`",
-            Peer::JetStream { always: false } => "`nats-server -c FILE` with `jetstream { store_dir: DIR }`",
-            Peer::JetStream { always: true } => {
-                "`nats-server -c FILE` with `jetstream { store_dir: DIR, sync_interval: always }`"
+            Peer::Nats => "`nats-server`".into(),
+            Peer::JetStream { always: false } => {
+                "`nats-server -c FILE` with `jetstream { store_dir: DIR }`".into()
             }
-            Peer::Redis => "`redis-server --save '' --appendonly yes --appendfsync always --dir DIR`",
+            Peer::JetStream { always: true } => {
+                "`nats-server -c FILE` with `jetstream { store_dir: DIR, sync_interval: always }`".into()
+            }
+            Peer::Redis => "`redis-server --save '' --appendonly yes --appendfsync always --dir DIR`".into(),
+            Peer::Bare(line) => {
+                let (program, args) = line.split_once(' ').unwrap_or((line, ""));
+                format!("`cargo run -p bench --example {program} -- {args}`").replace(" -- `", "`")
+            }
+            Peer::Nobody => "nobody".into(),
         }
     }
 }
@@ -68,12 +79,17 @@ impl Lab {
             Who::Theirs => self.their_command(start.peer, port)?,
         };
         command.stderr(self.log(who, start.fresh)?);
+        let bare = who == Who::Theirs && matches!(start.peer, Peer::Bare(_));
         let redis = who == Who::Theirs && start.peer == Peer::Redis;
         let started = Instant::now();
         let child = self.cores.spawn(&self.cores.server, start.place, &mut command)?;
         let mut server = Server::new(child, port, redis, started);
         if who == Who::Ours {
             self.ready_line(&mut server)?;
+        }
+        if bare {
+            address_line(&mut server)?;
+            return Ok(server);
         }
         while !server.answers() {
             if let Ok(Some(status)) = server.child().try_wait() {
@@ -113,6 +129,13 @@ impl Lab {
                 std::fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))?;
                 command.arg("-c").arg(file).args(["-a", "127.0.0.1", "-p", &port]);
             }
+            Peer::Bare(line) => {
+                let (program, args) = line.split_once(' ').unwrap_or((line, ""));
+                command = Command::new(self.theirs.join(program));
+                command.args(args.split_whitespace()).stdout(Stdio::piped());
+                return Ok(command);
+            }
+            Peer::Nobody => return Err("there is nobody to start".into()),
             Peer::Redis => {
                 fetch::make_dir(&data)?;
                 command.args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--daemonize", "no"]);
@@ -131,12 +154,24 @@ impl Lab {
         out.read_line(&mut line).map_err(|e| format!("our ready line: {e}"))?;
         server.line_ms = Some(server.started.elapsed().as_secs_f64() * 1e3);
         let ready = serde_json::from_str::<Value>(&line).ok();
+        server.web = ready.as_ref().and_then(|r| r.get("http")?.as_str().map(str::to_owned));
         if ready.is_none_or(|event| event.get("event").is_none_or(|e| e != "ready")) {
             return Err(format!("ours said {line:?} instead of ready: {}", self.last_words(Who::Ours)));
         }
         server.out = Some(out);
         Ok(())
     }
+}
+
+/// Waits for the line in which a bare program says where it listens: then it does.
+fn address_line(server: &mut Server) -> Result<(), String> {
+    let mut out = BufReader::new(server.child().stdout.take().ok_or("no standard output")?);
+    let mut line = String::new();
+    out.read_line(&mut line).map_err(|e| format!("its address: {e}"))?;
+    server.ready_ms = server.started.elapsed().as_secs_f64() * 1e3;
+    server.web = Some(line.trim().to_owned()).filter(|line| line.starts_with("http://"));
+    server.out = Some(out);
+    Ok(())
 }
 
 /// A port that was free a moment ago.

@@ -6,6 +6,7 @@ mod durable;
 mod redis;
 mod server;
 mod streams;
+mod web;
 
 use bench::{BenchError, Mode, Options, Report};
 use server::{Fault, Server};

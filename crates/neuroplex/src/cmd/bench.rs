@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use ::bench::{BenchError, Mode, Options, Report};
+use client::Credentials;
 use kernel::Code;
 
+use crate::context::Aim;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
+use crate::progress::turning;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,13 +21,16 @@ Examples:
   neuroplex bench connections bench --clients 5000 --server-pid $(pidof nats-server)
   neuroplex bench publish-ack bench --clients 10 --in-flight 500 --duration 5
   neuroplex bench pull-consume bench --msgs 500000 --batch 256
+  neuroplex bench http-publish bench --clients 64 --duration 5 --server http://127.0.0.1:7400
 
 pub: CLIENTS publishers, no subscriber. sub: CLIENTS subscribers of what another bench publishes.
 pubsub: CLIENTS publishers, one subscriber. fanout: one publisher, CLIENTS subscribers.
 request: CLIENTS requesters, one responder. connections: CLIENTS connections with one subscription each, idle.
 publish-ack: CLIENTS publishers to durable streams, each message acknowledged; with --server redis://… as XADD.
 replay, replay-pull: a stream of MSGS messages from its start, pushed or pulled. pull-consume: pulled, each acknowledged.
-ws-fanout: as fanout, in JSON frames over WebSocket; --server ws://127.0.0.1:7400.
+ws-fanout, sse-fanout: as fanout, in JSON frames over WebSocket, or heard as events; --server http://127.0.0.1:7400.
+http-publish: CLIENTS connections to the same, each with one POST on the way.
+overtake: critical messages past a stored backlog of MSGS, to a worker that takes one message after another.
 streams: makes STREAMS empty streams. Streams are named BENCH_SUBJECT, and removed at the end without --keep.
 Every message is counted and compared; a lost, doubled or damaged one makes the command fail.";
 
@@ -39,7 +45,7 @@ pub(crate) struct Args {
     /// Where it goes; with --subjects, SUBJECT.000000 and up
     subject: String,
 
-    /// Messages to publish, or requests to send; with --duration, the most [default: 1000000, or no limit]
+    /// Messages to publish, or requests to send; with --duration, the most [default: 1000000, or no limit; overtake: 100000]
     #[arg(long, value_name = "N")]
     msgs: Option<u64>,
 
@@ -122,6 +128,9 @@ enum Traffic {
     PullConsume,
     Streams,
     WsFanout,
+    SseFanout,
+    HttpPublish,
+    Overtake,
 }
 
 impl From<Traffic> for Mode {
@@ -139,19 +148,25 @@ impl From<Traffic> for Mode {
             Traffic::PullConsume => Mode::PullConsume,
             Traffic::Streams => Mode::Streams,
             Traffic::WsFanout => Mode::WsFanout,
+            Traffic::SseFanout => Mode::SseFanout,
+            Traffic::HttpPublish => Mode::HttpPublish,
+            Traffic::Overtake => Mode::Overtake,
         }
     }
 }
 
 /// Runs it, prints the report, and fails if a message was lost, doubled or damaged.
 pub(crate) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
-    if global.asks_for_tls() {
+    let aim = Aim::of(global)?;
+    if aim.asks_for_tls() {
         return Err(Failure::new(
             Code::InvalidRequest,
-            "bench speaks no TLS: give it a nats:// address of a door without TLS, and no --tls-… option.",
+            "bench speaks no TLS: give it a nats:// address of a door without TLS, and no --tls-… option or context with one.",
         ));
     }
-    let report = ::bench::run(&options(global, args)?)?;
+    let shown = turning(global.json, "measuring");
+    let report = ::bench::run(&options(server(&aim)?, args)?)?;
+    drop(shown);
     match global.json {
         true => print(&serde_json::to_string(&report).unwrap_or_default())?,
         false => print(&report.to_string())?,
@@ -159,7 +174,19 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     verdict(&report)
 }
 
-fn options(global: &Global, args: &Args) -> Result<Options, Failure> {
+/// The address with the context's credentials in it, where bench looks for them.
+fn server(aim: &Aim) -> Result<String, Failure> {
+    let who = match aim.values.credentials()? {
+        None => return Ok(aim.values.server.clone()),
+        Some(Credentials::Password { user, password }) => format!("{user}:{password}"),
+        Some(Credentials::Token(token)) => token,
+        Some(_) => return Err(Failure::new(Code::InvalidRequest, "bench knows passwords and tokens only.")),
+    };
+    let (scheme, place) = aim.values.server.split_once("://").unwrap_or(("nats", &aim.values.server));
+    Ok(format!("{scheme}://{who}@{place}"))
+}
+
+fn options(server: String, args: &Args) -> Result<Options, Failure> {
     let seconds = |s: f64| {
         Duration::try_from_secs_f64(s)
             .map_err(|_| Failure::new(Code::InvalidRequest, "--duration is no time"))
@@ -167,9 +194,13 @@ fn options(global: &Global, args: &Args) -> Result<Options, Failure> {
     let mode = Mode::from(args.mode);
     let timed =
         args.duration.is_some() && !matches!(mode, Mode::Replay | Mode::ReplayPull | Mode::PullConsume);
-    let no_limit = if timed { u64::MAX >> 8 } else { 1_000_000 };
+    let no_limit = match mode {
+        Mode::Overtake => 100_000,
+        _ if timed => u64::MAX >> 8,
+        _ => 1_000_000,
+    };
     Ok(Options {
-        server: global.server.clone(),
+        server,
         msgs: args.msgs.unwrap_or(no_limit),
         size: args.size,
         clients: args.clients,

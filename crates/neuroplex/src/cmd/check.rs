@@ -1,9 +1,13 @@
 //! `neuroplex check`: a list of ticks; each cross names its fix. The exit code is that of the first cross.
 
+mod disk;
 mod http;
 mod machine;
 mod messages;
+mod streams;
 mod tick;
+
+use std::path::PathBuf;
 
 use client::{Client, Info};
 use kernel::Code;
@@ -19,10 +23,14 @@ const EXAMPLES: &str = "\
 Examples:
   neuroplex check
   neuroplex check --server nats://10.0.0.7:4222 --http http://10.0.0.7:7400
+  neuroplex check --data /var/lib/neuroplex
   neuroplex check --only http                 for a container's health check
   neuroplex check --json
 
 The exit code is that of the first cross: 10, 20 … 60 for the code families 1xxx … 6xxx.";
+
+/// Where `neuroplex up` keeps its data unless it is told otherwise.
+const USUAL_DATA: &str = ".neuroplex";
 
 /// Check a server, the way to it, and this machine
 #[derive(clap::Args, Debug)]
@@ -31,6 +39,11 @@ pub(crate) struct Args {
     /// The HTTP door [default: http://127.0.0.1:7400, if something listens there]
     #[arg(long, value_name = "URL")]
     http: Option<http::Address>,
+
+    /// The data folder of a node on this machine: its disk is looked at [default: .neuroplex, if it is
+    /// there]
+    #[arg(long, value_name = "DIR", env = "NEUROPLEX_DATA", hide_env_values = true)]
+    data: Option<PathBuf>,
 
     /// Check this and nothing else: what a container's health check asks
     #[arg(long, value_name = "WHAT")]
@@ -64,6 +77,9 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     }
     let door = http::check(args.http).await;
     list.add(door.tick)?;
+    list.add(streams::damage(door.address.as_ref()).await)?;
+    let folder = args.data.as_deref().unwrap_or(USUAL_DATA.as_ref());
+    disk::check(folder, args.data.is_some()).into_iter().try_for_each(|tick| list.add(tick))?;
     list.add(machine::files())?;
     list.add(machine::clock(door.date_s))?;
     list.end()
@@ -76,6 +92,7 @@ async fn server(client: &Client, list: &mut List) -> Result<(), Failure> {
     list.add(messages::request_and_answer(client).await)?;
     list.add(messages::headers(client).await)?;
     list.add(messages::largest(client).await)?;
+    list.add(streams::answer(client).await)?;
     // Nothing is left to arrive.
     _ = client.close().await;
     Ok(())

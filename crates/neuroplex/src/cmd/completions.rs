@@ -2,9 +2,11 @@
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
+use serde_json::json;
 
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::global::Global;
+use crate::output::{Output, print};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,9 +23,13 @@ pub(crate) struct Args {
 }
 
 /// Prints the script.
-pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut crate::Cli::command(), "neuroplex", &mut script);
+    if global.json {
+        let script = String::from_utf8_lossy(&script);
+        return print(&json!({ "shell": args.shell.to_string(), "script": script }).to_string());
+    }
     let mut out = Output::new();
     out.bytes(&script)?;
     out.flush()

@@ -76,7 +76,8 @@ impl Pace {
 pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     let pace = Pace::of(&args, global);
     if let Some(name) = &args.worker {
-        return worker::run(&global.server, name, pace.step).await;
+        let server = global.server.as_deref().unwrap_or_default();
+        return worker::run(server, name, pace.step).await;
     }
     let mut stop = Stop::listen()?;
     // The children are in groups of their own: what ends a terminal's programs would pass them by.

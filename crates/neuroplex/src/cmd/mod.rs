@@ -5,9 +5,11 @@ mod check;
 mod completions;
 mod config;
 mod consumer;
+mod context;
 mod demo;
 mod explain;
 mod kv;
+mod man;
 mod object;
 mod publish;
 mod reply;
@@ -15,6 +17,9 @@ mod request;
 mod stream;
 mod subscribe;
 mod up;
+
+#[cfg(test)]
+mod help_tests;
 
 use std::time::Instant;
 
@@ -40,9 +45,11 @@ pub(crate) enum Command {
     Object(object::Args),
     Bench(bench::Args),
     Check(check::Args),
+    Context(context::Args),
     Explain(explain::Args),
     Config(config::Args),
     Completions(completions::Args),
+    Man(man::Args),
 }
 
 impl Command {
@@ -61,9 +68,11 @@ impl Command {
             Command::Object(args) => block_on(object::run(global, args)),
             Command::Bench(args) => bench::run(global, &args),
             Command::Check(args) => block_on(check::run(global, args)),
+            Command::Context(args) => context::run(global, args),
             Command::Explain(args) => explain::run(global, &args),
             Command::Config(args) => config::run(global, &args),
-            Command::Completions(args) => completions::run(&args),
+            Command::Completions(args) => completions::run(global, &args),
+            Command::Man(args) => man::run(global, &args),
         }
     }
 }

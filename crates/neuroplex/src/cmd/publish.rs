@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::global::Global;
 use crate::link::Link;
 use crate::output::print;
+use crate::progress::waiting;
 use crate::text::count;
 
 const EXAMPLES: &str = "\
@@ -82,12 +83,20 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     let link = Link::once(global, "pub").await?;
     // Whether a stream keeps it back is only known from its answer.
     if args.ack || args.delay.is_some() {
-        return stored(global, &link, &args, message).await;
+        return waiting(
+            global.json,
+            "publishing, and waiting for acknowledgements",
+            stored(global, &link, &args, message),
+        )
+        .await;
     }
-    for _ in 0..args.count {
-        link.client.publish(message).await?;
-    }
-    link.flush().await?;
+    let publish = async {
+        for _ in 0..args.count {
+            link.client.publish(message).await?;
+        }
+        link.flush().await
+    };
+    waiting(global.json, "publishing", publish).await?;
     print(&match global.json {
         true => {
             json!({ "subject": args.subject, "messages": args.count, "bytes": message.size() }).to_string()

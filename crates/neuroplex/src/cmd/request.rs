@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::global::Global;
 use crate::link::Link;
 use crate::output::Output;
+use crate::progress::waiting;
 use crate::service;
 
 const EXAMPLES: &str = "\
@@ -44,7 +45,8 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
         payload: &content.payload,
         ..Msg::default()
     };
-    let answer = link.client.request(question, Duration::from_millis(args.timeout_ms)).await?;
+    let asked = link.client.request(question, Duration::from_millis(args.timeout_ms));
+    let answer = waiting(global.json, "waiting for the answer", asked).await?;
     show(&answer, global.json)?;
     match service::error(Headers::new(&answer.headers)) {
         None => Ok(()),

@@ -21,10 +21,15 @@ fn every_mode_runs_against_a_node_and_loses_nothing() {
         "replay it.bench --msgs 20000",
         "replay-pull it.bench --msgs 20000 --clients 2",
         "pull-consume it.bench --msgs 20000 --clients 2",
+        "overtake it.bench --msgs 20000",
         "streams it.bench --streams 50 --duration 0.1",
+        "http-publish it.bench --msgs 2000 --clients 8",
+        "sse-fanout it.bench --msgs 2000 --clients 20",
+        "ws-fanout it.bench --msgs 2000 --clients 20",
     ] {
+        let is_web = ["http", "sse", "ws"].iter().any(|web| line.starts_with(web));
         let words: Vec<&str> = ["bench", "--json"].into_iter().chain(line.split(' ')).collect();
-        let ended = run(server.nats(), &words);
+        let ended = run(if is_web { server.http() } else { server.nats() }, &words);
         assert_eq!(ended.code, Some(0), "{line}: {ended:?}");
         let report = ended.json();
         assert_eq!(report["faults"]["lost"], 0, "{line}");

@@ -42,6 +42,8 @@ pub(crate) fn neuroplex(args: &[&str]) -> Command {
     for name in ours.filter(|name| name.to_string_lossy().starts_with("NEUROPLEX_")) {
         command.env_remove(name);
     }
+    // Nor of the contexts of whoever runs them.
+    command.env("XDG_CONFIG_HOME", "/does/not/exist");
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

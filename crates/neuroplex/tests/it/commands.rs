@@ -1,5 +1,8 @@
 //! The commands that send nothing: `up`, `check`, `explain`, `config`, `completions`.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+
 use rustix::process::Signal;
 
 use crate::command::run;
@@ -34,14 +37,18 @@ fn a_node_that_cannot_start_says_why_and_what_to_do() {
 #[test]
 fn a_healthy_node_gets_ticks_only() {
     let server = Server::start();
-    let ended = run(server.nats(), &["check", "--http", server.http()]);
+    let data = server.data().display().to_string();
+    let ended = run(server.nats(), &["check", "--http", server.http(), "--data", &data]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    for name in ["server", "protocol", "messages", "requests", "headers", "payload", "http", "clock"] {
+    for name in [
+        "server", "protocol", "messages", "requests", "headers", "payload", "streams", "http", "damage",
+        "clock",
+    ] {
         assert!(ended.text().contains(&format!(" ✓ {name} ")), "{name}: {}", ended.text());
     }
     let ended = run(server.nats(), &["check", "--json", "--http", server.http()]);
     assert_eq!(ended.json()["ok"], true);
-    assert_eq!(ended.json()["checks"].as_array().unwrap().len(), 9);
+    assert_eq!(ended.json()["checks"].as_array().unwrap().len(), 12);
 }
 
 #[test]
@@ -97,11 +104,24 @@ fn the_configuration_in_force_can_be_shown() {
 }
 
 #[test]
-fn every_command_has_help_with_examples() {
-    for command in ["up", "pub", "sub", "request", "reply", "check", "explain", "config", "completions"] {
-        let ended = run(NOWHERE, &[command, "--help"]);
-        assert_eq!(ended.code, Some(0));
-        assert!(ended.text().contains("Examples:"), "{command}");
-        assert!(ended.text().contains("--json") && ended.text().contains("--server"), "{command}");
-    }
+fn damaged_records_are_a_cross_with_its_fix() {
+    let server = Server::start();
+    let door = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = door.local_addr().unwrap().to_string();
+    // It is well, and has found damage.
+    std::thread::spawn(move || {
+        for socket in door.incoming().flatten() {
+            let mut asked = String::new();
+            BufReader::new(&socket).read_line(&mut asked).unwrap();
+            let body = match asked.starts_with("GET /metrics ") {
+                true => "# TYPE x counter\nneuroplex_store_damaged_records_total 2\n",
+                false => "{}",
+            };
+            write!(&socket, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{body}").unwrap();
+        }
+    });
+    let ended = run(server.nats(), &["check", "--http", &address]);
+    assert_eq!(ended.code, Some(50), "{ended:?}");
+    let line = ended.text().lines().find(|line| line.starts_with(" ✗")).unwrap();
+    assert!(line.contains("damage") && line.contains("2 records") && line.contains("backup"), "{line}");
 }

@@ -11,8 +11,8 @@ use tokio::time::timeout;
 use super::tick::{Tick, ms};
 
 const STEP_TIMEOUT: Duration = Duration::from_secs(5);
-/// More than a healthy answer has, in bytes.
-const ANSWER_BYTES_MAX: u64 = 64 * 1024;
+/// More than an answer has, metrics of many streams included, in bytes.
+const ANSWER_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// `http://host:port`; the scheme may be left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +52,8 @@ impl FromStr for Address {
 /// What the door said.
 pub(super) struct Door {
     pub(super) tick: Tick,
+    /// Where it is, if it answered well.
+    pub(super) address: Option<Address>,
     /// Its clock, in seconds since 1970, if it told.
     pub(super) date_s: Option<u64>,
 }
@@ -65,12 +67,12 @@ pub(super) async fn check(named: Option<Address>) -> Door {
         Ok(Ok(tcp)) => tcp,
         _ if named.is_none() => {
             let what = format!("nothing listens on http://{}; name another with --http URL", address.host);
-            return Door { tick: Tick::skipped("http", what), date_s: None };
+            return Door { tick: Tick::skipped("http", what), address: None, date_s: None };
         }
         Ok(Err(e)) => return broken(&url, &e.to_string()),
         Err(_) => return broken(&url, "no answer"),
     };
-    let answer = match timeout(STEP_TIMEOUT, ask(tcp, &address.host)).await {
+    let answer = match timeout(STEP_TIMEOUT, ask(tcp, &address.host, "/healthz")).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(e)) => return broken(&url, &e.to_string()),
         Err(_) => return broken(&url, "it took the connection but did not answer"),
@@ -84,18 +86,24 @@ pub(super) async fn check(named: Option<Address>) -> Door {
         }
         None => return broken(&url, "what answers does not speak HTTP"),
     };
-    Door { tick, date_s }
+    Door { tick, address: Some(address), date_s }
+}
+
+/// The whole answer to `GET path`; larger ones are cut off.
+pub(super) async fn get(address: &Address, path: &str) -> std::io::Result<Vec<u8>> {
+    timeout(STEP_TIMEOUT, async { ask(TcpStream::connect(&address.host).await?, &address.host, path).await })
+        .await?
 }
 
 fn broken(url: &str, why: &str) -> Door {
     let fix = "Check that the node runs with an HTTP door there: `neuroplex up --http ADDR`.";
-    Door { tick: Tick::bad("http", Code::ConnectionError, format!("{url}: {why}"), fix), date_s: None }
+    let tick = Tick::bad("http", Code::ConnectionError, format!("{url}: {why}"), fix);
+    Door { tick, address: None, date_s: None }
 }
 
-async fn ask(mut tcp: TcpStream, host: &str) -> std::io::Result<Vec<u8>> {
-    let question = format!(
-        "GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nUser-Agent: neuroplex\r\n\r\n"
-    );
+async fn ask(mut tcp: TcpStream, host: &str, path: &str) -> std::io::Result<Vec<u8>> {
+    let question =
+        format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nUser-Agent: neuroplex\r\n\r\n");
     tcp.write_all(question.as_bytes()).await?;
     let mut answer = Vec::new();
     tcp.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).await?;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::{Output, print};
+use crate::progress::waiting;
 use crate::streams::{ago, connect, nanos};
 use crate::table::Columns;
 use crate::text::plain;
@@ -51,7 +52,8 @@ pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
         }
         return print(&table.text("no buckets"));
     };
-    let keys = Bucket::open(&context, name).await?.keys(&args.keys).await?;
+    let keys =
+        waiting(global.json, "listing keys", Bucket::open(&context, name).await?.keys(&args.keys)).await?;
     let mut out = Output::new();
     match global.json {
         true => out.line(&json!(keys).to_string())?,

@@ -15,7 +15,7 @@ Examples:
   neuroplex kv put settings color blue
   neuroplex kv put photos tea.jpg - < tea.jpg
   neuroplex kv put locks door me --create            only if it has no value yet
-  neuroplex kv put settings color green --revision 7 only if nobody has changed it since";
+  neuroplex kv put settings color green --revision 7  only if nobody has changed it since";
 
 /// Give a key a value
 #[derive(clap::Args, Debug)]

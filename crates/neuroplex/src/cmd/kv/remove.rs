@@ -7,6 +7,7 @@ use crate::confirm::YesArg;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
+use crate::progress::waiting;
 use crate::streams::connect;
 
 const EXAMPLES: &str = "\
@@ -31,7 +32,7 @@ pub(super) struct Args {
 pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     args.yes.confirm(&format!("delete bucket `{}` and every key in it", args.bucket))?;
     let context = connect(global, "kv").await?;
-    Bucket::remove(&context, &args.bucket).await?;
+    waiting(global.json, "deleting the bucket", Bucket::remove(&context, &args.bucket)).await?;
     print(&match global.json {
         true => json!({ "bucket": args.bucket, "deleted": true }).to_string(),
         false => format!("bucket {} deleted", args.bucket),

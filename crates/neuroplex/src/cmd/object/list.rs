@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
+use crate::progress::waiting;
 use crate::streams::{ago, connect};
 use crate::table::Columns;
 use crate::units::size;
@@ -30,7 +31,7 @@ pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     let Some(name) = &args.bucket else {
         return buckets(global, &Store::buckets(&context).await?);
     };
-    let all = Store::open(&context, name).await?.list().await?;
+    let all = waiting(global.json, "listing objects", Store::open(&context, name).await?.list()).await?;
     if global.json {
         return print(&json!(all).to_string());
     }

@@ -7,6 +7,7 @@ use crate::confirm::YesArg;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
+use crate::progress::waiting;
 use crate::streams::connect;
 use crate::text::plain;
 
@@ -39,7 +40,7 @@ pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     let context = connect(global, "object").await?;
     match &args.name {
         Some(name) => Store::open(&context, &args.bucket).await?.delete(name).await?,
-        None => Store::remove(&context, &args.bucket).await?,
+        None => waiting(global.json, "deleting the bucket", Store::remove(&context, &args.bucket)).await?,
     }
     print(&match global.json {
         true => json!({ "bucket": args.bucket, "name": args.name, "deleted": true }).to_string(),

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
+use crate::progress::waiting;
 use crate::streams::{ago, connect};
 use crate::table::Columns;
 use crate::units::size;
@@ -27,7 +28,7 @@ pub(super) struct Args {
 /// Lists them by name, buckets of keys and objects included.
 pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     let context = connect(global, "stream").await?;
-    let all = context.streams(args.subject.as_deref()).await?;
+    let all = waiting(global.json, "listing", context.streams(args.subject.as_deref())).await?;
     if global.json {
         return print(&json!(all).to_string());
     }

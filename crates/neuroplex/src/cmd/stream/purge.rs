@@ -7,6 +7,7 @@ use crate::confirm::YesArg;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
+use crate::progress::waiting;
 use crate::streams::connect;
 use crate::text::count;
 
@@ -53,7 +54,8 @@ pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
         seq: args.before.unwrap_or_default(),
         keep: args.keep.unwrap_or_default(),
     };
-    let purged = context.stream(&args.name)?.purge(&purge).await?;
+    let stream = context.stream(&args.name)?;
+    let purged = waiting(global.json, "removing messages", stream.purge(&purge)).await?;
     print(&match global.json {
         true => json!({ "stream": args.name, "purged": purged }).to_string(),
         false => format!("{} removed from {}", count(purged, "message"), args.name),

@@ -6,6 +6,7 @@ use crate::confirm::YesArg;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::print;
+use crate::progress::waiting;
 use crate::streams::connect;
 
 const EXAMPLES: &str = "\
@@ -28,7 +29,7 @@ pub(super) struct Args {
 pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     args.yes.confirm(&format!("delete stream `{}` and everything in it", args.name))?;
     let context = connect(global, "stream").await?;
-    context.delete_stream(&args.name).await?;
+    waiting(global.json, "deleting the stream", context.delete_stream(&args.name)).await?;
     print(&match global.json {
         true => json!({ "stream": args.name, "deleted": true }).to_string(),
         false => format!("stream {} deleted", args.name),

@@ -58,7 +58,11 @@ pub(crate) struct Run<'a> {
 /// Runs a page; an error says where it is wrong.
 pub(crate) fn run(page: &Page, root: &Path, everything: bool) -> Result<Count, String> {
     let folder = TempDir::new().map_err(|e| e.to_string())?;
-    let world = world(folder.path(), root)?;
+    let mut world = world(folder.path(), root)?;
+    // A chosen context counts only where no variable comes before it; such a page says by itself where commands go.
+    if mentions(page, &["neuroplex", "context", "use"]) {
+        world.env.retain(|(name, _)| name != "NEUROPLEX_SERVER");
+    }
     let mut run = Run {
         page,
         root,
@@ -114,13 +118,17 @@ fn port() -> Result<u16, String> {
     tried.find(free).ok_or_else(|| "no port is free".into())
 }
 
+/// Whether a command of the page has these words beside each other.
+fn mentions(page: &Page, all: &[&str]) -> bool {
+    let consoles = page.blocks.iter().filter(|b| b.language == "console" && b.not_run.is_none());
+    let says = |typed: Typed| matches!(typed.what, Input::Command(line) if words(&line).windows(all.len()).any(|w| w == all));
+    consoles.flat_map(Block::commands).any(says)
+}
+
 impl Run<'_> {
     /// Starts a node, unless the page does.
     fn node(&mut self) -> Result<(), String> {
-        let consoles = self.page.blocks.iter().filter(|b| b.language == "console" && b.not_run.is_none());
-        let commands = consoles.flat_map(Block::commands);
-        let starts = |typed: Typed| matches!(typed.what, Input::Command(line) if words(&line).windows(2).any(|w| w == ["neuroplex", "up"]));
-        if commands.into_iter().any(starts) {
+        if mentions(self.page, &["neuroplex", "up"]) {
             return Ok(());
         }
         let terminal = self.terminal("node");

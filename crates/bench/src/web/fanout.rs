@@ -1,10 +1,12 @@
-//! `ws-fanout`: one publisher and many subscribers in JSON frames over WebSocket. Every subscriber's bytes are compared
-//! with the frame that must come; the server is a neuroplex, or the bare loop of `examples/ws_fanout.rs`.
+//! `ws-fanout` and `sse-fanout`: one publisher in JSON frames over WebSocket, many who hear it. What reaches each of them
+//! is compared, byte by byte, with the frames or events that must come.
 
+use super::chunks::Chunks;
+use super::{NAP, PATIENCE, head, until};
 use crate::cpu::Moment;
 use crate::link::{Link, Server};
 use crate::poller::Poller;
-use crate::{BenchError, Faults, Options, Report};
+use crate::{BenchError, Faults, Mode, Options, Report};
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
 use wire::nats::Info;
@@ -17,46 +19,55 @@ const READ_BYTES: usize = 256 << 10;
 const READS: usize = 4;
 /// What all subscribers together may not have received yet.
 const WINDOWS_BYTES: usize = 64 << 20;
-const NAP: Duration = Duration::from_millis(50);
-/// How long nothing may move.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a handshake may take.
-const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
 const HANDSHAKE: &str = "GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+/// The chunk that comes before any event; the case of its size is the server's.
+const GREETING: &[u8] = b"d\r\nretry: 1000\n\n\r\n";
 
-/// A subscriber: how many bytes of frames have come, and how many were not as they should be.
+/// A subscriber: how many bytes of frames or events have come, and how many were not as they should be.
 struct Tap {
     link: Link,
+    /// What events are packed in.
+    chunks: Option<Chunks>,
     bytes: u64,
     damaged: u64,
 }
 
-/// The frame that a message of this size comes in.
-fn delivered(subject: &str, size: usize) -> Vec<u8> {
+/// What a message of this size comes in: a frame, or an event.
+fn delivered(options: &Options) -> Vec<u8> {
+    let (subject, payload) = (&options.subject, "x".repeat(options.size));
     let mut frame = Vec::new();
-    let payload = "x".repeat(size);
-    let text = format!(r#"{{"op":"msg","sid":1,"subject":"{subject}","payload":"{payload}"}}"#);
-    write(&mut frame, Opcode::Text, text.as_bytes());
+    match options.mode {
+        Mode::SseFanout => {
+            let event =
+                format!("event: message\ndata: {{\"subject\":\"{subject}\",\"payload\":\"{payload}\"}}\n\n");
+            frame.extend_from_slice(event.as_bytes());
+        }
+        _ => {
+            let text = format!(r#"{{"op":"msg","sid":1,"subject":"{subject}","payload":"{payload}"}}"#);
+            write(&mut frame, Opcode::Text, text.as_bytes());
+        }
+    }
     frame
 }
 
-pub(crate) fn run(options: &Options) -> Result<Report, BenchError> {
-    let server = Server::parse_web(&options.server)?;
-    let expected = delivered(&options.subject, options.size);
+pub(super) fn run(options: &Options, server: &Server) -> Result<Report, BenchError> {
+    let expected = delivered(options);
     let text =
         format!(r#"{{"op":"pub","subject":"{}","payload":"{}"}}"#, options.subject, "x".repeat(options.size));
     let mut one = Vec::new();
     write_masked(&mut one, Opcode::Text, true, [0x12, 0x34, 0x56, 0x78], text.as_bytes());
-    let sub = format!(r#"{{"op":"sub","sid":1,"subject":"{}","ok":true}}"#, options.subject);
     let poller = Poller::new()?;
     let mut taps = Vec::with_capacity(options.clients);
     for token in 0..options.clients {
-        let link = open(&server, Some(&sub))?;
-        poller.add_reader(&link, token)?;
-        taps.push(Tap { link, bytes: 0, damaged: 0 });
+        let tap = match options.mode {
+            Mode::SseFanout => Tap::of_events(server, &options.subject)?,
+            _ => Tap::of_frames(server, &options.subject)?,
+        };
+        poller.add_reader(&tap.link, token)?;
+        taps.push(tap);
     }
-    let publisher = open(&server, None)?;
+    let publisher = shake(server)?;
     let window = (options.window_bytes.min(WINDOWS_BYTES / options.clients.max(1)) / expected.len()).max(1);
     let mut load = Fanout {
         poller,
@@ -84,43 +95,44 @@ pub(crate) fn run(options: &Options) -> Result<Report, BenchError> {
     Ok(Report { faults: load.faults(), ..report })
 }
 
-/// Shakes hands, and subscribes.
-fn open(server: &Server, sub: Option<&str>) -> Result<Link, BenchError> {
+/// A connection in frames of WebSocket.
+fn shake(server: &Server) -> Result<Link, BenchError> {
     let link = Link::bare(server)?;
     link.write_line(HANDSHAKE.as_bytes())?;
-    let head = until(&link, |b| b.ends_with(b"\r\n\r\n"))?;
-    if !head.starts_with(b"HTTP/1.1 101") {
-        let line = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
-        return Err(BenchError::Refused(line));
-    }
-    if let Some(sub) = sub {
-        let mut frame = Vec::new();
-        write_masked(&mut frame, Opcode::Text, true, [0; 4], sub.as_bytes());
-        link.write_line(&frame)?;
-        let mut ok = Vec::new();
-        write(&mut ok, Opcode::Text, br#"{"op":"ok","sid":1}"#);
-        let said = until(&link, |b| b.len() >= ok.len())?;
-        if said != ok {
-            return Err(BenchError::Refused(String::from_utf8_lossy(&said).into_owned()));
-        }
-    }
+    head(&link, b"HTTP/1.1 101")?;
     Ok(link)
 }
 
-/// Reads byte by byte: what follows belongs to the run.
-fn until(link: &Link, is_whole: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>, BenchError> {
-    let (mut all, mut byte, start) = (Vec::new(), [0], Instant::now());
-    while !is_whole(&all) {
-        match link.read(&mut byte)? {
-            Some(0) => return Err(BenchError::Closed { delivered: 0, reason: None }),
-            Some(_) => all.extend_from_slice(&byte),
-            None if start.elapsed() > HANDSHAKE_LIMIT => {
-                return Err(BenchError::Refused("nothing for 5 s in the handshake".into()));
-            }
-            None => std::thread::yield_now(),
+impl Tap {
+    /// Subscribes over WebSocket.
+    fn of_frames(server: &Server, subject: &str) -> Result<Tap, BenchError> {
+        let link = shake(server)?;
+        let sub = format!(r#"{{"op":"sub","sid":1,"subject":"{subject}","ok":true}}"#);
+        let (mut frame, mut ok) = (Vec::new(), Vec::new());
+        write_masked(&mut frame, Opcode::Text, true, [0; 4], sub.as_bytes());
+        link.write_line(&frame)?;
+        write(&mut ok, Opcode::Text, br#"{"op":"ok","sid":1}"#);
+        let said = until(&link, |b| b.len() >= ok.len())?;
+        match said == ok {
+            true => Ok(Tap { link, chunks: None, bytes: 0, damaged: 0 }),
+            false => Err(BenchError::Refused(String::from_utf8_lossy(&said).into_owned())),
         }
     }
-    Ok(all)
+
+    /// Subscribes to events.
+    fn of_events(server: &Server, subject: &str) -> Result<Tap, BenchError> {
+        let link = Link::bare(server)?;
+        let ask = format!(
+            "GET /v1/subscribe?subject={subject} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
+        );
+        link.write_line(ask.as_bytes())?;
+        head(&link, b"HTTP/1.1 200")?;
+        let greeting = until(&link, |b| b.len() >= GREETING.len())?;
+        match greeting.eq_ignore_ascii_case(GREETING) {
+            true => Ok(Tap { link, chunks: Some(Chunks::default()), bytes: 0, damaged: 0 }),
+            false => Err(BenchError::Refused(String::from_utf8_lossy(&greeting).into_owned())),
+        }
+    }
 }
 
 struct Fanout {
@@ -216,7 +228,7 @@ impl Fanout {
                 match tap.link.read(buffer)? {
                     Some(0) => return Err(BenchError::Closed { delivered, reason: None }),
                     Some(n) => {
-                        tap.feed(expected, buffer.get(..n).unwrap_or_default());
+                        tap.feed(expected, buffer.get(..n).unwrap_or_default())?;
                         moved = true;
                     }
                     None => break,
@@ -240,16 +252,27 @@ impl Fanout {
 }
 
 impl Tap {
-    /// Compares bytes with the frames that must come.
-    fn feed(&mut self, expected: &[u8], mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let at = (self.bytes % expected.len() as u64) as usize;
-            let wanted = expected.get(at..).unwrap_or_default();
-            let len = wanted.len().min(bytes.len());
-            let (part, rest) = bytes.split_at(len);
-            self.damaged += u64::from(wanted.get(..len) != Some(part));
-            self.bytes += len as u64;
-            bytes = rest;
-        }
+    /// Compares what was read with what must come.
+    fn feed(&mut self, expected: &[u8], bytes: &[u8]) -> Result<(), BenchError> {
+        let Tap { chunks, bytes: count, damaged, .. } = self;
+        let Some(chunks) = chunks else {
+            compare(count, damaged, expected, bytes);
+            return Ok(());
+        };
+        let fed = chunks.feed(bytes, |content| compare(count, damaged, expected, content));
+        fed.map_err(|_| BenchError::Refused("what is no chunk of events, or the end of them".into()))
+    }
+}
+
+/// Compares the next bytes with the repetition of what must come.
+fn compare(count: &mut u64, damaged: &mut u64, expected: &[u8], mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        let at = (*count % expected.len() as u64) as usize;
+        let wanted = expected.get(at..).unwrap_or_default();
+        let len = wanted.len().min(bytes.len());
+        let (part, rest) = bytes.split_at(len);
+        *damaged += u64::from(wanted.get(..len) != Some(part));
+        *count += len as u64;
+        bytes = rest;
     }
 }
