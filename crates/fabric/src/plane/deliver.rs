@@ -75,7 +75,7 @@ impl Plane {
                         .begin(now, record.headers(), Kind::Producer, || format!("deliver {stream_name}"));
                     let span = span.map(|span| {
                         let span = about(*span, &stream_name, name, &delivery, &record);
-                        self.traced.from_here(span)
+                        self.traced.begun_here(span)
                     });
                     let m = message(&delivery, &record, &reply, &mut block);
                     self.out.send_in(tenant, &delivery.to, &group, &m);

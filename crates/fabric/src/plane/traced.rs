@@ -45,7 +45,7 @@ impl Traced {
     }
 
     /// A step that begins here, and not with the turn.
-    pub(crate) fn from_here(&self, mut span: Box<Span>) -> Box<Span> {
+    pub(crate) fn begun_here(&self, mut span: Box<Span>) -> Box<Span> {
         span.start_ns = self.spans.as_ref().map_or(span.start_ns, |spans| spans.now_ns());
         span
     }
