@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use kernel::envelope::{RetryPolicy, name};
-use kernel::{Code, Guarantee, Headers, Message, Msg, Retry};
+use kernel::{Code, Guarantee, Headers, Msg, Retry};
 use tokio::time::{Instant, sleep};
+use wire::jetstream::Fault;
 use wire::jetstream::api::{PubAck, PubAnswer};
 use wire::jetstream::pub_headers::must_be_kept;
 
@@ -150,29 +151,18 @@ async fn attempt(caller: &Caller, m: &Msg<'_>, until: Instant) -> Result<PubAck,
     while let Some(answer) = call.hear(until).await {
         // Others who hear the subject may answer too; only a stream acknowledges.
         if call.number_of(&answer) == Some(number)
-            && let Some(fate) = read(&answer)
+            && let Some(said) = PubAnswer::of_stream(&answer.headers, &answer.payload)
         {
-            return fate.unwrap_or_else(|| Err(nobody()));
+            return said.map_err(|error| match error.fault() {
+                Some(Fault::StreamNotFound) => nobody(),
+                _ => error.into(),
+            });
         }
     }
     call.spoil();
     let detail =
         format!("no stream acknowledged the message on `{subject}` in time; it may or may not be stored");
     Err(Problem::new(Code::Timeout, detail))
-}
-
-/// What a stream says; `None`: it was no stream. `Some(None)`: the stream is gone.
-#[allow(clippy::option_option, reason = "each layer is named where it is read")]
-fn read(answer: &Message) -> Option<Option<Result<PubAck, Problem>>> {
-    if Headers::new(&answer.headers).status() == Some(503) {
-        return Some(None);
-    }
-    let answer = PubAnswer::parse(&answer.payload).ok()?;
-    match answer.into_result() {
-        Ok(ack) if ack.stream.is_empty() => None,
-        Ok(ack) => Some(Some(Ok(ack))),
-        Err(error) => Some(Some(Err(error.into()))),
-    }
 }
 
 #[cfg(test)]
@@ -208,18 +198,5 @@ mod tests {
         }
         assert_eq!(wish("Np-Guarantee", "at-most-once"), Wish::Not);
         assert_eq!(wish("Np-Persistent", "false"), Wish::Default);
-    }
-
-    #[test]
-    fn only_a_stream_acknowledges() {
-        let said = |headers: &'static str, payload: &'static str| {
-            let (headers, payload) = (headers.into(), payload.into());
-            read(&Message { headers, payload, ..Message::default() })
-        };
-        assert!(matches!(said("", r#"{"stream":"S","seq":7}"#), Some(Some(Ok(ack))) if ack.seq == 7));
-        assert!(matches!(said("NATS/1.0 503\r\n\r\n", ""), Some(None)));
-        for other in ["", "hello", "{}", r#"{"seq":1}"#, "[]"] {
-            assert!(said("", other).is_none(), "{other}");
-        }
     }
 }
