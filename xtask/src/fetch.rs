@@ -87,6 +87,29 @@ pub(crate) fn nats_server() -> Result<PathBuf, String> {
     ))
 }
 
+/// Debian's promtool: the one that is installed, else the package's own, unpacked and not installed, because installing it
+/// starts a service.
+pub(crate) fn promtool() -> Result<PathBuf, String> {
+    if Command::new("promtool").arg("--version").output().is_ok_and(|o| o.status.success()) {
+        return Ok("promtool".into());
+    }
+    let folder = peers_dir().join("promtool");
+    let binary = folder.join("usr/bin/promtool");
+    once(&folder, "prometheus", || {
+        let fix = "apt-get update, or apt-get install prometheus";
+        make_dir(&folder)?;
+        run(Command::new("apt-get").args(["download", "-qq", "prometheus"]).current_dir(&folder), fix)?;
+        let packages = std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        let mut packages = packages.filter_map(|entry| Some(entry.ok()?.path()));
+        let package = packages.find(|path| path.extension().is_some_and(|e| e == "deb"));
+        let package =
+            package.ok_or_else(|| format!("{}: no package has come; fix: {fix}", folder.display()))?;
+        run(Command::new("dpkg").arg("-x").arg(&package).arg(&folder), fix)
+    })?;
+    run(Command::new(&binary).arg("--version"), "remove target/peers/promtool and run again")?;
+    Ok(binary)
+}
+
 /// Debian's redis-server, which nothing here installs.
 pub(crate) fn redis_server() -> Result<PathBuf, String> {
     run(Command::new("redis-server").arg("--version"), "apt-get install redis-server")?;

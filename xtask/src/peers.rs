@@ -95,6 +95,10 @@ pub(crate) struct Stage {
     work: PathBuf,
     /// Prints transcripts that are equal, too.
     show: bool,
+    /// Less of everything that takes long.
+    quick: bool,
+    /// Where chance begins.
+    seed: Option<u64>,
 }
 
 struct Options {
@@ -104,6 +108,8 @@ struct Options {
     profile: String,
     binary: Option<PathBuf>,
     show: bool,
+    quick: bool,
+    seed: Option<u64>,
 }
 
 /// Runs the parts asked for and ends with one line of numbers.
@@ -147,7 +153,8 @@ fn set_up(options: &Options) -> Result<Stage, String> {
     let work = crate::fetch::peers_dir().join(format!("run-{}", std::process::id()));
     crate::fetch::make_dir(&work)?;
     setup::certificates(&work)?;
-    Ok(Stage { tested: options.tested, binary, nats_server, work, show: options.show })
+    let Options { tested, show, quick, seed, .. } = *options;
+    Ok(Stage { tested, binary, nats_server, work, show, quick, seed })
 }
 
 fn parse(args: &[String]) -> Result<Option<Options>, String> {
@@ -158,6 +165,8 @@ fn parse(args: &[String]) -> Result<Option<Options>, String> {
         profile: "dev".into(),
         binary: None,
         show: false,
+        quick: false,
+        seed: None,
     };
     let mut words = args.iter();
     while let Some(word) = words.next() {
@@ -168,6 +177,11 @@ fn parse(args: &[String]) -> Result<Option<Options>, String> {
             "--binary" => options.binary = Some(value()?.into()),
             "--profile" => options.profile = value()?,
             "--show" => options.show = true,
+            "--quick" => options.quick = true,
+            "--seed" => {
+                let value = value()?;
+                options.seed = Some(value.parse().map_err(|_| format!("--seed {value}: it is a number"))?);
+            }
             "--against" => options.tested = Kind::named(&value()?)?,
             "--help" | "-h" => return Ok(None),
             _ => return Err(format!("peers does not know `{word}`; see `cargo xtask peers --help`")),
@@ -183,7 +197,7 @@ fn parse(args: &[String]) -> Result<Option<Options>, String> {
 
 fn print_help() {
     println!(
-        "cargo xtask peers [--only PART[/WORDS]] [--without PART] [--against neuroplex|nats-server] [--profile NAME] [--show]\n"
+        "cargo xtask peers [--only PART[/WORDS]] [--without PART] [--against neuroplex|nats-server] [--profile NAME] [--quick] [--seed N] [--show]\n"
     );
     for Part { name, about, .. } in PARTS {
         println!("  {name:<18} {about}");
@@ -193,6 +207,8 @@ fn print_help() {
     println!("  --against NAME     the server under test; neuroplex unless said otherwise");
     println!("  --profile NAME     the cargo profile that builds neuroplex; dev unless said otherwise");
     println!("  --binary PATH      a server that is built already");
+    println!("  --quick            fewer examples where many are made up (openapi)");
+    println!("  --seed N           where chance begins (openapi)");
     println!("  --show             print every transcript, equal ones too");
 }
 

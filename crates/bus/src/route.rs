@@ -135,6 +135,18 @@ impl RouteCache {
         Found::Unknown
     }
 
+    /// The route for `subject`, if a current one is remembered. Unlike [`RouteCache::find`] it does not count as a use.
+    #[inline]
+    pub fn peek(&self, subject: &[u8], interest: &Interest) -> Option<&Route> {
+        if self.routes == 0 {
+            return None;
+        }
+        let hash = self.hasher.hash_one(subject);
+        let slot = self.slots.get(hash as usize & (self.slots.len() - 1))?;
+        let route = slot.route.as_deref().filter(|route| slot.hash == hash && *route.subject == *subject)?;
+        (!route.is_wide && interest.is_current(route.stamp)).then_some(route)
+    }
+
     /// Asks the tree and remembers the answer. `None`: too many hear it, which is what is remembered.
     pub fn remember(&mut self, subject: &[u8], allowed: bool, interest: &Interest) -> Option<&Route> {
         let mut route = Route {

@@ -161,17 +161,6 @@ impl Hub {
         (total, oldest.into_values().collect())
     }
 
-    /// Whether a stream takes what is published on a subject.
-    pub fn captures(&self, tenant: TenantId, subject: &[u8]) -> bool {
-        let Some(interest) = self.interests.get(tenant.0 as usize) else { return false };
-        let mut captured = false;
-        interest.read().matches(subject, &mut |hit| {
-            let (Hit::All(entries) | Hit::Group(_, entries)) = hit;
-            captured |= entries.iter().any(|e| e.listener.is_keeping());
-        });
-        captured
-    }
-
     /// Whether a member of a queue group hears a subject.
     pub(crate) fn hears_in(&self, tenant: TenantId, subject: &[u8], group: &[u8]) -> bool {
         let Some(interest) = self.interests.get(tenant.0 as usize) else { return false };

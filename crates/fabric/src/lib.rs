@@ -12,10 +12,10 @@ mod watch;
 pub mod woken;
 
 /// Where a door lets bytes wait for its clients.
-pub use bus::{Budget, Flush, Outbox, Slot};
+pub use bus::{Budget, Flush, Outbox, Slot, Took};
 pub use clients::Clients;
 pub use hub::{Hub, Limits, Subscription};
 pub use options::StreamsOptions;
 pub use plane::{ConsumerSeen, Figures, Inbox, Plane, PlaneOptions, StreamSeen, Survey};
-pub use session::{Kept, Session};
+pub use session::{Captured, Kept, Session};
 pub use woken::Woken;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use auth::{Answer, Principal};
 use bus::{Budget, Entry, Found, Groups, Hit, Interest, Route, RouteCache};
-use kernel::{Code, ConnectionId, Listener, Msg, SubId, SubjectPattern};
+use kernel::{Code, ConnectionId, Keeps, Listener, Msg, SubId, SubjectPattern};
 
 use crate::hub::Hub;
 use crate::watch::Watch;
@@ -22,13 +22,30 @@ pub struct Session {
     random: u64,
 }
 
+/// The streams that keep what is published on a subject.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Captured {
+    /// How many they are.
+    pub streams: usize,
+    /// How many of them acknowledge it.
+    pub acknowledging: usize,
+}
+
+impl Captured {
+    fn count(&mut self, listener: &dyn Listener) {
+        let keeps = listener.keeps();
+        self.streams += usize::from(keeps != Keeps::Nothing);
+        self.acknowledging += usize::from(keeps == Keeps::Acknowledged);
+    }
+}
+
 /// What became of a message that had to be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// How many took it, streams included.
     pub heard: usize,
-    /// How many streams capture its subject: at least one.
-    pub captured: usize,
+    /// Who keeps it: at least one stream.
+    pub captured: Captured,
 }
 
 /// How many took a message, and whether somebody who must have it did not.
@@ -99,20 +116,26 @@ impl Session {
             return Err(Code::PermissionDenied);
         }
         let captured = self.capturing(m.subject);
-        if captured == 0 {
+        if captured.streams == 0 {
             return Err(Code::StreamNotFound);
         }
         self.publish(m, woken).map(|heard| Kept { heard, captured })
     }
 
-    /// How many streams capture a subject. It asks the tree, so that it costs more than a publish.
-    pub fn capturing(&self, subject: &[u8]) -> usize {
-        let mut streams = 0;
-        self.interest.read().matches(subject, &mut |hit| {
-            let (Hit::All(entries) | Hit::Group(_, entries)) = hit;
-            streams += entries.iter().filter(|entry| entry.listener.is_keeping()).count();
-        });
-        streams
+    /// Which streams capture a subject; none where the session may not publish on it. A subject that is not known yet costs
+    /// a look into the tree.
+    pub fn capturing(&self, subject: &[u8]) -> Captured {
+        let mut captured = Captured::default();
+        if let Some(route) = self.cache.peek(subject, &self.interest) {
+            route.all.iter().for_each(|listener| captured.count(&**listener));
+        } else if self.who.permissions.may_publish(subject) {
+            // A stream is in no group.
+            self.interest.read().matches(subject, &mut |hit| {
+                let Hit::All(entries) = hit else { return };
+                entries.iter().for_each(|entry| captured.count(&*entry.listener));
+            });
+        }
+        captured
     }
 
     /// Puts a message to everybody who hears the subject `to`, whatever subject the message itself shows: what a stream

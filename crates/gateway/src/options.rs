@@ -107,6 +107,19 @@ fn has(path: &std::path::Path) -> bool {
     !path.as_os_str().is_empty()
 }
 
+/// Who may read `/metrics`, `/varz`, `/connz` and `/subsz`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Monitor {
+    /// Anybody where the door listens on loopback, users elsewhere.
+    #[default]
+    Local,
+    /// Anybody who reaches the door.
+    Open,
+    /// Users who may publish on `$NP.monitor`.
+    Users,
+}
+
 /// The section `http`: the door for everything that speaks HTTP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -116,6 +129,10 @@ pub struct HttpOptions {
     /// Further names under which the door may be addressed, besides `localhost` and its own address.
     #[schemars(extend("x-reload" = true))]
     pub hosts: Vec<String>,
+    /// Who may read metrics and the monitoring documents where there are users: `local` (anybody where the door listens on
+    /// loopback, users elsewhere), `open` (anybody) or `users` (those who may publish on `$NP.monitor`).
+    #[schemars(extend("x-reload" = true))]
+    pub monitor: Monitor,
     /// Certificate chain in PEM; with it the door speaks TLS only. Empty: no TLS.
     #[schemars(extend("x-reload" = true))]
     pub tls_cert_file: PathBuf,
@@ -163,6 +180,7 @@ impl Default for HttpOptions {
         HttpOptions {
             listen: "127.0.0.1:7400".into(),
             hosts: Vec::new(),
+            monitor: Monitor::default(),
             tls_cert_file: PathBuf::new(),
             tls_key_file: PathBuf::new(),
             tls_ca_file: PathBuf::new(),

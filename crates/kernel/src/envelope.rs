@@ -43,6 +43,9 @@ pub mod name {
     pub const SEQUENCE: &str = "Np-Sequence";
     /// How long a stream keeps the message back: milliseconds, or a duration. It is not part of the envelope.
     pub const DELAY: &str = "Np-Delay";
+    /// How safe a stream must have the message before it acknowledges it, whatever its own level is: `mem`, `os` or
+    /// `disk`. It is not part of the envelope.
+    pub const ACK: &str = "Np-Ack";
 
     /// All of them, so that the rest can be told apart.
     pub const ALL: &[&str] = &[

@@ -131,6 +131,18 @@ pub enum Level {
     Disk,
 }
 
+impl Level {
+    /// The level that a word stands for: `mem`, `os` or `disk`.
+    pub fn read(word: &[u8]) -> Option<Level> {
+        match word {
+            b"mem" => Some(Level::Mem),
+            b"os" => Some(Level::Os),
+            b"disk" => Some(Level::Disk),
+            _ => None,
+        }
+    }
+}
+
 /// Identity of a read, chosen by who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReadId(pub u64);

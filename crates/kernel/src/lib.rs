@@ -24,7 +24,7 @@ pub use histogram::Histogram;
 pub use id::{ConnectionId, MessageId, NodeId, SubId, TenantId};
 pub use journal::{Entry, Journal, LogId, Position, Record};
 pub use msg::{Message, Msg};
-pub use port::{Client, ClientInfo, ClientStats, Drain, Full, Listener, Put, Spare};
+pub use port::{Client, ClientInfo, ClientStats, Drain, Full, Keeps, Listener, Put, Spare};
 pub use producer::{Producer, Waiting};
 pub use subject::{Subject, SubjectPattern};
 pub use time::Now;

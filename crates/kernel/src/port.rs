@@ -39,6 +39,17 @@ pub enum Put {
     Gone,
 }
 
+/// What becomes of a message in the end where a listener took it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeps {
+    /// It was heard, and that was all.
+    Nothing,
+    /// A stream has it that acknowledges nothing.
+    Silently,
+    /// A stream has it, and acknowledges it to whoever wants to know.
+    Acknowledged,
+}
+
 /// Everything that hears: a client's subscription, a peer node, a stream that captures, a waiting call.
 pub trait Listener: Drain {
     /// Takes a message, encoding it into the listener's own outbox. Never waits.
@@ -49,9 +60,9 @@ pub trait Listener: Drain {
     }
     /// What it means when [`Put::Full`] comes back.
     fn full(&self) -> Full;
-    /// Whether it stores what it takes: a stream.
-    fn is_keeping(&self) -> bool {
-        false
+    /// Whether it stores what it takes, and says so.
+    fn keeps(&self) -> Keeps {
+        Keeps::Nothing
     }
     /// Writes out what waits, as far as it goes without waiting. Called once a turn by whoever got [`Put::First`].
     fn flush(&self, spare: &mut Spare);

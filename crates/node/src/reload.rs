@@ -95,7 +95,7 @@ impl Node {
             nats.renew(config.nats.clone(), tls);
         }
         if let Some(http) = &self.http {
-            http.renew(&config.http.hosts, http_tls);
+            http.renew(&config.http, http_tls);
         }
         self.lame_duck = Duration::from_millis(config.lame_duck_ms);
         done.cut = self.cut(&gone, last);

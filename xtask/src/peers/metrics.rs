@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ pub(crate) fn run(stage: &Stage, tally: &mut Tally) -> Result<(), String> {
     if stage.tested != Kind::Neuroplex {
         return Err("only neuroplex has these metrics".into());
     }
-    crate::fetch::run(Command::new("promtool").arg("--version"), "apt-get install prometheus")?;
+    let promtool = crate::fetch::promtool()?;
     let home = stage.work.join("metrics");
     crate::fetch::make_dir(&home)?;
     let mut command = Command::new(&stage.binary);
@@ -42,7 +43,7 @@ pub(crate) fn run(stage: &Stage, tally: &mut Tally) -> Result<(), String> {
     let missing: Vec<&str> = WANTED.iter().copied().filter(|name| !text.contains(name)).collect();
     let there = if missing.is_empty() { Ok(()) } else { Err(format!("missing: {missing:?}")) };
     tally.count("what must be there is there", there);
-    tally.count("promtool reads every line and has nothing to say", judge(&text));
+    tally.count("promtool reads every line and has nothing to say", judge(&promtool, &text));
     Ok(())
 }
 
@@ -79,8 +80,8 @@ fn ask(address: &str, method: &str, path: &str, body: &str) -> Result<String, St
 }
 
 /// What promtool says.
-fn judge(text: &str) -> Result<(), String> {
-    let mut child = Command::new("promtool")
+fn judge(promtool: &Path, text: &str) -> Result<(), String> {
+    let mut child = Command::new(promtool)
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

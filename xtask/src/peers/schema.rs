@@ -9,7 +9,9 @@ use super::server::Kind;
 use super::tally::Tally;
 
 /// Examples for each route.
-const EXAMPLES: &str = "200";
+const EXAMPLES: u32 = 200;
+/// The same where a run must be short, and where it begins then, so that it finds today what it found yesterday.
+const QUICK: (u32, u64) = (15, 1);
 /// Routes whose answer lasts as long as the client stays.
 const ENDLESS: &[&str] = &["subscribe", "readStream", "webSocket", "natsWebSocket"];
 
@@ -43,7 +45,12 @@ pub(crate) fn run(stage: &Stage, tally: &mut Tally) -> Result<(), String> {
     let mut command = Command::new(program);
     command.arg("--config-file").arg(crate::fetch::root().join("xtask/peers/schemathesis.toml"));
     command.args(["run", &format!("{url}/openapi.json"), "--checks", "all", "--no-color"]);
-    command.args(["--max-examples", EXAMPLES, "--continue-on-failure"]);
+    let (examples, seed) = match stage.quick {
+        true => (QUICK.0, Some(stage.seed.unwrap_or(QUICK.1))),
+        false => (EXAMPLES, stage.seed),
+    };
+    command.args(["--max-examples", &examples.to_string(), "--continue-on-failure"]);
+    seed.iter().for_each(|seed| _ = command.args(["--seed", &seed.to_string()]));
     ENDLESS.iter().for_each(|name| _ = command.args(["--exclude-operation-id", name]));
     command.current_dir(&stage.work);
     let done = crate::fetch::run(&mut command, "run the same command by hand to see all of it");

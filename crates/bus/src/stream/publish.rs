@@ -1,10 +1,10 @@
 //! Taking a message: what its headers demand, whether it was stored before, whether there is room. It does *not* let
 //! go of anything; that is done when the message becomes visible.
 
-use kernel::journal::{Record, flag as journal_flag};
+use kernel::journal::{Level, Record, flag as journal_flag};
 use kernel::{Msg, Now};
-use wire::jetstream::pub_headers::{Feature, KvOperation};
-use wire::jetstream::{Producer, PublishHeaders, Rollup, Ttl};
+use wire::jetstream::pub_headers::{Ack, Feature, KvOperation};
+use wire::jetstream::{Producer, PublishHeaders, Rollup, StorageType, Ttl};
 
 use super::producers::{self, Producers, Verdict};
 use super::ttl::deadline_ms;
@@ -50,6 +50,7 @@ impl Stream {
         if !m.headers.is_empty() {
             flags |= flag::HAS_HEADERS;
             self.check_stream(headers)?;
+            self.check_level(headers)?;
             numbered = numbering(m, headers)?;
             if let Some(seq) = self.check_producer(&numbered)? {
                 return Ok(Published::Duplicate { seq });
@@ -103,6 +104,17 @@ impl Stream {
             Some(Feature::Schedule) => Err(Refusal::SchedulesDisabled),
             Some(Feature::Counter) => Err(Refusal::CountersDisabled),
             Some(Feature::AtomicBatch) => Err(Refusal::AtomicDisabled),
+        }
+    }
+
+    /// Whether the stream can make the message as safe as it says it must be.
+    fn check_level(&self, headers: &PublishHeaders<'_>) -> Result<(), Refusal> {
+        match (headers.ack, headers.level()) {
+            (Some(Ack::Invalid), _) => Err(Refusal::AckInvalid),
+            (_, Some(level)) if level > Level::Mem && self.config.storage == StorageType::Memory => {
+                Err(Refusal::AckTooHigh)
+            }
+            _ => Ok(()),
         }
     }
 

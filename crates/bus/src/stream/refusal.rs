@@ -41,6 +41,10 @@ pub enum Refusal {
     DelayInvalid,
     /// The message would be gone before its delay is over.
     DelayTooLong,
+    /// How safe it must be cannot be read.
+    AckInvalid,
+    /// It must be safer than a stream in memory can make it.
+    AckTooHigh,
     /// Headers and payload are larger than the stream allows.
     MessageTooLarge,
     /// The headers alone are too large.
@@ -147,6 +151,10 @@ impl Refusal {
                 ours(400, self.code(), "Np-Delay is milliseconds or a duration, at most a year")
             }
             Refusal::DelayTooLong => ours(400, self.code(), "Np-Delay is not shorter than the message lives"),
+            Refusal::AckInvalid => ours(400, self.code(), "Np-Ack must be mem, os or disk"),
+            Refusal::AckTooHigh => {
+                ours(400, self.code(), "the stream is in memory: nothing in it can be safer than mem")
+            }
             Refusal::ProducerInvalid => {
                 ours(400, self.code(), "Np-Producer, Np-Epoch and Np-Sequence belong together")
             }
@@ -169,6 +177,8 @@ impl Refusal {
             Refusal::Fenced { .. } => Code::StaleLease,
             Refusal::DelayInvalid
             | Refusal::DelayTooLong
+            | Refusal::AckInvalid
+            | Refusal::AckTooHigh
             | Refusal::ProducerInvalid
             | Refusal::SequenceForgotten { .. } => Code::InvalidRequest,
             Refusal::TooMany => Code::LimitExceeded,

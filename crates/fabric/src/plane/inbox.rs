@@ -2,12 +2,13 @@
 //! another. Publishers copy into a queue's buffer under a short lock and go on; the plane takes a whole queue at once, both
 //! in the order of arrival, or the urgent one alone while the journal must settle. It does *not* look at what it holds.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::task::Waker;
 
 use bytes::Bytes;
-use kernel::{ConnectionId, Drain, Full, Listener, LogId, Msg, Put, Spare, TenantId, Waiting};
+use kernel::{ConnectionId, Drain, Full, Keeps, Listener, LogId, Msg, Put, Spare, TenantId, Waiting};
 
 /// What an arrival is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,6 +180,8 @@ pub struct Inbox {
     state: Mutex<State>,
     /// Whether captured messages must wait here, or are refused.
     state_of_store: AtomicU8,
+    /// The streams that acknowledge nothing.
+    silent: RwLock<BTreeSet<LogId>>,
     wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
@@ -191,7 +194,8 @@ const FAILED: u8 = 2;
 
 impl Default for Inbox {
     fn default() -> Inbox {
-        Inbox { state: Mutex::default(), state_of_store: AtomicU8::new(OPEN), wake: OnceLock::new() }
+        let (state, silent, wake) = (Mutex::default(), RwLock::default(), OnceLock::new());
+        Inbox { state, state_of_store: AtomicU8::new(OPEN), silent, wake }
     }
 }
 
@@ -223,6 +227,18 @@ impl Inbox {
     /// Captured messages are refused from now on.
     pub(crate) fn fail(&self) {
         self.state_of_store.store(FAILED, Ordering::Release);
+    }
+
+    /// Whether a stream acknowledges nothing from now on.
+    pub(crate) fn silence(&self, log: LogId, silent: bool) {
+        if self.is_silent(log) != silent {
+            let mut all = self.silent.write().unwrap_or_else(PoisonError::into_inner);
+            _ = if silent { all.insert(log) } else { all.remove(&log) };
+        }
+    }
+
+    fn is_silent(&self, log: LogId) -> bool {
+        self.silent.read().unwrap_or_else(PoisonError::into_inner).contains(&log)
     }
 
     fn put(&self, target: Target, tenant: TenantId, m: &Msg<'_>) -> Put {
@@ -306,8 +322,12 @@ impl Listener for Inlet {
         Full::Refuse
     }
 
-    fn is_keeping(&self) -> bool {
-        matches!(self.target, Target::Stream(_))
+    fn keeps(&self) -> Keeps {
+        match self.target {
+            Target::Stream(log) if self.inbox.is_silent(log) => Keeps::Silently,
+            Target::Stream(_) => Keeps::Acknowledged,
+            _ => Keeps::Nothing,
+        }
     }
 
     fn flush(&self, _: &mut Spare) {

@@ -26,6 +26,7 @@ impl Plane {
         let mut changes = Changes::default();
         let m = arrival.msg();
         let headers = PublishHeaders::read(m.headers);
+        let asked = headers.level();
         let span = self.traced.begin(now, m.headers, Kind::Internal, || format!("store {}", cell.name));
         let span = span.map(|span| {
             let span = span.with("messaging.system", "neuroplex").with("messaging.operation.name", "store");
@@ -53,7 +54,8 @@ impl Plane {
                 };
                 let span = span.map(of_stream);
                 let held = Held::Ack { tenant: cell.tenant, reply, stream, seq, duplicate, from, span };
-                self.levels.hold(&mut self.out, log, cell.level, held);
+                // Only its acknowledgement: it is shown as the stream says, with those before it.
+                self.levels.hold(&mut self.out, log, asked.unwrap_or(cell.level), held);
             }
             Err(refusal) => {
                 count(&self.figures.refused_total);

@@ -274,6 +274,7 @@ impl Plane {
         let captures = config.subjects.iter().filter_map(|s| self.capture(tenant, s, log)).collect();
         let level = bus::stream::level(&config).unwrap_or_default();
         let config = self.template(&config);
+        self.inbox.silence(log, config.no_ack);
         let tenant_name = self.tenants.get(tenant.0 as usize).map(|t| t.name.clone()).unwrap_or_default();
         let cell = Cell {
             name: name.clone(),

@@ -28,6 +28,15 @@ impl World {
         self.session.publish(&m, &mut self.woken).unwrap();
     }
 
+    /// Publishes with a header.
+    fn say_with(&mut self, (name, value): (&str, &str), reply: &str, payload: &str) {
+        let headers = kernel::headers::block([(name, value)]).unwrap();
+        let (reply, payload) = (reply.as_bytes(), payload.as_bytes());
+        let m = Msg { subject: b"s", reply, headers: &headers, payload, ..Msg::default() };
+        self.session.publish(&m, &mut self.woken).unwrap();
+        self.turn();
+    }
+
     fn at(&self) -> Position {
         Position(self.journal.entries.len() as u64)
     }
@@ -146,4 +155,65 @@ fn an_acknowledgement_of_a_delivery_is_not_confirmed_at_a_level_that_does_not_co
     assert!(world.heard().is_empty(), "a crash now brings back the higher level, and the message");
     world.synced(world.at());
     assert!(world.heard().contains(&String::new()), "the confirmation has no content");
+}
+
+#[test]
+fn a_message_that_asks_for_more_than_its_stream_is_shown_at_once_and_acknowledged_when_it_is_safe() {
+    for header in [("Np-Ack", "disk"), ("Np-Persistent", "true")] {
+        let mut world = world("mem");
+        world.say_with(header, "_INBOX.1", "one");
+        let first = world.at();
+        world.say("s", "_INBOX.2", "two");
+        assert_eq!(world.seen(), numbers(&["2"], "2"), "what asks for nothing does not wait for it");
+        world.synced(first);
+        assert_eq!(world.seen(), numbers(&["1"], "2"));
+    }
+}
+
+#[test]
+fn a_message_that_asks_for_less_than_its_stream_is_acknowledged_at_once_and_shown_when_it_is_safe() {
+    for header in [("Np-Ack", "mem"), ("Np-Persistent", "false")] {
+        let mut world = world("disk");
+        world.say("s", "_INBOX.1", "one");
+        world.say_with(header, "_INBOX.2", "two");
+        assert_eq!(world.seen(), numbers(&["2"], "0"), "nobody sees what a crash may undo");
+        world.synced(world.at());
+        assert_eq!(world.seen(), numbers(&["1"], "2"));
+    }
+}
+
+#[test]
+fn a_copy_of_a_message_waits_for_what_it_asks_itself() {
+    let mut world = world("mem");
+    world.say_with(("Nats-Msg-Id", "m"), "_INBOX.1", "one");
+    assert_eq!(world.seen(), numbers(&["1"], "1"));
+    let headers = kernel::headers::block([("Nats-Msg-Id", "m"), ("Np-Ack", "disk")]).unwrap();
+    let m = Msg { subject: b"s", reply: b"_INBOX.1", headers: &headers, ..Msg::default() };
+    world.session.publish(&m, &mut world.woken).unwrap();
+    world.turn();
+    assert_eq!(world.seen(), numbers(&[], "1"));
+    world.synced(world.at());
+    assert_eq!(world.seen(), numbers(&["1"], "1"));
+}
+
+#[test]
+fn a_level_that_is_none_or_that_the_stream_cannot_reach_is_refused() {
+    let mut world = World::new(Recovered::default());
+    world.say(
+        "$JS.API.STREAM.CREATE.M",
+        "_INBOX.config",
+        r#"{"name":"M","subjects":["s"],"storage":"memory"}"#,
+    );
+    world.heard();
+    for (header, why) in [
+        (("Np-Ack", "quorum"), "Np-Ack must be mem, os or disk"),
+        (("Np-Ack", "disk"), "nothing in it can be safer than mem"),
+        (("Np-Persistent", "true"), "nothing in it can be safer than mem"),
+    ] {
+        world.say_with(header, "_INBOX.1", "one");
+        let said = world.heard().concat();
+        assert!(said.contains(why) && said.contains(r#""code":400"#), "{said}");
+    }
+    world.say_with(("Np-Ack", "mem"), "_INBOX.1", "one");
+    assert!(world.heard().concat().contains(r#""seq":1"#), "what was refused took no place");
 }

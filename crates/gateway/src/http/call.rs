@@ -140,12 +140,26 @@ impl Call {
     /// Publishes `m`, whose answers come to this inbox; their subject ends with the number that is returned. Errors as
     /// [`Session::publish`], and with [`Code::NoResponders`].
     pub(super) fn ask(&mut self, m: &Msg<'_>) -> Result<u64, Code> {
+        self.publish(m, Session::publish)
+    }
+
+    /// The same with a message that a stream must have: only where one captures its subject. Errors as
+    /// [`Session::publish_kept`].
+    pub(super) fn ask_kept(&mut self, m: &Msg<'_>) -> Result<u64, Code> {
+        self.publish(m, |session, m, woken| session.publish_kept(m, woken).map(|kept| kept.heard))
+    }
+
+    fn publish(
+        &mut self,
+        m: &Msg<'_>,
+        how: impl FnOnce(&mut Session, &Msg<'_>, &mut Woken) -> Result<usize, Code>,
+    ) -> Result<u64, Code> {
         self.number += 1;
         let reply = format!("{}{}", self.inbox, self.number);
         let carried = trace::carried(m.headers);
         let headers = carried.as_deref().unwrap_or(m.headers);
         let m = Msg { headers, reply: reply.as_bytes(), from: Some(&self.producer), ..*m };
-        let heard = self.session.publish(&m, &mut self.woken);
+        let heard = how(&mut self.session, &m, &mut self.woken);
         self.woken.flush();
         match heard? {
             0 => Err(Code::NoResponders),

@@ -5,6 +5,7 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use kernel::envelope::name;
+use kernel::journal::Level;
 use kernel::{Code, Headers, headers};
 use wire::jetstream::{Delay, Ttl};
 
@@ -50,9 +51,10 @@ impl Given {
         id.map(|(_, id)| id.clone()).unwrap_or_default()
     }
 
-    /// The first value under a name.
-    pub(super) fn first(&self, name: &str) -> Option<&str> {
-        self.pairs.iter().find(|(n, _)| n == name).map(|(_, value)| &**value)
+    /// The message is to be as safe as this word says, whatever its headers said.
+    pub(super) fn set_ack(&mut self, word: &str) {
+        self.pairs.retain(|(name, _)| name != name::ACK);
+        self.pairs.push((name::ACK.to_owned(), word.to_owned()));
     }
 
     /// The block.
@@ -80,7 +82,7 @@ fn name_of(name: &str) -> Result<Option<String>, Problem> {
     if !name.starts_with("np-") {
         return Ok(None);
     }
-    let mut known = name::ALL.iter().copied().chain([DELAY]);
+    let mut known = name::ALL.iter().copied().chain([DELAY, name::ACK]);
     match known.clone().find(|k| k.eq_ignore_ascii_case(name)) {
         Some(known) => Ok(Some(known.to_owned())),
         None => {
@@ -96,7 +98,8 @@ fn name_of(name: &str) -> Result<Option<String>, Problem> {
 
 /// Each word with a capital; names that are known, as they are known.
 fn canonical(name: &str) -> String {
-    let known = name::ALL.iter().copied().chain([DELAY, NATS_TTL]).find(|k| k.eq_ignore_ascii_case(name));
+    let known =
+        name::ALL.iter().copied().chain([DELAY, name::ACK, NATS_TTL]).find(|k| k.eq_ignore_ascii_case(name));
     if let Some(known) = known {
         return known.to_owned();
     }
@@ -117,6 +120,7 @@ fn check(name: &str, value: &str) -> Result<(), Problem> {
         name::KIND => value.parse::<kernel::Kind>().is_ok(),
         name::PERSISTENT => value.parse::<bool>().is_ok(),
         name::TTL_MS | name::TIMESTAMP_MS | name::TIMEOUT_MS => value.parse::<u64>().is_ok(),
+        name::ACK => Level::read(value.as_bytes()).is_some(),
         name::ID | name::NATS_ID => !value.is_empty(),
         NATS_TTL => Ttl::read(value.as_bytes()) != Ttl::Invalid,
         DELAY => Delay::read(value.as_bytes()) != Delay::Invalid,
@@ -127,6 +131,7 @@ fn check(name: &str, value: &str) -> Result<(), Problem> {
         name::GUARANTEE => "at-most-once, at-least-once or exactly-once",
         name::KIND => "command, event, request, response or notification",
         name::PERSISTENT => "true or false",
+        name::ACK => "mem, os or disk",
         name::ID | name::NATS_ID => "not empty",
         NATS_TTL => "a time of at least a second, such as 90s or 1h30m, or never",
         DELAY => "milliseconds, or a time such as 5s, of at most a year",
@@ -195,6 +200,7 @@ mod tests {
             ("np-guarantee", "twice"),
             ("np-header-", "x"),
             ("np-ttl-ms", "-1"),
+            ("np-ack", "quorum"),
             ("nats-ttl", ""),
             ("nats-ttl", "soon"),
             ("np-delay", "soon"),

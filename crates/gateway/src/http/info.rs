@@ -75,7 +75,7 @@ fn list<T: Serialize>(page: &Page, total: usize, all: impl Iterator<Item = T>) -
 }
 
 /// Refuses whose lists do not admit the subject that stands for it. Nobody publishes there: the node alone answers it.
-fn check(caller: &Caller, subject: &str) -> Result<(), Problem> {
+pub(super) fn check(caller: &Caller, subject: &str) -> Result<(), Problem> {
     match caller.who.permissions.publish.admits(subject.as_bytes()) {
         true => Ok(()),
         false => Err(Problem::new(

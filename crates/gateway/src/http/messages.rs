@@ -4,18 +4,17 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::post;
 use kernel::envelope::name;
-use kernel::{Code, Guarantee, Headers, Message, Msg, headers};
+use kernel::{Code, Headers, Message, Msg, headers};
 use serde::Serialize;
 use wire::jetstream::api::PubAck;
 
 use super::caller::Caller;
-use super::headers::DELAY;
 use super::id;
 use super::intake::Intake;
 use super::problem::Problem;
-use super::publish::{check_subject, json, send};
+use super::publish::{check_subject, json};
 use super::route::{self, JSON, Route};
-use super::stored::{Terms, store};
+use super::stored::{Terms, Wish, deliver};
 
 /// Most addressees of one message.
 pub(super) const DESTINATIONS_MAX: usize = 64;
@@ -70,14 +69,11 @@ async fn send_message(caller: Caller, mut body: Intake) -> Result<Response, Prob
         let detail = format!("headers and payload together are larger than {bytes_max} bytes");
         return Err(Problem::new(Code::PayloadTooLarge, detail));
     }
-    let must_be_stored = must_be_stored(&message);
+    let wish = Wish::of(&message.headers);
     let mut sent = Vec::with_capacity(subjects.len());
     for subject in subjects {
         let m = Msg { subject: subject.as_bytes(), ..message.as_msg() };
-        let done = match must_be_stored {
-            true => store(&caller, &m, terms).await.map(Some),
-            false => send(&caller, &m).await.map(|_| None),
-        };
+        let done = deliver(&caller, &m, wish, terms).await;
         sent.push(Fate::of(subject, done));
     }
     // What failed everywhere failed as it did first.
@@ -86,7 +82,8 @@ async fn send_message(caller: Caller, mut body: Intake) -> Result<Response, Prob
     {
         return Err(if sent.len() > 1 { first.with("sent", &sent) } else { first });
     }
-    let status = if must_be_stored { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let is_stored = wish == Wish::Must || sent.iter().any(|fate| fate.stream.is_some());
+    let status = if is_stored { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok(json(status, serde_json::to_string(&Sent { id, sent }).unwrap_or_default()))
 }
 
@@ -104,13 +101,6 @@ impl Fate {
             error,
         }
     }
-}
-
-/// Whether a stream must have it: its sender wants more than luck, or more time than a moment.
-fn must_be_stored(message: &Message) -> bool {
-    let delivery = message.envelope().delivery();
-    let guarantee = delivery.guarantee.is_some_and(|g| g != Guarantee::AtMostOnce);
-    guarantee || delivery.persistent == Some(true) || Headers::new(&message.headers).first(DELAY).is_some()
 }
 
 /// The message with an identity by which a stream knows it again, and the identity.
@@ -181,15 +171,5 @@ mod tests {
         let (id, message) = with_id(read(r#"{"subject":"a"}"#)).unwrap();
         assert_eq!(message.envelope().id(), Some(&*id));
         assert_eq!(id.len(), 36);
-    }
-
-    #[test]
-    fn what_must_not_be_lost_must_be_stored() {
-        let must = |options: &str| {
-            must_be_stored(&read(&format!(r#"{{"subject":"a","deliveryOptions":{options}}}"#)))
-        };
-        assert!(must(r#"{"guarantee":"at-least-once"}"#) && must(r#"{"guarantee":"exactly-once"}"#));
-        assert!(must(r#"{"persistent":true}"#));
-        assert!(!must("{}") && !must(r#"{"guarantee":"at-most-once","persistent":false}"#));
     }
 }

@@ -11,7 +11,7 @@ use axum::response::IntoResponse;
 use kernel::histogram::Counts;
 
 use super::HttpDoor;
-use super::monitor::{cpu_seconds, resident_bytes};
+use super::monitor::{Watcher, cpu_seconds, resident_bytes};
 
 /// What becomes of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl Figure {
 /// Where more figures come from.
 pub type Figures = Arc<dyn Fn() -> Vec<Figure> + Send + Sync>;
 
-pub(super) async fn metrics(State(door): State<Arc<HttpDoor>>) -> impl IntoResponse {
+pub(super) async fn metrics(_: Watcher, State(door): State<Arc<HttpDoor>>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], write(&door.figures()))
 }
 

@@ -34,7 +34,7 @@ mod visit;
 mod ws;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ pub use metrics::{Figure, Figures};
 pub use monitor::resident_bytes;
 pub use trace::Tracing;
 
-use crate::options::HttpOptions;
+use crate::options::{HttpOptions, Monitor};
 use crate::{is_passing, nats};
 use gate::Gate;
 use limits::{Limit, Limits};
@@ -113,6 +113,8 @@ pub struct HttpDoor {
     identity: Identity,
     guard: RwLock<guard::Guard>,
     address: SocketAddr,
+    /// Anybody may read metrics and the monitoring documents.
+    is_monitor_open: AtomicBool,
     phase: watch::Sender<Phase>,
     /// One for each connection that there may be.
     places: Arc<Semaphore>,
@@ -127,6 +129,8 @@ pub struct HttpDoor {
     limits: Arc<Limits>,
     table: route::Table,
     tls: RwLock<Option<TlsAcceptor>>,
+    /// Changes when the configuration has changed, accounts among it.
+    renewals: watch::Sender<()>,
     /// Requests so far.
     requests: AtomicU64,
     wall_ms: AtomicU64,
@@ -156,6 +160,7 @@ impl HttpDoor {
             hub,
             guard: RwLock::new(guard::Guard::new(address, &options.hosts)),
             address,
+            is_monitor_open: AtomicBool::new(is_open(options.monitor, address)),
             phase: watch::Sender::new(Phase::Starting),
             places: Arc::new(Semaphore::new(options.connections_max)),
             connections_max: options.connections_max,
@@ -172,6 +177,7 @@ impl HttpDoor {
             limits: Limits::new(options.bodies_bytes_max),
             table: route::Table::of(ROUTES),
             tls: RwLock::new(tls),
+            renewals: watch::Sender::new(()),
             requests: AtomicU64::new(0),
             wall_ms: AtomicU64::new(identity.started_wall_ms),
             identity,
@@ -193,9 +199,13 @@ impl HttpDoor {
         self.guard.read().unwrap_or_else(PoisonError::into_inner).admits(uri, headers)
     }
 
-    /// From now on the door goes by these names, and new connections find this TLS. Whether there is TLS stays as it was.
-    pub fn renew(&self, hosts: &[String], tls: Option<TlsAcceptor>) {
-        *self.guard.write().unwrap_or_else(PoisonError::into_inner) = guard::Guard::new(self.address, hosts);
+    /// From now on the door goes by other names and is monitored by others, and new connections find this TLS. Whether there
+    /// is TLS stays as it was. The hub has its new accounts before.
+    pub fn renew(&self, options: &HttpOptions, tls: Option<TlsAcceptor>) {
+        let guard = guard::Guard::new(self.address, &options.hosts);
+        *self.guard.write().unwrap_or_else(PoisonError::into_inner) = guard;
+        self.is_monitor_open.store(is_open(options.monitor, self.address), Relaxed);
+        self.renewals.send_replace(());
         *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
     }
 
@@ -348,6 +358,15 @@ impl HttpDoor {
             .layer(packing)
             .layer(middleware::from_fn_with_state(self.clone(), trace::follow))
             .with_state(self)
+    }
+}
+
+/// Whether anybody may monitor a door that listens there.
+fn is_open(monitor: Monitor, address: SocketAddr) -> bool {
+    match monitor {
+        Monitor::Local => address.ip().to_canonical().is_loopback(),
+        Monitor::Open => true,
+        Monitor::Users => false,
     }
 }
 

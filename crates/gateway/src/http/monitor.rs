@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
 
 use super::HttpDoor;
-use super::caller::Params;
+use super::caller::{Caller, Params};
+use super::info::check;
+use super::problem::Problem;
 use super::route::{self, Gives, Kind, Param, Route, TEXT};
 use wire::nats::RELEASE;
 
@@ -40,18 +43,36 @@ pub(super) const ROUTES: &[Route] = &[
         .open(),
     Route::get("/metrics", "metrics", "Metrics as Prometheus reads them", || get(super::metrics::metrics))
         .gives(&[Gives { status: 200, media: TEXT, schema: "", what: "The metrics." }])
-        .open(),
+        .watched(),
     Route::get("/varz", "varz", "The node, as nats-server says it", || get(varz))
         .gives(&[route::json(200, "Varz", "The node.")])
-        .open(),
+        .watched(),
     Route::get("/connz", "connz", "Clients, as nats-server says it", || get(connz))
         .params(PAGE)
         .gives(&[route::json(200, "Connz", "The clients, oldest first.")])
-        .open(),
+        .watched(),
     Route::get("/subsz", "subsz", "Subscriptions, as nats-server says it", || get(subsz))
         .gives(&[route::json(200, "Subsz", "How many there are.")])
-        .open(),
+        .watched(),
 ];
+
+/// What a user who monitors must be allowed to publish on.
+pub(super) const SUBJECT: &str = "$NP.monitor";
+
+/// Somebody who may read what operators read.
+pub(super) struct Watcher;
+
+impl FromRequestParts<Arc<HttpDoor>> for Watcher {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Arc<HttpDoor>) -> Result<Watcher, Problem> {
+        if door.is_monitor_open.load(Relaxed) {
+            return Ok(Watcher);
+        }
+        let caller = Caller::from_request_parts(parts, door).await?;
+        check(&caller, SUBJECT).map(|()| Watcher)
+    }
+}
 
 #[derive(Serialize)]
 pub(super) struct Varz {
@@ -83,7 +104,7 @@ pub(super) struct Varz {
     outbox_buffer_bytes: usize,
 }
 
-pub(super) async fn varz(State(door): State<Arc<HttpDoor>>) -> Json<Varz> {
+pub(super) async fn varz(_: Watcher, State(door): State<Arc<HttpDoor>>) -> Json<Varz> {
     let HttpDoor { hub, identity, .. } = &*door;
     let stats = hub.clients.stats();
     let now = door.wall_ms.load(Relaxed);
@@ -160,7 +181,11 @@ struct Connection {
 }
 
 /// Pages with `offset` and `limit`, oldest connection first.
-pub(super) async fn connz(State(door): State<Arc<HttpDoor>>, Params(page): Params<Page>) -> Json<Connz> {
+pub(super) async fn connz(
+    _: Watcher,
+    State(door): State<Arc<HttpDoor>>,
+    Params(page): Params<Page>,
+) -> Json<Connz> {
     let limit = page.limit.map_or(PAGE_MAX, |limit| limit as usize).min(PAGE_MAX);
     let offset = page.offset as usize;
     let now = door.wall_ms.load(Relaxed);
@@ -211,7 +236,7 @@ pub(super) struct Subsz {
     num_subscriptions: u64,
 }
 
-pub(super) async fn subsz(State(door): State<Arc<HttpDoor>>) -> Json<Subsz> {
+pub(super) async fn subsz(_: Watcher, State(door): State<Arc<HttpDoor>>) -> Json<Subsz> {
     Json(Subsz { server_id: door.identity.server_id.clone(), num_subscriptions: door.hub.subscriptions() })
 }
 

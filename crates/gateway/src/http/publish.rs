@@ -1,4 +1,4 @@
-//! `POST /v1/publish/{subject}`: the body is the message. Answered at once, or when a stream has it.
+//! `POST /v1/publish/{subject}`: the body is the message. Answered when a stream has it, or at once where none captures it.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing::post;
 use kernel::envelope::name;
-use kernel::{Code, Guarantee, Headers, Msg, Subject};
+use kernel::{Code, Headers, Msg, Subject};
 use serde::Deserialize;
 
 use super::call::refused;
@@ -17,7 +17,7 @@ use super::headers::{DELAY, Given, NATS_TTL};
 use super::intake::Intake;
 use super::problem::Problem;
 use super::route::{self, Kind, Param, Route};
-use super::stored::{TIMEOUT_MS, TIMEOUT_MS_MAX, Terms, store};
+use super::stored::{TIMEOUT_MS, TIMEOUT_MS_MAX, Terms, Wish, deliver};
 use super::{id, visit};
 
 /// The subject in the path.
@@ -36,7 +36,7 @@ pub(super) const GIVEN: &[Param] = &[
     Param::query(
         "ack",
         Kind::Word(&["mem", "os", "disk"]),
-        "Wait until a stream has acknowledged the message, as safe as the stream is configured to be.",
+        "How safe a stream must have the message before it is answered, whatever the stream's own level is.",
     ),
     Param::query(
         "timeout_ms",
@@ -48,7 +48,12 @@ pub(super) const GIVEN: &[Param] = &[
     Param::header(
         name::GUARANTEE,
         Kind::Word(&["at-most-once", "at-least-once", "exactly-once"]),
-        "Above `at-most-once` a stream must acknowledge it.",
+        "Above `at-most-once` a stream must acknowledge it; without it, one does where one captures the subject.",
+    ),
+    Param::header(
+        name::ACK,
+        Kind::Word(&["mem", "os", "disk"]),
+        "The same as `ack`, which counts before it.",
     ),
     Param::header(
         NATS_TTL,
@@ -91,6 +96,16 @@ enum Ack {
     Disk,
 }
 
+impl Ack {
+    fn as_str(self) -> &'static str {
+        match self {
+            Ack::Mem => "mem",
+            Ack::Os => "os",
+            Ack::Disk => "disk",
+        }
+    }
+}
+
 async fn publish(
     caller: Caller,
     Names(subject): Names<String>,
@@ -102,20 +117,18 @@ async fn publish(
     let mut given = Given::read(&headers)?;
     let fresh = id::fresh()?;
     let id = given.id(|| fresh);
-    let guarantee: Option<Guarantee> = given.first(name::GUARANTEE).and_then(|g| g.parse().ok());
-    let must_be_stored = asked.ack.is_some()
-        || guarantee.is_some_and(|g| g != Guarantee::AtMostOnce)
-        || given.first(DELAY).is_some();
+    if let Some(ack) = asked.ack {
+        given.set_ack(ack.as_str());
+    }
     let block = given.block()?;
     let payload = payload(&caller, &mut body, block.len()).await?;
     let m = Msg { subject: subject.as_bytes(), headers: &block, payload: &payload, ..Msg::default() };
-    if must_be_stored {
-        let ack = store(&caller, &m, Terms::of(m.envelope().delivery().retry, asked.timeout_ms)?).await?;
+    let terms = Terms::of(m.envelope().delivery().retry, asked.timeout_ms)?;
+    if let Some(ack) = deliver(&caller, &m, Wish::of(&block), terms).await? {
         let (stream, seq, duplicate) = (&ack.stream, ack.seq, ack.duplicate);
         let document = serde_json::json!({ "id": id, "stream": stream, "seq": seq, "duplicate": duplicate });
         return Ok(json(StatusCode::OK, document.to_string()));
     }
-    send(&caller, &m).await?;
     let mut text = String::with_capacity(64);
     text.push_str("{\"id\":");
     quoted(&mut text, &id);

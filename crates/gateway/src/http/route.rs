@@ -106,10 +106,19 @@ pub(super) struct Route {
     /// What may go wrong beside what may with every route.
     pub(super) fails: &'static [Code],
     /// Whether whoever asks must say who it is, where users are configured.
-    pub(super) is_guarded: bool,
+    guarded: Guarded,
     /// Whether its answer lasts as long as the client stays.
     pub(super) is_endless: bool,
     handler: Handler,
+}
+
+/// When whoever asks must say who it is.
+#[derive(Clone, Copy)]
+enum Guarded {
+    Never,
+    /// Where not everybody may monitor the door.
+    Watched,
+    Always,
 }
 
 pub(super) const JSON: &str = "application/json";
@@ -135,7 +144,7 @@ impl Route {
             takes: None,
             gives: &[],
             fails: &[],
-            is_guarded: true,
+            guarded: Guarded::Always,
             is_endless: false,
             handler,
         }
@@ -213,8 +222,23 @@ impl Route {
 
     /// Anybody may ask.
     pub(super) const fn open(mut self) -> Route {
-        self.is_guarded = false;
+        self.guarded = Guarded::Never;
         self
+    }
+
+    /// Whoever may monitor the door may ask.
+    pub(super) const fn watched(mut self) -> Route {
+        self.guarded = Guarded::Watched;
+        self
+    }
+
+    /// Whether whoever asks must say who it is, where users are configured. `is_monitor_open`: anybody may monitor the door.
+    pub(super) fn is_guarded(&self, is_monitor_open: bool) -> bool {
+        match self.guarded {
+            Guarded::Never => false,
+            Guarded::Watched => !is_monitor_open,
+            Guarded::Always => true,
+        }
     }
 
     /// The answer lasts.

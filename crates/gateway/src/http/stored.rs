@@ -3,19 +3,24 @@
 
 use std::time::Duration;
 
-use kernel::envelope::RetryPolicy;
-use kernel::{Code, Headers, Message, Msg, Retry};
+use kernel::envelope::{RetryPolicy, name};
+use kernel::{Code, Guarantee, Headers, Msg, Retry};
 use tokio::time::{Instant, sleep};
+use wire::jetstream::Fault;
 use wire::jetstream::api::{PubAck, PubAnswer};
+use wire::jetstream::pub_headers::must_be_kept;
 
 use super::call::refused;
 use super::caller::Caller;
 use super::problem::Problem;
+use super::publish::send;
 
 /// How long an acknowledgement is waited for where nobody says how long.
 pub(super) const TIMEOUT_MS: u64 = 30_000;
 /// The most that a sender may say.
 pub(super) const TIMEOUT_MS_MAX: u64 = 300_000;
+/// A subject on which answers come.
+const INBOX: &[u8] = b"_INBOX.x.1";
 /// Most attempts that a sender may ask for.
 const ATTEMPTS_MAX: u32 = 100;
 
@@ -51,6 +56,57 @@ impl Terms {
     }
 }
 
+/// Whether a stream must have a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// A stream, or it fails.
+    Must,
+    /// Its sender says nothing: at least once where a stream captures it, else at most once.
+    Default,
+    /// At most once is enough.
+    Not,
+}
+
+impl Wish {
+    /// What the headers of a message say.
+    pub(super) fn of(block: &[u8]) -> Wish {
+        let guarantee = Headers::new(block).first(name::GUARANTEE).and_then(|g| g.parse().ok());
+        match (must_be_kept(block), guarantee) {
+            (true, _) => Wish::Must,
+            (false, Some(Guarantee::AtMostOnce)) => Wish::Not,
+            (false, _) => Wish::Default,
+        }
+    }
+}
+
+/// Publishes as `wish` says. `None`: whoever listens has heard it, and nobody vouches for it.
+pub(super) async fn deliver(
+    caller: &Caller,
+    m: &Msg<'_>,
+    wish: Wish,
+    terms: Terms,
+) -> Result<Option<PubAck>, Problem> {
+    let Caller { door, who, visit } = caller;
+    let is_asked = match wish {
+        Wish::Must => true,
+        // Who may hear no answers cannot be told either that a stream has it.
+        Wish::Default => {
+            visit.capturing(&door.hub, who, m.subject).acknowledging > 0 && who.permissions.may_hear(INBOX)
+        }
+        Wish::Not => false,
+    };
+    if !is_asked {
+        return send(caller, m).await.map(|_| None);
+    }
+    match store(caller, m, terms).await {
+        // The stream went in this moment.
+        Err(problem) if wish == Wish::Default && problem.code() == Code::StreamNotFound => {
+            send(caller, m).await.map(|_| None)
+        }
+        done => done.map(Some),
+    }
+}
+
 /// Publishes until a stream has it. Errors with 6002 where none captures it, and with what the stream says.
 pub(super) async fn store(caller: &Caller, m: &Msg<'_>, terms: Terms) -> Result<PubAck, Problem> {
     let until = Instant::now() + terms.timeout;
@@ -74,23 +130,33 @@ pub(super) async fn store(caller: &Caller, m: &Msg<'_>, terms: Terms) -> Result<
 async fn attempt(caller: &Caller, m: &Msg<'_>, until: Instant) -> Result<PubAck, Problem> {
     let subject = String::from_utf8_lossy(m.subject);
     let nobody = || Problem::new(Code::StreamNotFound, format!("no stream captures `{subject}`"));
-    if !caller.door.hub.captures(caller.who.tenant, m.subject)
-        && caller.who.permissions.may_publish(m.subject)
-    {
-        return Err(nobody());
+    let Caller { door, who, visit } = caller;
+    let captured = visit.capturing(&door.hub, who, m.subject);
+    if captured.acknowledging == 0 {
+        return Err(match (who.permissions.may_publish(m.subject), captured.streams) {
+            (false, _) => refused(Code::PermissionDenied, &subject),
+            (true, 0) => nobody(),
+            (true, _) => {
+                let detail = format!("the stream that captures `{subject}` acknowledges nothing (`no_ack`)");
+                Problem::new(Code::StreamNotFound, detail)
+            }
+        });
     }
     let mut call = caller.lend()?;
-    let number = call.ask(m).map_err(|code| match code {
-        Code::NoResponders => nobody(),
+    let number = call.ask_kept(m).map_err(|code| match code {
+        Code::NoResponders | Code::StreamNotFound => nobody(),
         code => refused(code, &subject),
     })?;
     call.pause_if_high().await;
     while let Some(answer) = call.hear(until).await {
         // Others who hear the subject may answer too; only a stream acknowledges.
         if call.number_of(&answer) == Some(number)
-            && let Some(fate) = read(&answer)
+            && let Some(said) = PubAnswer::of_stream(&answer.headers, &answer.payload)
         {
-            return fate.unwrap_or_else(|| Err(nobody()));
+            return said.map_err(|error| match error.fault() {
+                Some(Fault::StreamNotFound) => nobody(),
+                _ => error.into(),
+            });
         }
     }
     call.spoil();
@@ -99,22 +165,10 @@ async fn attempt(caller: &Caller, m: &Msg<'_>, until: Instant) -> Result<PubAck,
     Err(Problem::new(Code::Timeout, detail))
 }
 
-/// What a stream says; `None`: it was no stream. `Some(None)`: the stream is gone.
-#[allow(clippy::option_option, reason = "each layer is named where it is read")]
-fn read(answer: &Message) -> Option<Option<Result<PubAck, Problem>>> {
-    if Headers::new(&answer.headers).status() == Some(503) {
-        return Some(None);
-    }
-    let answer = PubAnswer::parse(&answer.payload).ok()?;
-    match answer.into_result() {
-        Ok(ack) if ack.stream.is_empty() => None,
-        Ok(ack) => Some(Some(Ok(ack))),
-        Err(error) => Some(Some(Err(error.into()))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use kernel::headers;
+
     use super::*;
 
     #[test]
@@ -130,15 +184,19 @@ mod tests {
     }
 
     #[test]
-    fn only_a_stream_acknowledges() {
-        let said = |headers: &'static str, payload: &'static str| {
-            let (headers, payload) = (headers.into(), payload.into());
-            read(&Message { headers, payload, ..Message::default() })
-        };
-        assert!(matches!(said("", r#"{"stream":"S","seq":7}"#), Some(Some(Ok(ack))) if ack.seq == 7));
-        assert!(matches!(said("NATS/1.0 503\r\n\r\n", ""), Some(None)));
-        for other in ["", "hello", "{}", r#"{"seq":1}"#, "[]"] {
-            assert!(said("", other).is_none(), "{other}");
+    fn a_message_without_options_takes_a_stream_where_there_is_one() {
+        let wish = |name: &str, value: &str| Wish::of(&headers::block([(name, value)]).unwrap());
+        assert_eq!(Wish::of(b""), Wish::Default);
+        for (name, value) in [
+            ("Np-Guarantee", "at-least-once"),
+            ("Np-Guarantee", "exactly-once"),
+            ("Np-Ack", "mem"),
+            ("Np-Persistent", "true"),
+            ("Np-Delay", "5s"),
+        ] {
+            assert_eq!(wish(name, value), Wish::Must, "{name}: {value}");
         }
+        assert_eq!(wish("Np-Guarantee", "at-most-once"), Wish::Not);
+        assert_eq!(wish("Np-Persistent", "false"), Wish::Default);
     }
 }

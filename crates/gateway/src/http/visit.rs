@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use auth::Principal;
+use auth::{Accounts, Principal};
 use axum::http::HeaderValue;
-use fabric::{Hub, Session, Woken};
+use fabric::{Captured, Hub, Session, Woken};
 use kernel::limits::PUBLISHER_PAUSE_MS_MAX;
 use kernel::{Code, Msg, Producer};
 
@@ -36,14 +36,20 @@ pub(super) struct Visit {
     /// Where the client is.
     pub(super) address: SocketAddr,
     pub(super) is_tls: bool,
-    /// What was shown last, and who it is.
-    known: Mutex<Option<(HeaderValue, Arc<Principal>)>>,
+    known: Mutex<Option<Known>>,
     publishing: Mutex<Option<Publishing>>,
     calls: Mutex<Vec<Call>>,
     requests: AtomicU64,
     /// Requests that were taken back before they were answered.
     abandoned: AtomicU64,
     flooded: Notify,
+}
+
+/// What was shown last, who it is, and the accounts that say so.
+struct Known {
+    shown: HeaderValue,
+    who: Arc<Principal>,
+    by: Arc<Accounts>,
 }
 
 /// A session that only publishes.
@@ -93,14 +99,16 @@ impl Visit {
         self.flooded.notified().await;
     }
 
-    /// Who shows this, if it is who showed it last.
-    pub(super) fn known(&self, shown: &HeaderValue) -> Option<Arc<Principal>> {
-        lock(&self.known).as_ref().filter(|(last, _)| last == shown).map(|(_, who)| who.clone())
+    /// Who shows this, if it is who showed it last and the accounts are what they were then.
+    pub(super) fn known(&self, shown: &HeaderValue, accounts: &Arc<Accounts>) -> Option<Arc<Principal>> {
+        let known = lock(&self.known);
+        let last = known.as_ref()?;
+        (last.shown == shown && Arc::ptr_eq(&last.by, accounts)).then(|| last.who.clone())
     }
 
     /// Remembers who showed this.
-    pub(super) fn remember(&self, shown: &HeaderValue, who: &Arc<Principal>) {
-        *lock(&self.known) = Some((shown.clone(), who.clone()));
+    pub(super) fn remember(&self, shown: &HeaderValue, who: &Arc<Principal>, accounts: Arc<Accounts>) {
+        *lock(&self.known) = Some(Known { shown: shown.clone(), who: who.clone(), by: accounts });
     }
 
     /// Publishes for `who`; says how many took it and whether the publisher should wait a little. Errors as
@@ -113,21 +121,32 @@ impl Visit {
     ) -> Result<(usize, bool), Code> {
         let carried = trace::carried(m.headers);
         let m = Msg { headers: carried.as_deref().unwrap_or(m.headers), ..*m };
+        self.with_session(hub, who, |Publishing { session, producer }| {
+            WOKEN.with_borrow_mut(|woken| {
+                let done = session.publish(&Msg { from: Some(producer), ..m }, woken);
+                woken.flush();
+                let is_high = !woken.take_high().is_empty();
+                done.map(|taken| (taken, is_high))
+            })
+        })
+    }
+
+    /// Which streams capture what `who` publishes on a subject.
+    pub(super) fn capturing(&self, hub: &Hub, who: &Arc<Principal>, subject: &[u8]) -> Captured {
+        self.with_session(hub, who, |publishing| publishing.session.capturing(subject))
+    }
+
+    /// Does something with the session that publishes for `who`.
+    fn with_session<T>(&self, hub: &Hub, who: &Arc<Principal>, act: impl FnOnce(&mut Publishing) -> T) -> T {
         let mut kept = lock(&self.publishing);
         let is_same = kept.as_ref().is_some_and(|p| Arc::ptr_eq(p.session.who(), who));
         if !is_same {
             *kept = None;
         }
-        let Publishing { session, producer } = kept.get_or_insert_with(|| Publishing {
+        act(kept.get_or_insert_with(|| Publishing {
             session: Session::new(hub, who.clone()),
             producer: Arc::default(),
-        });
-        WOKEN.with_borrow_mut(|woken| {
-            let done = session.publish(&Msg { from: Some(producer), ..m }, woken);
-            woken.flush();
-            let is_high = !woken.take_high().is_empty();
-            done.map(|taken| (taken, is_high))
-        })
+        }))
     }
 
     /// Lends an inbox of `who`; it comes back when it is dropped.

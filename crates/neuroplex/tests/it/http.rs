@@ -97,11 +97,16 @@ pub(crate) struct Web(String);
 impl Server {
     /// Its HTTP door.
     pub(crate) fn web(&self) -> Web {
-        Web(self.http().trim_start_matches("http://").to_owned())
+        Web::at(self.http())
     }
 }
 
 impl Web {
+    /// The door at this URL.
+    pub(crate) fn at(url: &str) -> Web {
+        Web(url.trim_start_matches("http://").to_owned())
+    }
+
     /// Sends a request; its answer's head.
     fn open(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> std::io::Result<Open> {
         let mut socket = TcpStream::connect(&self.0)?;

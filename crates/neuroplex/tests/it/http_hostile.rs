@@ -2,9 +2,11 @@
 //! nobody else is disturbed.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use rustix::net::{self, AddressFamily, SocketType};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 
 use crate::http::Web;
@@ -204,4 +206,83 @@ fn a_reader_that_comes_back_in_time_is_told_that_it_was_too_slow() {
     assert_eq!((&end.data["code"], &end.data["name"]), (&json!(1005), &json!("SLOW_CONSUMER")));
     assert!(events.next().is_none());
     assert_eq!(server.limited("outbox_bytes_max"), 1.0);
+}
+
+/// How many readers there are at once in a crowd. A node serves a quarter of the files that its system allows it, so that
+/// 10,000 would need 40,000 files.
+const CROWD: usize = 2000;
+/// Memory that an idle reader may cost in a build without optimisation, in bytes.
+const IDLE_READER_BYTES_MAX: u64 = 48 * 1024;
+
+/// So many readers of `news`, each with a receive buffer of so many bytes.
+fn crowd(server: &Server, count: usize, buffer_bytes: usize) -> Vec<TcpStream> {
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    setrlimit(Resource::Nofile, files).unwrap();
+    let address: SocketAddr = server.http().trim_start_matches("http://").parse().unwrap();
+    let before = server.varz("connections");
+    let reader = |_| {
+        let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        // Before it is connected: afterwards the window is open already.
+        net::sockopt::set_socket_recv_buffer_size(&socket, buffer_bytes).unwrap();
+        net::connect(&socket, &address).unwrap();
+        let mut socket = TcpStream::from(socket);
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.write_all(b"GET /v1/subscribe?subject=news HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        socket
+    };
+    let all: Vec<TcpStream> = (0..count).map(reader).collect();
+    server.until("all listen", |server| server.varz("connections") == before + count as u64);
+    all
+}
+
+#[test]
+fn thousands_of_idle_readers_are_cheap_and_each_hears() {
+    let server = Server::start();
+    // What is made once is there before it is counted.
+    drop(crowd(&server, 50, 1 << 16));
+    server.until("they have left", |server| server.varz("connections") == 0);
+    let before = server.varz("mem");
+    let mut all = crowd(&server, CROWD, 1 << 16);
+    let each = server.varz("mem").saturating_sub(before) / CROWD as u64;
+    assert!(each < IDLE_READER_BYTES_MAX, "{each} bytes for each reader");
+    server.web().post("/v1/publish/news", &[], b"heard").ok(202);
+    for socket in &mut all {
+        let (mut text, mut bytes) = (Vec::new(), [0; 4096]);
+        while !text.windows(5).any(|w| w == b"heard") {
+            let n = socket.read(&mut bytes).unwrap();
+            assert!(n > 0, "closed after {}", String::from_utf8_lossy(&text));
+            text.extend_from_slice(&bytes[..n]);
+        }
+    }
+    drop(all);
+    server.until("they have left", |server| server.varz("connections") == 0);
+    assert_eq!(server.varz("subscriptions"), 0);
+}
+
+#[test]
+fn thousands_of_readers_that_stop_reading_disturb_nobody() {
+    let server = Server::with("[http]\noutbox_bytes_max = 65536\nwrite_timeout_ms = 2000\n", &[]);
+    let mut good = server.web().events("/v1/subscribe?subject=news", &[]);
+    let mut other = server.web().events("/v1/subscribe?subject=other", &[]);
+    let before = server.varz("mem");
+    let all = crowd(&server, CROWD, 2048);
+    let payload = "x".repeat(20_000);
+    let mut most = 0;
+    server.until("all who stopped are left", |server| {
+        server.web().post("/v1/publish/news", &[], payload.as_bytes()).ok(202);
+        assert_eq!(good.next().unwrap().data["payload"], *payload);
+        server.web().post("/v1/publish/other", &[], b"x").ok(202);
+        assert_eq!(other.next().unwrap().data["payload"], "x");
+        most = most.max(server.varz("mem"));
+        server.varz("connections") == 2
+    });
+    let (each, most) = (65536 + IDLE_READER_BYTES_MAX, most.saturating_sub(before));
+    assert!(most < CROWD as u64 * each, "{most} bytes for {CROWD} readers");
+    // Each was left for what waited for it, or because it took nothing for so long.
+    let left = server.varz("slow_consumers") as f64 + server.limited("write_timeout_ms");
+    assert!(left >= CROWD as f64, "{left}");
+    assert_eq!(server.varz("outbox_buffer_bytes"), 0);
+    drop(all);
+    serves(&server.web());
 }

@@ -52,6 +52,60 @@ fn who_waits_is_told_where_a_message_is_kept_and_that_nobody_keeps_it() {
 }
 
 #[test]
+fn without_options_a_message_is_stored_where_a_stream_captures_it_and_goes_its_way_elsewhere() {
+    let server = Server::start();
+    let web = server.web();
+    web.ask("PUT", "/v1/streams/S", r#"{"subjects":["s.>"],"max_msg_size":1000}"#).ok(201);
+    web.ask("PUT", "/v1/streams/SILENT", r#"{"subjects":["silent"],"no_ack":true}"#).ok(201);
+    let id = [("Nats-Msg-Id", "m1")];
+    for is_again in [false, true] {
+        let stored = web.post("/v1/publish/s.a", &id, b"x").ok(200);
+        assert_eq!(stored, json!({"id": "m1", "stream": "S", "seq": 1, "duplicate": is_again}));
+    }
+    assert_eq!(web.post("/v1/publish/s.a", &[], &[b'x'; 1000]).status, 413, "a refusal is told");
+    web.post("/v1/publish/elsewhere", &[], b"x").ok(202);
+    web.post("/v1/publish/s.a", &[("Np-Guarantee", "at-most-once")], b"x").ok(202);
+    web.post("/v1/publish/silent", &[], b"x").ok(202);
+    let problem = web.post("/v1/publish/silent?ack=mem", &[], b"x").problem(404, 6002);
+    assert!(problem["detail"].as_str().unwrap().contains("no_ack"), "{problem}");
+    web.ask("PUT", "/v1/streams/SILENT", r#"{"subjects":["silent"]}"#).ok(200);
+    web.post("/v1/publish/silent", &[], b"x").ok(200);
+    let both = r#"{"destination":["s.a","elsewhere"],"payload":"x"}"#;
+    let sent = web.ask("POST", "/v1/messages", both).ok(200);
+    assert_eq!((&sent["sent"][0]["stream"], &sent["sent"][1]["stream"]), (&json!("S"), &json!(null)));
+    web.ask("DELETE", "/v1/streams/S", "").ok(200);
+    web.post("/v1/publish/s.a", &[], b"x").ok(202);
+}
+
+#[test]
+fn a_message_is_as_safe_as_it_asks_to_be_or_is_told_why_not() {
+    let server = Server::start();
+    let web = server.web();
+    let config = |storage, level: &str| json!({"subjects": [level], "storage": storage, "metadata": {"np.ack": level}});
+    for (storage, level) in [("memory", "mem"), ("file", "os"), ("file", "disk")] {
+        web.ask("PUT", &format!("/v1/streams/{level}"), &config(storage, level).to_string()).ok(201);
+        for asked in ["mem", "os", "disk"] {
+            let ways = [
+                web.post(&format!("/v1/publish/{level}?ack={asked}"), &[], b"x"),
+                web.post(&format!("/v1/publish/{level}"), &[("Np-Ack", asked)], b"x"),
+            ];
+            for answer in ways {
+                match (storage, asked) {
+                    ("memory", "os" | "disk") => _ = answer.problem(400, 4001),
+                    _ => _ = answer.ok(200),
+                }
+            }
+        }
+    }
+    for (subject, persistent, status) in [("mem", true, 400), ("mem", false, 200), ("disk", true, 200)] {
+        let message = json!({"subject": subject, "deliveryOptions": {"persistent": persistent}});
+        assert_eq!(web.ask("POST", "/v1/messages", &message.to_string()).status, status, "{message}");
+    }
+    let stored = web.ask("GET", "/v1/streams/os/messages?follow=false&subject=os", "");
+    assert!(stored.body.contains(r#""Np-Ack":"disk""#), "{}", stored.body);
+}
+
+#[test]
 fn a_question_is_answered_or_is_told_why_not() {
     let server = Server::start();
     let web = server.web();

@@ -1,16 +1,27 @@
 //! A running node reads its configuration again at SIGHUP, and tells its service manager how it is.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::ops::Add as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Child;
 
+use futures_util::StreamExt as _;
+use net::tls::{Trust, client};
 use rcgen::{CertificateParams, KeyPair};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use crate::command::{neuroplex, run, signal};
+use crate::http::Web;
 use crate::lines::{Lines, PATIENCE};
 
 /// A node whose log and service manager are ours.
@@ -47,11 +58,20 @@ impl Node {
 
     /// Writes another configuration and lets the node read it; what it says of it.
     fn reload(&self, config: &str) -> String {
+        self.reload_lines(config).pop().unwrap_or_default()
+    }
+
+    /// The same; everything that was logged since the last time, up to there.
+    fn reload_lines(&self, config: &str) -> Vec<String> {
         fs::write(self.folder.path().join("c.toml"), config).unwrap();
         signal(self.child.id(), Signal::HUP);
         assert!(self.told().starts_with("RELOADING=1\nMONOTONIC_USEC="));
         assert!(self.told().starts_with("READY=1\n"));
-        self.log.until("the configuration")
+        let mut lines = vec![self.log.next()];
+        while !lines.last().is_some_and(|line| line.contains("the configuration")) {
+            lines.push(self.log.next());
+        }
+        lines
     }
 
     fn as_user(&self, user: &str) -> String {
@@ -160,4 +180,106 @@ fn certificates_are_read_again_at_sighup_for_new_connections() {
     let second = certify(node.folder.path(), "second.pem");
     node.reload(config);
     assert!(trusts(&second) && !trusts(&first));
+}
+
+/// The status with which the HTTP door answers who calls it by this name.
+fn called(http: &str, host: &str) -> u16 {
+    let mut socket = TcpStream::connect(http.trim_start_matches("http://")).unwrap();
+    write!(socket, "GET /v1/nodes HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn the_http_door_goes_by_other_names_after_sighup() {
+    let named = |hosts: &str| DOORS.replace("[http]\n", &format!("[http]\nhosts = [{hosts}]\n"));
+    let node = Node::start(TempDir::new().unwrap(), &named("'first.example'"));
+    node.told();
+    let statuses = || ["first.example", "second.example", "localhost"].map(|host| called(&node.http, host));
+    assert_eq!(statuses(), [200, 403, 200]);
+    assert!(node.reload(&named("'second.example'")).contains("http.hosts"));
+    assert_eq!(statuses(), [403, 200, 200]);
+}
+
+#[test]
+fn a_finer_log_level_at_sighup_logs_more_and_a_coarser_one_less() {
+    let at = |level: &str| DOORS.replace("[http]", &format!("[log]\nlevel = '{level}'\n[http]"));
+    let node = Node::start(TempDir::new().unwrap(), &at("info"));
+    node.told();
+    let answered = |lines: &[String]| lines.iter().filter(|line| line.contains("\"answered\"")).count();
+    called(&node.http, "localhost");
+    assert_eq!(answered(&node.reload_lines(&at("debug"))), 0);
+    called(&node.http, "localhost");
+    assert_eq!(answered(&node.reload_lines(&at("info"))), 1);
+    called(&node.http, "localhost");
+    assert_eq!(answered(&node.reload_lines(&at("info,gateway=debug"))), 0);
+    called(&node.http, "localhost");
+    assert!(node.log.until("\"answered\"").contains("/v1/nodes"), "of this part alone");
+}
+
+#[tokio::test]
+async fn certificates_of_the_http_door_are_read_again_at_sighup_for_new_connections() {
+    let folder = TempDir::new().unwrap();
+    let first = certify(folder.path(), "first.pem");
+    let config = "[nats]\nlisten = '127.0.0.1:0'\n[http]\nlisten = '127.0.0.1:0'\ntls_cert_file = \
+                  'cert.pem'\ntls_key_file = 'key.pem'\n";
+    let node = Node::start(folder, config);
+    node.told();
+    let address = node.http.strip_prefix("https://").unwrap();
+    let trusts = async |ca: &str| {
+        let socket = tokio::net::TcpStream::connect(address).await.unwrap();
+        let trust = client(Trust::File(Path::new(ca)), None).unwrap();
+        TlsConnector::from(trust).connect(ServerName::try_from("localhost").unwrap(), socket).await.is_ok()
+    };
+    assert!(trusts(&first).await);
+    let second = certify(node.folder.path(), "second.pem");
+    node.reload(config);
+    assert!(trusts(&second).await && !trusts(&first).await);
+}
+
+#[tokio::test]
+async fn a_user_that_is_gone_at_sighup_is_cut_wherever_it_came_in() {
+    let users = |text: &str| format!("{DOORS}[auth]\nusers = [{text}]\n");
+    let (anna, bert) = ("{ user = 'anna', password = 'a' }", "{ user = 'bert', password = 'b' }");
+    let node = Node::start(TempDir::new().unwrap(), &users(&format!("{anna}, {bert}")));
+    node.told();
+    let web = Web::at(&node.http);
+    let [by_anna, by_bert] = ["Basic YW5uYTph", "Basic YmVydDpi"].map(|shown| [("Authorization", shown)]);
+    web.try_ask("PUT", "/v1/streams/S", &by_anna, br#"{"subjects":["s.>"]}"#).unwrap().ok(201);
+    let mut stays = web.events("/v1/subscribe?subject=a", &by_anna);
+    let mut stays_in_stream = web.events("/v1/streams/S/messages", &by_anna);
+    let mut leaves = web.events("/v1/subscribe?subject=a", &by_bert);
+    let mut leaves_stream = web.events("/v1/streams/S/messages", &by_bert);
+    let mut request = node.http.replace("http://", "ws://").add("/v1/ws").into_client_request().unwrap();
+    request.headers_mut().insert("Authorization", by_bert[0].1.parse().unwrap());
+    let (mut socket, _) = connect_async(request).await.unwrap();
+    // A connection that was let in is not believed for ever.
+    let mut kept = TcpStream::connect(node.http.trim_start_matches("http://")).unwrap();
+    let mut ask = || {
+        let head = format!("Host: localhost\r\nAuthorization: {}\r\n\r\n", by_bert[0].1);
+        write!(kept, "HEAD /v1/nodes HTTP/1.1\r\n{head}").unwrap();
+        let (mut answer, mut byte) = (Vec::new(), [0]);
+        while !answer.ends_with(b"\r\n\r\n") {
+            kept.read_exact(&mut byte).unwrap();
+            answer.push(byte[0]);
+        }
+        String::from_utf8(answer).unwrap().split(' ').nth(1).unwrap().to_owned()
+    };
+    assert_eq!(ask(), "200");
+
+    let said = node.reload(&users(anna));
+    assert!(said.contains(r#""cut":2"#), "{said}");
+    for events in [&mut leaves, &mut leaves_stream] {
+        let end = events.next().unwrap();
+        assert_eq!((&*end.kind, &end.data["code"]), ("end", &2002.into()));
+        assert!(events.next().is_none());
+    }
+    let end = timeout(PATIENCE, async { while socket.next().await.is_some_and(|m| m.is_ok()) {} }).await;
+    assert!(end.is_ok(), "its WebSocket is closed");
+    assert_eq!(ask(), "401");
+    web.post("/v1/publish/a", &by_anna, b"x").ok(202);
+    assert_eq!(stays.next().unwrap().data["payload"], "x");
+    web.post("/v1/publish/s.a", &by_anna, b"y").ok(200);
+    assert_eq!(stays_in_stream.next().unwrap().data["payload"], "y");
 }

@@ -153,3 +153,28 @@ async fn an_address_that_asks_for_tls_never_goes_on_in_the_clear() {
     let e = Client::connect(Options::new(url).tls_ca(folder.path().join("ca.pem"))).await.unwrap_err();
     assert_eq!(e.code(), Code::TlsRequired);
 }
+
+#[test]
+fn only_who_may_monitor_reads_the_figures_where_the_door_says_so() {
+    let config = |monitor: &str| {
+        format!(
+            "[http]\nmonitor = '{monitor}'\n{USERS}\n[[auth.users]]\nuser = 'watch'\npassword = 'w'\npublish_allow = ['$NP.monitor']\n"
+        )
+    };
+    // ann:p@ss and watch:w.
+    let (ann, watch) = ([("Authorization", "Basic YW5uOnBAc3M=")], [("Authorization", "Basic d2F0Y2g6dw==")]);
+    for (monitor, expected) in [("users", [401, 403, 200]), ("local", [200; 3]), ("open", [200; 3])] {
+        let server = Server::with(&config(monitor), &[]);
+        let web = server.web();
+        for path in ["/metrics", "/varz", "/connz", "/subsz"] {
+            let status = |headers: &[(&str, &str)]| web.try_ask("GET", path, headers, b"").unwrap().status;
+            assert_eq!([status(&[]), status(&ann), status(&watch)], expected, "{monitor}: {path}");
+        }
+        for path in ["/healthz", "/readyz"] {
+            web.ask("GET", path, "").ok(200);
+        }
+        let document = web.ask("GET", "/openapi.json", "").ok(200);
+        let asks = document["paths"]["/metrics"]["get"]["security"].is_array();
+        assert_eq!(asks, monitor == "users");
+    }
+}

@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::error::Error;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 
 use crate::lines::PATIENCE;
+use crate::secured::certificates;
 use crate::server::Server;
 
 /// A client of either door.
@@ -474,4 +478,36 @@ async fn a_client_that_answers_no_ping_is_stale() {
         assert!(alive.next().await.is_ping());
     }
     assert!(alive.until_pong().await.is_empty());
+}
+
+#[tokio::test]
+async fn both_protocols_run_over_tls() {
+    let folder = certificates();
+    let file = |name: &str| folder.path().join(name);
+    let config =
+        format!("[http]\ntls_cert_file = {:?}\ntls_key_file = {:?}\n", file("cert.pem"), file("key.pem"));
+    let server = Server::within(TempDir::new().unwrap(), &config, &[]);
+    let address = server.http().strip_prefix("https://").expect("an address with TLS");
+    let trust = net::tls::client(net::tls::Trust::File(&file("ca.pem")), None).unwrap();
+    let open = async |path: &str| {
+        let socket = tokio::net::TcpStream::connect(address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = TlsConnector::from(trust.clone()).connect(name, socket).await.unwrap();
+        client_async(format!("wss://{address}{path}"), stream).await.unwrap().0
+    };
+    let mut json = open("/v1/ws").await;
+    let mut nats = open("/nats").await;
+    let info = timeout(PATIENCE, nats.next()).await.unwrap().unwrap().unwrap();
+    assert!(info.into_data().starts_with(b"INFO {"));
+    json.send(Message::text(json!({"op": "sub", "sid": 1, "subject": "big", "ok": true}).to_string()))
+        .await
+        .unwrap();
+    let ok = timeout(PATIENCE, json.next()).await.unwrap().unwrap().unwrap();
+    assert!(ok.to_text().unwrap().contains(r#""op":"ok""#), "{ok}");
+    let payload = "x".repeat(300_000);
+    let publish = format!("CONNECT {{}}\r\nPUB big {}\r\n{payload}\r\n", payload.len());
+    nats.send(Message::binary(publish)).await.unwrap();
+    let heard = timeout(PATIENCE, json.next()).await.unwrap().unwrap().unwrap();
+    let heard: Value = serde_json::from_str(heard.to_text().unwrap()).unwrap();
+    assert_eq!((&heard["subject"], &heard["payload"]), (&json!("big"), &json!(payload)));
 }

@@ -5,6 +5,7 @@
 //! value are cut off, an empty value is none, and a sequence that is no number matches nothing.
 
 use kernel::envelope::name;
+use kernel::journal::Level;
 use kernel::{Guarantee, Priority};
 
 use super::duration;
@@ -38,6 +39,10 @@ pub struct PublishHeaders<'a> {
     pub priority: Option<Priority>,
     /// How long it is kept back.
     pub delay: Option<Delay>,
+    /// How safe it must be before it is acknowledged.
+    pub ack: Option<Ack>,
+    /// Whether it must survive a restart.
+    pub persistent: Option<bool>,
     /// A feature that the message asks for and that we do not have.
     pub feature: Option<Feature>,
 }
@@ -73,6 +78,15 @@ pub enum Delay {
     /// So many milliseconds; at most [`Delay::MAX_MS`].
     Ms(u64),
     /// No time, or too long a one, which refuses the message.
+    Invalid,
+}
+
+/// How safe a message must be before it is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ack {
+    /// As safe as this.
+    Level(Level),
+    /// A word that is no level, which refuses the message.
     Invalid,
 }
 
@@ -170,6 +184,12 @@ impl<'a> PublishHeaders<'a> {
                 name::SEQUENCE => set(&mut sequence, number(value)),
                 name::PRIORITY => set(&mut found.priority, Priority::read(value)),
                 name::DELAY => set(&mut found.delay, Delay::read(value)),
+                name::ACK => set(&mut found.ack, Level::read(value).map_or(Ack::Invalid, Ack::Level)),
+                name::PERSISTENT => match value {
+                    b"true" => set(&mut found.persistent, true),
+                    b"false" => set(&mut found.persistent, false),
+                    _ => {}
+                },
                 "Nats-Batch-Id" => set(&mut found.feature, Feature::AtomicBatch),
                 "Nats-Incr" => set(&mut found.feature, Feature::Counter),
                 "Nats-Schedule" => set(&mut found.feature, Feature::Schedule),
@@ -185,16 +205,30 @@ impl<'a> PublishHeaders<'a> {
         };
         found
     }
+
+    /// How safe the message must be before it is acknowledged, where it says so itself: [`name::ACK`], else
+    /// [`name::PERSISTENT`], which stands for the disk or for memory.
+    pub fn level(&self) -> Option<Level> {
+        match (self.ack, self.persistent) {
+            (Some(Ack::Level(level)), _) => Some(level),
+            (Some(Ack::Invalid), _) | (None, None) => None,
+            (None, Some(true)) => Some(Level::Disk),
+            (None, Some(false)) => Some(Level::Mem),
+        }
+    }
 }
 
-/// Whether a message asks for more than to be heard by who listens now: a delay, or a guarantee above at most once. Such a
-/// one must not go to a subject that no stream captures. Blocks without a header of ours are told apart by one search.
+/// Whether a message asks for more than to be heard by who listens now: a delay, a guarantee above at most once, or to be
+/// as safe as a stream makes it. Such a one must not go to a subject that no stream captures. Blocks without a header of
+/// ours are told apart by one search.
 pub fn must_be_kept(block: &[u8]) -> bool {
     if memchr::memmem::find(block, b"\nNp-").is_none() {
         return false;
     }
     lines(block).any(|(name, value)| match std::str::from_utf8(name) {
         Ok(name::DELAY) => Delay::read(value) != Delay::Ms(0),
+        Ok(name::ACK) => !value.is_empty(),
+        Ok(name::PERSISTENT) => value == b"true",
         Ok(name::GUARANTEE) => {
             let guarantee = std::str::from_utf8(value).ok().and_then(|value| value.trim().parse().ok());
             matches!(guarantee, Some(Guarantee::AtLeastOnce | Guarantee::ExactlyOnce))
@@ -303,6 +337,8 @@ mod tests {
             (name::SEQUENCE, "9"),
             (name::PRIORITY, "high"),
             (name::DELAY, "1m"),
+            (name::ACK, "os"),
+            (name::PERSISTENT, "false"),
             ("Nats-Incr", "1"),
         ])
         .unwrap();
@@ -320,6 +356,8 @@ mod tests {
             producer: Some(Producer::Numbered { id: b"p", epoch: 2, sequence: 9 }),
             priority: Some(Priority::High),
             delay: Some(Delay::Ms(60_000)),
+            ack: Some(Ack::Level(Level::Os)),
+            persistent: Some(false),
             feature: Some(Feature::Counter),
         };
         assert_eq!(PublishHeaders::read(&bytes), expected);
@@ -406,7 +444,24 @@ mod tests {
     }
 
     #[test]
-    fn only_a_delay_or_a_guarantee_makes_a_message_one_that_must_be_kept() {
+    fn how_safe_a_message_must_be_is_its_own_word_before_whether_it_persists() {
+        let level = |pairs: &[(&str, &str)]| {
+            let bytes = block(pairs.iter().copied()).unwrap();
+            PublishHeaders::read(&bytes).level()
+        };
+        assert_eq!(level(&[]), None);
+        for (word, expected) in [("mem", Level::Mem), ("os", Level::Os), ("disk", Level::Disk)] {
+            assert_eq!(level(&[("Np-Persistent", "true"), ("Np-Ack", word)]), Some(expected));
+        }
+        assert_eq!(level(&[("Np-Persistent", "true")]), Some(Level::Disk));
+        assert_eq!(level(&[("Np-Persistent", "false")]), Some(Level::Mem));
+        assert_eq!(level(&[("Np-Persistent", "perhaps")]), None);
+        let bytes = block([("Np-Ack", "quorum")]).unwrap();
+        assert_eq!(PublishHeaders::read(&bytes).ack, Some(Ack::Invalid));
+    }
+
+    #[test]
+    fn only_a_delay_a_guarantee_or_a_level_makes_a_message_one_that_must_be_kept() {
         let one = |name: &str, value: &str| must_be_kept(&block([("A", "b"), (name, value)]).unwrap());
         assert!(!must_be_kept(b""));
         for (name, value, must) in [
@@ -417,6 +472,10 @@ mod tests {
             ("Np-Guarantee", "exactly-once", true),
             ("Np-Guarantee", "at-most-once", false),
             ("Np-Guarantee", "perhaps", false),
+            ("Np-Ack", "mem", true),
+            ("Np-Ack", "what", true),
+            ("Np-Persistent", "true", true),
+            ("Np-Persistent", "false", false),
             ("Np-Priority", "critical", false),
             ("X-Np-Delay", "5s", false),
             ("Note", "Np-Delay: 5s", false),

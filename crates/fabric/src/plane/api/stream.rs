@@ -66,6 +66,7 @@ impl Plane {
         self.set_level(log, bus::stream::level(&config).unwrap_or_default());
         let Some(cell) = self.cells.get_mut(&log) else { return Err(Fault::StreamNotFound.into()) };
         cell.config = template;
+        self.inbox.silence(log, cell.config.no_ack);
         let mut changes = Changes::default();
         if let Body::Warm(stream) = &mut cell.body {
             stream.update(config, &mut changes);
@@ -194,6 +195,7 @@ impl Plane {
             tenant.streams.remove(name);
         }
         self.out.append(Entry::Forget(log));
+        self.inbox.silence(log, false);
         if !log.is_volatile() {
             self.out.append(Entry::State(key, None));
             self.out.append(Entry::State(producers_key(log), None));

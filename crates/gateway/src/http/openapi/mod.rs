@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
@@ -47,7 +48,11 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 async fn document(State(door): State<Arc<HttpDoor>>) -> Result<Response, Problem> {
-    let document = describe(door.table.all(), door.hub.accounts().are_required())
+    let asks = Asks {
+        has_users: door.hub.accounts().are_required(),
+        is_monitor_open: door.is_monitor_open.load(Relaxed),
+    };
+    let document = describe(door.table.all(), asks)
         .map_err(|e| Problem::new(Code::InternalError, format!("the schemas cannot be read: {e}")))?;
     Ok((StatusCode::OK, [(CONTENT_TYPE, JSON)], document.to_string()).into_response())
 }
@@ -77,20 +82,37 @@ fn served(media: &'static str, text: &'static str) -> Response {
     (StatusCode::OK, headers, text).into_response()
 }
 
-/// The document of these routes; `has_users`: who asks must say who it is.
-fn describe(routes: &[&Route], has_users: bool) -> serde_json::Result<Value> {
+/// Of whom the door asks who it is.
+#[derive(Clone, Copy)]
+struct Asks {
+    /// Of anybody at all.
+    has_users: bool,
+    /// Of nobody who monitors.
+    is_monitor_open: bool,
+}
+
+impl Asks {
+    fn asks(self, route: &Route) -> bool {
+        self.has_users && route.is_guarded(self.is_monitor_open)
+    }
+}
+
+/// The document of these routes.
+fn describe(routes: &[&Route], asks: Asks) -> serde_json::Result<Value> {
     let schemas: Value = serde_json::from_str(SCHEMAS)?;
     let mut paths = Map::new();
     for route in routes {
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
         if let Value::Object(path) = path {
-            path.insert(route.method.to_ascii_lowercase(), operation(route, has_users));
+            path.insert(route.method.to_ascii_lowercase(), operation(route, asks));
         }
     }
     let areas: BTreeSet<&str> = routes.iter().map(|r| r.area).collect();
     let tags: Vec<Value> = areas.iter().map(|area| json!({ "name": area })).collect();
     let mut components = json!({ "schemas": schemas });
-    if has_users && let Value::Object(components) = &mut components {
+    if asks.has_users
+        && let Value::Object(components) = &mut components
+    {
         let ways = json!({
             "basic": { "type": "http", "scheme": "basic" },
             "bearer": { "type": "http", "scheme": "bearer" },
@@ -113,12 +135,12 @@ fn describe(routes: &[&Route], has_users: bool) -> serde_json::Result<Value> {
     }))
 }
 
-fn operation(route: &Route, has_users: bool) -> Value {
+fn operation(route: &Route, asks: Asks) -> Value {
     let mut out = Map::new();
     out.insert("operationId".into(), route.name.into());
     out.insert("summary".into(), route.what.into());
     out.insert("tags".into(), json!([route.area]));
-    if has_users && route.is_guarded {
+    if asks.asks(route) {
         out.insert("security".into(), json!([{ "basic": [] }, { "bearer": [] }]));
     }
     if route.is_endless {
@@ -133,7 +155,7 @@ fn operation(route: &Route, has_users: bool) -> Value {
             takes.types.iter().map(|t| ((*t).to_owned(), json!({ "schema": schema }))).collect();
         out.insert("requestBody".into(), json!({ "required": takes.is_required, "content": content }));
     }
-    out.insert("responses".into(), answers(route, has_users));
+    out.insert("responses".into(), answers(route, asks));
     Value::Object(out)
 }
 
@@ -175,7 +197,7 @@ fn parameter(param: &Param) -> Value {
 }
 
 /// What every route may answer when something is wrong, beside what it says itself.
-fn failures(route: &Route, has_users: bool) -> BTreeMap<u16, BTreeSet<String>> {
+fn failures(route: &Route, asks: Asks) -> BTreeMap<u16, BTreeSet<String>> {
     let mut all = BTreeMap::<u16, BTreeSet<String>>::new();
     let mut add = |status: u16, code: Code| {
         let name = format!("{} {}", code.number(), code.name());
@@ -183,10 +205,10 @@ fn failures(route: &Route, has_users: bool) -> BTreeMap<u16, BTreeSet<String>> {
     };
     let mut codes = vec![Code::InvalidRequest, Code::PermissionDenied, Code::InternalError];
     codes.extend(route.fails);
-    if route.is_guarded {
+    if route.is_guarded(true) {
         codes.extend([Code::ServiceUnavailable, Code::LimitExceeded]);
-        codes.extend(has_users.then_some(Code::AuthFailed));
     }
+    codes.extend(asks.asks(route).then_some(Code::AuthFailed));
     if route.params.iter().any(|p| p.name == "subject") || route.takes.is_some() {
         codes.push(Code::SubjectInvalid);
     }
@@ -200,9 +222,9 @@ fn failures(route: &Route, has_users: bool) -> BTreeMap<u16, BTreeSet<String>> {
     all
 }
 
-fn answers(route: &Route, has_users: bool) -> Value {
+fn answers(route: &Route, asks: Asks) -> Value {
     let mut all = Map::new();
-    for (status, names) in failures(route, has_users) {
+    for (status, names) in failures(route, asks) {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let mut answer = json!({
             "description": names.join(", "),
@@ -236,8 +258,10 @@ mod tests {
     use super::super::route::Table;
     use super::*;
 
+    const GUARDED: Asks = Asks { has_users: true, is_monitor_open: false };
+
     fn all() -> Value {
-        describe(Table::of(super::super::ROUTES).all(), true).unwrap()
+        describe(Table::of(super::super::ROUTES).all(), GUARDED).unwrap()
     }
 
     #[test]
@@ -288,12 +312,16 @@ mod tests {
 
     #[test]
     fn an_open_node_asks_nobody_who_it_is() {
-        let open = describe(Table::of(super::super::ROUTES).all(), false).unwrap();
+        let described = |asks| describe(Table::of(super::super::ROUTES).all(), asks).unwrap();
+        let open = described(Asks { has_users: false, ..GUARDED });
         assert!(!open.to_string().contains("security"));
         assert!(!open.to_string().contains("AUTH_FAILED"));
         let closed = all();
         assert!(closed["paths"]["/v1/messages"]["post"]["security"].is_array());
         assert!(closed["paths"]["/healthz"]["get"]["security"].is_null());
+        assert!(closed["paths"]["/metrics"]["get"]["security"].is_array());
+        let watched = described(Asks { is_monitor_open: true, ..GUARDED });
+        assert!(watched["paths"]["/metrics"]["get"]["security"].is_null());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::ordered::{From, Ordered, Wanted};
 use super::pull::{BATCH_MAX, PULL_BYTES};
 use super::stream_name;
 use crate::http::HttpDoor;
-use crate::http::caller::{Caller, Names, Params};
+use crate::http::caller::{Caller, Names, Params, Standing};
 use crate::http::flow::Flow;
 use crate::http::problem::Problem;
 
@@ -80,8 +80,10 @@ pub(super) async fn read(
     }
     let (from, follow) = (asked.from(&headers)?, asked.follow.unwrap_or(true));
     let wanted = Wanted { stream, subject: asked.subject, from, batch, follow };
+    let standing = Standing::of(&caller);
     let ordered = Ordered::open(caller.call(4 * PULL_BYTES as usize)?, wanted).await?;
-    let body = Flow::body(Reader { door: caller.door, ordered, phase: Phase::Opened }, Reader::piece);
+    let reader = Reader { door: caller.door, standing, ordered, phase: Phase::Opened };
+    let body = Flow::body(reader, Reader::piece);
     let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store")];
     Ok((StatusCode::OK, headers, body).into_response())
 }
@@ -97,6 +99,7 @@ enum Phase {
 /// A client that reads.
 struct Reader {
     door: Arc<HttpDoor>,
+    standing: Standing,
     ordered: Ordered,
     phase: Phase,
 }
@@ -114,6 +117,8 @@ impl Reader {
             Phase::Reading => {}
         }
         let next = tokio::select! {
+            biased;
+            problem = self.standing.lost() => Ok(Err(problem)),
             next = timeout(HEARTBEAT, self.ordered.next()) => next,
             () = self.door.stopping() => {
                 Ok(Err(Problem::new(Code::ServiceUnavailable, "the node is about to stop")))
