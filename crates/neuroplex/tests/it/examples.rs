@@ -55,9 +55,9 @@ const BEFORE: &[(&str, &str)] = &[
         for i in 1 2 3 4 5 6 7; do neuroplex kv put locks door me; done"),
     ("object ", OBJECTS),
     ("object put", ""),
-    ("context", "neuroplex context add staging --server $NEUROPLEX_SERVER"),
+    ("context", "umask 077; echo s3cret > .prod-password; neuroplex context add staging --server $NEUROPLEX_SERVER"),
     ("context ", CONTEXTS),
-    ("context add", ""),
+    ("context add", "umask 077; echo s3cret > .prod-password; touch ca.pem"),
 ];
 
 /// The examples of each command, one or more lines each as a shell takes them.
