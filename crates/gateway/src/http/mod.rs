@@ -38,6 +38,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use auth::Accounts;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -156,11 +157,12 @@ impl HttpDoor {
         tracing: Tracing,
     ) -> Arc<HttpDoor> {
         let ms = Duration::from_millis;
+        let is_monitor_open = AtomicBool::new(is_open(options.monitor, address, &hub.accounts()));
         Arc::new(HttpDoor {
             hub,
             guard: RwLock::new(guard::Guard::new(address, &options.hosts)),
             address,
-            is_monitor_open: AtomicBool::new(is_open(options.monitor, address)),
+            is_monitor_open,
             phase: watch::Sender::new(Phase::Starting),
             places: Arc::new(Semaphore::new(options.connections_max)),
             connections_max: options.connections_max,
@@ -204,7 +206,8 @@ impl HttpDoor {
     pub fn renew(&self, options: &HttpOptions, tls: Option<TlsAcceptor>) {
         let guard = guard::Guard::new(self.address, &options.hosts);
         *self.guard.write().unwrap_or_else(PoisonError::into_inner) = guard;
-        self.is_monitor_open.store(is_open(options.monitor, self.address), Relaxed);
+        let is_open = is_open(options.monitor, self.address, &self.hub.accounts());
+        self.is_monitor_open.store(is_open, Relaxed);
         self.renewals.send_replace(());
         *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
     }
@@ -361,10 +364,10 @@ impl HttpDoor {
     }
 }
 
-/// Whether anybody may monitor a door that listens there.
-fn is_open(monitor: Monitor, address: SocketAddr) -> bool {
+/// Whether anybody may monitor a door that listens there. Tenants of one machine are strangers to each other.
+fn is_open(monitor: Monitor, address: SocketAddr, accounts: &Accounts) -> bool {
     match monitor {
-        Monitor::Local => address.ip().to_canonical().is_loopback(),
+        Monitor::Local => address.ip().to_canonical().is_loopback() && accounts.tenants().len() < 2,
         Monitor::Open => true,
         Monitor::Users => false,
     }
