@@ -33,6 +33,6 @@ mod sync {
 
 pub use budget::Budget;
 pub use interest::{Interest, Reading, Stamp};
-pub use outbox::{Flush, Outbox, Slot};
+pub use outbox::{Flush, Outbox, Slot, Took};
 pub use route::{Found, Groups, Members, Route, RouteCache};
 pub use trie::{Entry, Hit};

@@ -53,7 +53,7 @@ impl Socket {
     }
 
     fn flush(&self, outbox: &Outbox) {
-        if let Flush::Blocked = outbox.flush(&mut Spare::default(), |s| self.write(s)) {
+        if let Flush::Blocked = outbox.flush(&mut Spare::default(), |s| self.write(s).map(Into::into)) {
             *self.owed.lock().unwrap() = true;
             self.told.notify_one();
         }

@@ -41,6 +41,22 @@ pub enum Flush {
     Failed(io::Error),
 }
 
+/// What the world took of the pieces that it was given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Took {
+    /// Bytes of theirs, from the first piece on.
+    pub bytes: usize,
+    /// Whether something has gone already that announces the piece which is next (the head of a frame around it): it must
+    /// follow whole, whatever is cut.
+    pub begun: bool,
+}
+
+impl From<usize> for Took {
+    fn from(bytes: usize) -> Took {
+        Took { bytes, begun: false }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Idle,
@@ -93,6 +109,8 @@ struct Inner {
     chunks: VecDeque<Chunk>,
     /// Bytes of the first chunk that were written already.
     written: usize,
+    /// Whether the first chunk was announced already, though nothing of it was written.
+    begun: bool,
     /// Whether the last piece that was written whole began a message and did not end it.
     inside: bool,
     /// Where bytes gather; it ends with a message.
@@ -147,6 +165,7 @@ impl Outbox {
             sealed: false,
             chunks: VecDeque::new(),
             written: 0,
+            begun: false,
             inside: false,
             tail: Vec::new(),
             waiting: 0,
@@ -271,7 +290,7 @@ impl Outbox {
     pub fn flush(
         &self,
         spare: &mut Spare,
-        mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+        mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<Took>,
     ) -> Flush {
         let mut inner = self.inner();
         match inner.state {
@@ -322,7 +341,7 @@ impl Outbox {
         if tail.capacity() > 0 {
             inner.chunks.push_back(Chunk::own(tail, true));
         }
-        let keep = match inner.written > 0 || inner.inside {
+        let keep = match inner.written > 0 || inner.begun || inner.inside {
             true => inner.chunks.iter().position(|c| c.ends).map_or(inner.chunks.len(), |last| last + 1),
             false => 0,
         };
@@ -448,6 +467,8 @@ struct Batch {
     last: Vec<u8>,
     /// Bytes of the first piece that were written already.
     written: usize,
+    /// Whether the first piece was announced.
+    begun: bool,
     /// Whether a message was begun and not ended by the pieces written whole.
     inside: bool,
 }
@@ -465,6 +486,7 @@ impl Batch {
             chunks: mem::take(&mut inner.chunks),
             last: mem::take(&mut inner.tail),
             written: mem::take(&mut inner.written),
+            begun: inner.begun,
             inside: inner.inside,
         }
     }
@@ -473,7 +495,7 @@ impl Batch {
     fn write(
         &mut self,
         spare: &mut Spare,
-        write: &mut impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+        write: &mut impl FnMut(&[IoSlice<'_>]) -> io::Result<Took>,
     ) -> Progress {
         let mut p = Progress { sent: 0, freed: 0, result: Ok(()) };
         while !self.is_empty() {
@@ -483,12 +505,13 @@ impl Batch {
                 false => self.write_many(write),
             };
             match result {
-                Ok(n) if n > 0 => {
-                    p.sent += n;
-                    self.written += n;
+                Ok(Took { bytes: 0, begun: false }) => p.result = Err(ErrorKind::WriteZero.into()),
+                Ok(Took { bytes, begun }) => {
+                    p.sent += bytes;
+                    self.written += bytes;
+                    self.begun = begun;
                     p.freed += self.advance(spare);
                 }
-                Ok(_) => p.result = Err(ErrorKind::WriteZero.into()),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) => p.result = Err(e),
             }
@@ -503,7 +526,7 @@ impl Batch {
         self.chunks.is_empty() && self.written == self.last.len()
     }
 
-    fn write_many(&self, write: &mut impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>) -> io::Result<usize> {
+    fn write_many(&self, write: &mut impl FnMut(&[IoSlice<'_>]) -> io::Result<Took>) -> io::Result<Took> {
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let mut count = 0;
         let pieces = self.chunks.iter().map(Chunk::as_slice).chain([&self.last[..]]);
@@ -544,6 +567,7 @@ impl Batch {
     /// Puts what was not written in front of what came in the meantime.
     fn put_back(self, inner: &mut Inner) {
         inner.written = self.written;
+        inner.begun = self.begun;
         inner.inside = self.inside;
         let mut chunks = self.chunks;
         if !self.last.is_empty() || self.last.capacity() > 0 {

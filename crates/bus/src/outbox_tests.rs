@@ -8,7 +8,7 @@ use bytes::Bytes;
 use kernel::{Put, Spare};
 use proptest::prelude::*;
 
-use crate::{Budget, Flush, Outbox};
+use crate::{Budget, Flush, Outbox, Took};
 
 fn outbox(limit_bytes: usize) -> (Outbox, Arc<Budget>) {
     let budget = Arc::new(Budget::new(1 << 30));
@@ -52,7 +52,7 @@ impl World {
 }
 
 fn flush(outbox: &Outbox, world: &mut World) -> Flush {
-    outbox.flush(&mut Spare::default(), |s| world.write(s))
+    outbox.flush(&mut Spare::default(), |s| world.write(s).map(Into::into))
 }
 
 #[test]
@@ -92,6 +92,29 @@ fn a_cut_outbox_ends_the_message_it_began_and_says_its_last_words() {
     let took = String::from_utf8_lossy(&world.took).replace(&"x".repeat(40_000), "X");
     assert_eq!(took, "head shared body\n-ERR");
     assert_eq!((put(&outbox, b"x"), budget.used_bytes()), (Put::Gone, 0));
+}
+
+#[test]
+fn a_message_that_was_announced_is_not_cut_and_one_that_was_not_is() {
+    for begun in [true, false] {
+        let (outbox, _) = outbox(1 << 20);
+        put_shared(&outbox, b"head ", b"shared body");
+        put(&outbox, b"never seen\n");
+        let mut asked = 0;
+        let blocked = outbox.flush(&mut Spare::default(), |_| {
+            asked += 1;
+            match asked {
+                1 if begun => Ok(Took { bytes: 0, begun }),
+                _ => Err(ErrorKind::WouldBlock.into()),
+            }
+        });
+        assert!(matches!(blocked, Flush::Blocked));
+        outbox.cut(b"-ERR");
+        let mut world = World { took: vec![], at_once: usize::MAX, room: usize::MAX };
+        assert!(matches!(flush(&outbox, &mut world), Flush::Last));
+        let whole: &[u8] = if begun { b"head shared body\n-ERR" } else { b"-ERR" };
+        assert_eq!(world.took, whole);
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod watch;
 pub mod woken;
 
 /// Where a door lets bytes wait for its clients.
-pub use bus::{Budget, Flush, Outbox, Slot};
+pub use bus::{Budget, Flush, Outbox, Slot, Took};
 pub use clients::Clients;
 pub use hub::{Hub, Limits, Subscription};
 pub use options::StreamsOptions;

@@ -32,6 +32,22 @@ impl Failure {
         }
     }
 
+    /// Its code, where it has one.
+    pub(crate) fn code(&self) -> Option<Code> {
+        match self {
+            Failure::Told { code, .. } | Failure::Said(code) => Some(*code),
+            Failure::PipeClosed | Failure::Interrupted => None,
+        }
+    }
+
+    /// What is to be told, without the code.
+    pub(crate) fn message(&self) -> &str {
+        match self {
+            Failure::Told { message, .. } => message,
+            _ => "",
+        }
+    }
+
     /// What stands on stderr, if anything.
     pub(crate) fn line(&self, json: bool) -> Option<String> {
         let Failure::Told { code, message } = self else { return None };

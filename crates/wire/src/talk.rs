@@ -2,6 +2,7 @@
 //! is. Payloads, headers and identities have the forms that they have in the [JSON form of a message](crate::json).
 //! Reading is strict: a field that an operation does not have is an error that names it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -91,7 +92,7 @@ struct Form<'a> {
 }
 
 /// The names of an object's members, and nothing of what they hold.
-struct Members<'a>(Vec<std::borrow::Cow<'a, str>>);
+struct Members<'a>(Vec<Cow<'a, str>>);
 
 impl<'a> Deserialize<'a> for Members<'a> {
     fn deserialize<D: serde::Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
@@ -113,9 +114,19 @@ impl<'a> Deserialize<'a> for Members<'a> {
             }
         }
         #[derive(Deserialize)]
-        struct Name<'a>(#[serde(borrow)] std::borrow::Cow<'a, str>);
+        struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
         from.deserialize_map(Visitor)
     }
+}
+
+/// Whether a text is the operation that says who somebody is. Nothing of its other fields is kept.
+pub fn is_auth(text: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        op: Cow<'a, str>,
+    }
+    serde_json::from_str::<Named<'_>>(text).is_ok_and(|named| named.op == "auth")
 }
 
 /// Reads an operation.

@@ -234,6 +234,11 @@ impl Reader {
         }
     }
 
+    /// From the next frame on a message may have so many bytes.
+    pub fn allow(&mut self, message_bytes_max: usize) {
+        self.message_bytes_max = message_bytes_max;
+    }
+
     /// Whether the other side has ended.
     pub fn is_over(&self) -> bool {
         self.stage == Stage::Over

@@ -67,7 +67,7 @@ const HOUSE: &[Row] = &[
         ],
     },
     // 6: the binary
-    Row { name: "neuroplex", may_use: &["kernel", "wire", "node", "client", "bench"] },
+    Row { name: "neuroplex", may_use: &["kernel", "wire", "net", "node", "client", "bench"] },
     // beside the layers
     Row { name: "client", may_use: &["kernel", "wire", "auth", "net"] },
     Row { name: "bench", may_use: &["kernel", "wire"] },

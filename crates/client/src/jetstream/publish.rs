@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use kernel::{Message, Msg};
 use tokio::time::timeout;
+use wire::jetstream::api::PubAnswer;
 
 use super::Context;
 use super::api::PubAck;
-use super::context::unreadable;
-use super::refusal::refused;
+use super::refusal::error_of;
 use crate::client::Asked;
 use crate::open::ms;
 use crate::{AsMsg, Error, Headers, headers};
@@ -179,15 +179,11 @@ fn acknowledged(answer: Result<Message, Error>) -> Result<PubAck, Error> {
         Err(Error::NoResponders { subject }) => return Err(Error::NoStream { subject }),
         answer => answer?,
     };
-    if let Some(error) = refused(&answer) {
-        return Err(error);
-    }
-    let ack: PubAck = serde_json::from_slice(&answer.payload).map_err(unreadable)?;
-    match ack.stream.is_empty() {
-        true => {
+    match PubAnswer::of_stream(&answer.headers, &answer.payload) {
+        Some(said) => said.map_err(|error| error_of(error, &Headers::new(&answer.headers))),
+        None => {
             Err(Error::Protocol("somebody answered, but no stream: the message was not acknowledged".into()))
         }
-        false => Ok(ack),
     }
 }
 

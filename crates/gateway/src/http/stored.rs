@@ -6,6 +6,7 @@ use std::time::Duration;
 use kernel::envelope::{RetryPolicy, name};
 use kernel::{Code, Guarantee, Headers, Message, Msg, Retry};
 use tokio::time::{Instant, sleep_until};
+use wire::jetstream::Fault;
 use wire::jetstream::api::{PubAck, PubAnswer};
 use wire::jetstream::pub_headers::must_be_kept;
 
@@ -89,8 +90,11 @@ pub(super) async fn deliver(caller: &Caller, m: &Msg<'_>, wish: Wish, terms: Ter
     if !is_asked(caller, m, wish) {
         return send(caller, m).await.map(|_| None);
     }
-    let lost = || Err(Problem::new(Code::InternalError, "a message without a fate"));
-    Round::new(caller, wish, terms, vec![*m]).run().await.pop().unwrap_or_else(lost)
+    Round::new(caller, wish, terms, vec![*m]).run().await.pop().unwrap_or_else(|| Err(lost()))
+}
+
+fn lost() -> Problem {
+    Problem::new(Code::InternalError, "nobody knows what became of the message; it may or may not be stored")
 }
 
 /// The same on several subjects, on all of them at once. The fates stand in the order of the subjects.
@@ -185,7 +189,8 @@ impl<'a> Round<'a> {
         }
         let fates = self.posts.into_iter().map(|post| match post.step {
             Step::Over(fate) => fate,
-            _ => Ok(None),
+            // The loop ends when all is over.
+            Step::Due(_) | Step::Waiting(_) => Err(lost()),
         });
         fates.collect()
     }
@@ -239,15 +244,16 @@ impl<'a> Round<'a> {
         let number = self.call.as_ref().and_then(|call| call.number_of(answer));
         let is_of = |post: &Post<'_>| matches!(post.step, Step::Waiting(own) if Some(own) == number);
         // Others who hear the subject may answer too; only a stream acknowledges.
-        let (Some(at), Some(said)) = (self.posts.iter().position(is_of), read(answer)) else { return };
+        let said = PubAnswer::of_stream(&answer.headers, &answer.payload);
+        let (Some(at), Some(said)) = (self.posts.iter().position(is_of), said) else { return };
         match said {
-            Some(Ok(ack)) => self.set(at, Step::Over(Ok(Some(ack)))),
-            Some(Err(problem)) => self.failed(at, problem).await,
-            None => {
+            Ok(ack) => self.set(at, Step::Over(Ok(Some(ack)))),
+            Err(error) if error.fault() == Some(Fault::StreamNotFound) => {
                 let subject = self.posts.get(at).map(|post| String::from_utf8_lossy(post.m.subject));
                 let problem = refused(Code::StreamNotFound, &subject.unwrap_or_default());
                 self.failed(at, problem).await;
             }
+            Err(error) => self.failed(at, error.into()).await,
         }
     }
 
@@ -317,20 +323,6 @@ async fn hear(call: &mut Option<Lent>, until: Instant) -> Option<Message> {
     }
 }
 
-/// What a stream says; `None`: it was no stream. `Some(None)`: the stream is gone.
-#[allow(clippy::option_option, reason = "each layer is named where it is read")]
-fn read(answer: &Message) -> Option<Option<Result<PubAck, Problem>>> {
-    if Headers::new(&answer.headers).status() == Some(503) {
-        return Some(None);
-    }
-    let answer = PubAnswer::parse(&answer.payload).ok()?;
-    match answer.into_result() {
-        Ok(ack) if ack.stream.is_empty() => None,
-        Ok(ack) => Some(Some(Ok(ack))),
-        Err(error) => Some(Some(Err(error.into()))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use kernel::headers;
@@ -364,18 +356,5 @@ mod tests {
         }
         assert_eq!(wish("Np-Guarantee", "at-most-once"), Wish::Not);
         assert_eq!(wish("Np-Persistent", "false"), Wish::Default);
-    }
-
-    #[test]
-    fn only_a_stream_acknowledges() {
-        let said = |headers: &'static str, payload: &'static str| {
-            let (headers, payload) = (headers.into(), payload.into());
-            read(&Message { headers, payload, ..Message::default() })
-        };
-        assert!(matches!(said("", r#"{"stream":"S","seq":7}"#), Some(Some(Ok(ack))) if ack.seq == 7));
-        assert!(matches!(said("NATS/1.0 503\r\n\r\n", ""), Some(None)));
-        for other in ["", "hello", "{}", r#"{"seq":1}"#, "[]"] {
-            assert!(said("", other).is_none(), "{other}");
-        }
     }
 }

@@ -137,3 +137,27 @@ impl Shared {
         self.mono_ms.store(now.mono_ns / 1_000_000, Relaxed);
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use auth::{Accounts, options::Options};
+
+    use super::*;
+
+    /// A client of a node of its own; nothing is written to it.
+    pub(crate) fn peer() -> Peer {
+        const MANNER: Manner =
+            Manner { protocol: "test", ping: b"", last_words: |_| b"", has_deadlines: false };
+        let limits = fabric::Limits {
+            connections_max: 10,
+            subscriptions_max: 10,
+            outbox_bytes_max: 1 << 20,
+            outboxes_bytes_max: 1 << 20,
+            interest_bytes_max: 1 << 20,
+        };
+        let hub = Arc::new(Hub::new(Accounts::new(&Options::default()).unwrap(), limits, 1));
+        let shared = Shared::new(hub, Limits::of(&NatsOptions::default()), 1);
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+        Peer::new(shared, &MANNER, address, None)
+    }
+}

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use atomic_waker::AtomicWaker;
-use fabric::{Flush, Outbox, Slot};
+use fabric::{Flush, Outbox, Slot, Took};
 use kernel::{Client, ClientInfo, ClientStats, Code, ConnectionId, Now, Producer, Put, Spare, TenantId};
 use tokio::net::tcp::OwnedWriteHalf;
 use wire::websocket::Control;
@@ -164,9 +164,9 @@ impl Peer {
         &self,
         pieces: &[IoSlice<'_>],
         mut raw: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
-    ) -> io::Result<usize> {
+    ) -> io::Result<Took> {
         match &self.framing {
-            None => raw(pieces),
+            None => raw(pieces).map(Took::from),
             Some(framing) => lock(framing).write(pieces, raw),
         }
     }

@@ -64,24 +64,19 @@ impl Transport {
         into: &mut ReadBuf<'_>,
         peer: &Peer,
     ) -> Poll<io::Result<()>> {
-        match &self.frames {
-            None => return self.poll_raw(cx, into),
-            Some(frames) if frames.is_over() => return Poll::Ready(Ok(())),
-            Some(_) => {}
+        let before = into.filled().len();
+        if self.frames.as_ref().is_some_and(|frames| frames.is_over()) {
+            return Poll::Ready(Ok(()));
         }
-        loop {
-            let before = into.filled().len();
-            ready!(self.poll_raw(cx, into))?;
-            if into.filled().len() == before {
-                return Poll::Ready(Ok(()));
-            }
-            let Some(frames) = &mut self.frames else { continue };
-            let has_ended = take_off(frames, into, before, peer)?;
-            // Heads and control frames alone are not the end.
-            if has_ended || into.filled().len() > before {
-                return Poll::Ready(Ok(()));
-            }
+        ready!(self.poll_raw(cx, into))?;
+        let Some(frames) = &mut self.frames else { return Poll::Ready(Ok(())) };
+        let is_end = into.filled().len() == before || take_off(frames, into, before, peer)?;
+        if is_end || into.filled().len() > before {
+            return Poll::Ready(Ok(()));
         }
+        // Heads and control frames alone are not the end. Who sends nothing else must not keep the thread: others go first.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn poll_raw(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -176,5 +171,65 @@ impl Upgraded {
         let mut peer = Peer::new(shared.clone(), manner, self.address, writer);
         peer.is_tls = self.is_tls;
         (peer, transport.after(self.early))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use wire::websocket::{Opcode, write_masked};
+
+    use super::*;
+    use crate::link::tests::peer;
+
+    /// A client that sends these bytes whenever it is read from, so many times, and then ends.
+    struct Flood(Vec<u8>, usize);
+
+    impl AsyncRead for Flood {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            into: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if let Some(left) = self.1.checked_sub(1) {
+                self.1 = left;
+                into.put_slice(&self.0);
+            }
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Flood {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn a_flood_of_frames_without_content_lets_others_go_first_after_each_read() {
+        const READS: usize = 100;
+        for opcode in [Opcode::Ping, Opcode::Binary] {
+            let (mut frame, key) = (Vec::new(), [1, 2, 3, 4]);
+            write_masked(&mut frame, opcode, true, key, b"");
+            let mut transport = Transport::own(Flood(frame, READS)).framed();
+            let (peer, mut bytes) = (peer().framed(), [0; 1000]);
+            let mut read = || {
+                let mut into = ReadBuf::new(&mut bytes);
+                transport.poll_read(&mut Context::from_waker(Waker::noop()), &mut into, &peer)
+            };
+            for _ in 0..READS {
+                assert!(read().is_pending(), "{opcode:?}");
+            }
+            assert!(read().is_ready(), "it has ended");
+        }
     }
 }

@@ -16,6 +16,7 @@ mod reply;
 mod request;
 mod stream;
 mod subscribe;
+mod top;
 mod up;
 
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub(crate) enum Command {
     Object(object::Args),
     Bench(bench::Args),
     Check(check::Args),
+    Top(top::Args),
     Context(context::Args),
     Explain(explain::Args),
     Config(config::Args),
@@ -68,6 +70,7 @@ impl Command {
             Command::Object(args) => block_on(object::run(global, args)),
             Command::Bench(args) => bench::run(global, &args),
             Command::Check(args) => block_on(check::run(global, args)),
+            Command::Top(args) => block_on(top::run(global, args)),
             Command::Context(args) => context::run(global, args),
             Command::Explain(args) => explain::run(global, &args),
             Command::Config(args) => config::run(global, &args),

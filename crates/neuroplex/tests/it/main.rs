@@ -33,4 +33,6 @@ mod streams;
 mod streams_cli;
 mod streams_client;
 mod telemetry;
+mod top;
+mod top_screen;
 mod ws;

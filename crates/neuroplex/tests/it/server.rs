@@ -33,9 +33,18 @@ impl Server {
 
     /// A node in a folder that may already hold files.
     pub(crate) fn within(folder: TempDir, config: &str, args: &[&str]) -> Server {
+        Server::spawn(folder, config, "127.0.0.1:0", args)
+    }
+
+    /// A new node whose HTTP door is at an address that was free a moment ago.
+    pub(crate) fn at(http: &str) -> Server {
+        Server::spawn(TempDir::new().expect("a folder"), "", http, &[])
+    }
+
+    fn spawn(folder: TempDir, config: &str, http: &str, args: &[&str]) -> Server {
         let file = folder.path().join("neuroplex.toml");
         fs::write(&file, config).expect("a configuration");
-        let mut command = neuroplex(&["up", "--nats", "127.0.0.1:0", "--http", "127.0.0.1:0", "--json"]);
+        let mut command = neuroplex(&["up", "--nats", "127.0.0.1:0", "--http", http, "--json"]);
         command.arg("--data").arg(folder.path().join("data")).arg("--config").arg(&file).args(args);
         let mut child = command.current_dir(folder.path()).spawn().expect("the program starts");
         let out = Lines::of(child.stdout.take().expect("a stdout"));

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use axum::http::StatusCode;
 use axum::response::Response;
 use kernel::limits::UNACKNOWLEDGED_MAX;
-use kernel::{Code, Headers, Message, Msg};
+use kernel::{Code, Message, Msg};
 use serde::{Serialize, Serializer};
 use tokio::time::{Duration, Instant};
 use wire::jetstream::api::PubAnswer;
@@ -193,20 +193,23 @@ impl Publisher {
         }
     }
 
-    /// Waits for an acknowledgement.
+    /// Waits for an acknowledgement. Others who hear the subject may answer too; they are passed over.
     async fn hear(&mut self) -> Result<(), Problem> {
-        let Some(answer) = self.call.hear(Instant::now() + ANSWER_TIMEOUT).await else {
-            let detail = format!("no acknowledgement came within {} s", ANSWER_TIMEOUT.as_secs());
-            return Err(Problem::new(Code::Timeout, detail));
-        };
-        let line = self.call.number_of(&answer).and_then(|number| self.numbers.remove(&number));
-        if let Some(fate) = line.and_then(|line| self.fates.get_mut(line)) {
-            if let Fate::Waiting(bytes) = fate {
-                self.waiting_bytes -= *bytes;
+        let until = Instant::now() + ANSWER_TIMEOUT;
+        while let Some(answer) = self.call.hear(until).await {
+            let Some(number) = self.call.number_of(&answer) else { continue };
+            let Some(said) = read(&answer) else { continue };
+            let line = self.numbers.remove(&number);
+            if let Some(fate) = line.and_then(|line| self.fates.get_mut(line)) {
+                if let Fate::Waiting(bytes) = fate {
+                    self.waiting_bytes -= *bytes;
+                }
+                *fate = said;
+                return Ok(());
             }
-            *fate = read(&answer);
         }
-        Ok(())
+        let detail = format!("no acknowledgement came within {} s", ANSWER_TIMEOUT.as_secs());
+        Err(Problem::new(Code::Timeout, detail))
     }
 
     /// Waits for all that is on its way.
@@ -243,16 +246,12 @@ impl Publisher {
     }
 }
 
-/// What a stream says to a message.
-fn read(answer: &Message) -> Fate {
-    if Headers::new(&answer.headers).status() == Some(503) {
-        return Fate::Refused(Problem::new(Code::StreamNotFound, "the stream is gone"));
-    }
-    match PubAnswer::parse(&answer.payload).map(PubAnswer::into_result) {
-        Ok(Ok(ack)) => Fate::Stored { seq: ack.seq, duplicate: ack.duplicate },
-        Ok(Err(error)) => Fate::Refused(error.into()),
-        Err(_) => Fate::Refused(Problem::new(Code::InternalError, "the acknowledgement cannot be read")),
-    }
+/// What a stream says to a message; `None`: it was no stream.
+fn read(answer: &Message) -> Option<Fate> {
+    Some(match PubAnswer::of_stream(&answer.headers, &answer.payload)? {
+        Ok(ack) => Fate::Stored { seq: ack.seq, duplicate: ack.duplicate },
+        Err(error) => Fate::Refused(error.into()),
+    })
 }
 
 #[cfg(test)]
@@ -266,11 +265,11 @@ mod tests {
             read(&Message { headers, payload, ..Message::default() })
         };
         let stored = answer("", r#"{"stream":"S","seq":7,"duplicate": true}"#);
-        assert!(matches!(stored, Fate::Stored { seq: 7, duplicate: true }));
+        assert!(matches!(stored, Some(Fate::Stored { seq: 7, duplicate: true })));
         let full = r#"{"error":{"code":503,"err_code":10077,"description":"maximum messages exceeded"},"stream":"S","seq":0}"#;
-        assert!(matches!(answer("", full), Fate::Refused(p) if p.code() == Code::Backpressure));
-        assert!(
-            matches!(answer("NATS/1.0 503\r\n\r\n", ""), Fate::Refused(p) if p.code() == Code::StreamNotFound)
-        );
+        assert!(matches!(answer("", full), Some(Fate::Refused(p)) if p.code() == Code::Backpressure));
+        let gone = answer("NATS/1.0 503\r\n\r\n", "");
+        assert!(matches!(gone, Some(Fate::Refused(p)) if p.code() == Code::StreamNotFound));
+        assert!(answer("", r#"{"sum":3}"#).is_none());
     }
 }

@@ -9,7 +9,8 @@ use auth::Principal;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use kernel::{Client as _, Code, ConnectionId, Drain, Full, Headers, Listener, Msg, Put, Spare};
-use wire::jetstream::api::PubAnswer;
+use wire::jetstream::ApiError;
+use wire::jetstream::api::{PubAck, PubAnswer};
 use wire::talk;
 use wire::websocket::{self as ws, Opcode};
 
@@ -61,6 +62,11 @@ impl Answers {
         true
     }
 
+    /// What the question waits for, if it still does.
+    fn wanted(&self, number: u64) -> Option<Want> {
+        self.waiting().get(&number).map(|question| question.want)
+    }
+
     fn take(&self, number: u64) -> Option<Question> {
         let mut waiting = self.waiting();
         let question = waiting.remove(&number);
@@ -83,13 +89,17 @@ impl Answers {
     }
 }
 
-/// A stream's acknowledgement as it is told.
-fn acknowledged(sid: &str, m: &Msg<'_>) -> String {
-    match PubAnswer::parse(m.payload).map(PubAnswer::into_result) {
-        Ok(Ok(ack)) => talk::stored(Some(sid), &ack.stream, ack.seq, ack.duplicate),
-        Ok(Err(error)) => talk::err(Some(sid), error.kernel_code(), &error.description),
-        Err(_) => talk::err(Some(sid), Code::StreamNotFound, "the answer is no stream's acknowledgement"),
+/// What a stream says, as it is told.
+fn acknowledged(sid: &str, said: Result<PubAck, ApiError>) -> String {
+    match said {
+        Ok(ack) => talk::stored(Some(sid), &ack.stream, ack.seq, ack.duplicate),
+        Err(error) => talk::err(Some(sid), error.kernel_code(), &error.description),
     }
+}
+
+/// Whether an answer says that nobody was there.
+fn is_nobody(m: &Msg<'_>) -> bool {
+    m.payload.is_empty() && Headers::new(m.headers).status() == Some(503)
 }
 
 impl Drain for Answers {
@@ -102,20 +112,27 @@ impl Listener for Answers {
     fn put(&self, m: &Msg<'_>, spare: &mut Spare) -> Put {
         let number =
             m.subject.rsplit(|b| *b == b'.').next().and_then(|n| std::str::from_utf8(n).ok()?.parse().ok());
+        let Some((number, want)) = number.and_then(|n| Some((n, self.wanted(n)?))) else {
+            return Put::Queued;
+        };
+        let said = match want {
+            Want::Answer => None,
+            // Others who hear the subject may answer too; only a stream acknowledges.
+            Want::Ack => match PubAnswer::of_stream(m.headers, m.payload) {
+                None => return Put::Queued,
+                said => said,
+            },
+        };
         // Only the first answer is an answer.
-        let Some(question) = number.and_then(|n| self.take(n)) else { return Put::Queued };
+        let Some(Question { sid, .. }) = self.take(number) else { return Put::Queued };
         let Some(mut slot) = self.peer.outbox.slot() else { return Put::Gone };
-        let is_nobody = Headers::new(m.headers).status() == Some(503) && m.payload.is_empty();
-        let text = match question.want {
-            Want::Answer if !is_nobody => None,
-            Want::Answer => Some(talk::err(Some(&question.sid), Code::NoResponders, "nobody listens there")),
-            Want::Ack if is_nobody => {
-                Some(talk::err(Some(&question.sid), Code::StreamNotFound, "no stream hears it"))
-            }
-            Want::Ack => Some(acknowledged(&question.sid, m)),
+        let text = match said {
+            Some(said) => Some(acknowledged(&sid, said)),
+            None if is_nobody(m) => Some(talk::err(Some(&sid), Code::NoResponders, "nobody listens there")),
+            None => None,
         };
         let taken = match text {
-            None => delivery::put(&mut slot, &question.sid, m, spare),
+            None => delivery::put(&mut slot, &sid, m, spare),
             Some(text) => slot.append(ws::head_len(text.len()) + text.len(), spare, |out| {
                 ws::write(out, Opcode::Text, text.as_bytes());
             }),
@@ -143,5 +160,29 @@ impl Listener for Answers {
     fn connection(&self) -> Option<ConnectionId> {
         // Its owner asked for it, also where it does not want to hear itself.
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::tests::peer;
+
+    #[test]
+    fn what_others_answer_is_no_acknowledgement_and_leaves_the_question_open() {
+        let peer = Arc::new(peer());
+        let answers = Answers::new(peer.clone(), None);
+        assert!(answers.expect(1, "1", Want::Ack, u64::MAX));
+        let answer = |payload: &str| {
+            let m = Msg { subject: b"_INBOX.a.1", payload: payload.as_bytes(), ..Msg::default() };
+            answers.put(&m, &mut Spare::default())
+        };
+        for other in ["{}", "done", r#"{"sum":3}"#, r#"{"error":"no"}"#] {
+            assert_eq!((answer(other), peer.outbox.waiting_bytes()), (Put::Queued, 0), "{other}");
+        }
+        assert_eq!(answer(r#"{"stream":"S","seq":7}"#), Put::First);
+        let told = peer.outbox.waiting_bytes();
+        assert!(told > 0);
+        assert_eq!((answer(r#"{"stream":"T","seq":1}"#), peer.outbox.waiting_bytes()), (Put::Queued, told));
     }
 }

@@ -22,6 +22,9 @@ use crate::link::{About, Flow, Peer, Speech};
 
 /// What a frame may have besides a payload that is written as JSON or base64, in bytes.
 const FRAME_EXTRA_BYTES: usize = 16 * 1024;
+/// What may gather of somebody who has not said who it is, in bytes.
+const STRANGER_BYTES_MAX: usize = 4096;
+const FIRST_IS_AUTH: &str = "2001 AUTH_FAILED: the first frame is auth";
 /// How long an answer is waited for, unless the client says, and at most, in milliseconds.
 const TIMEOUT_MS: (u64, u64) = (5000, 300_000);
 /// A gathered message below this keeps its buffer for the next one, in bytes.
@@ -75,7 +78,7 @@ impl Talk {
     pub(super) fn new(peer: Arc<Peer>, who: Option<Arc<Principal>>, payload_bytes_max: usize) -> Talk {
         let mut talk = Talk {
             peer,
-            reader: Reader::of_client(2 * payload_bytes_max + FRAME_EXTRA_BYTES),
+            reader: Reader::of_client(STRANGER_BYTES_MAX),
             partial: Vec::new(),
             session: None,
             subscriptions: HashMap::with_hasher(RandomState::default()),
@@ -102,16 +105,25 @@ impl Talk {
         // Who somebody is stays as it was.
         if self.peer.about.set(Box::new(about)).is_ok() {
             self.session = Some(Session::new(&self.peer.shared.hub, who));
+            self.reader.allow(2 * self.payload_bytes_max + FRAME_EXTRA_BYTES);
         }
     }
 
     /// A message has come whole.
     fn heard(&mut self, is_text: bool, bytes: &[u8], woken: &mut Woken) -> Flow {
+        // They make an answer, or change what everybody shares; they count as several messages.
+        const COST_PUTS: usize = 8;
+        woken.worked(COST_PUTS);
+        let text = std::str::from_utf8(bytes);
+        // Of a stranger nothing else is read, and nothing is answered.
+        if self.session.is_none() && !(is_text && text.is_ok_and(talk::is_auth)) {
+            return self.end(close::POLICY, FIRST_IS_AUTH, &mut woken.spare);
+        }
         if !is_text {
             self.say(&talk::err(None, Code::InvalidRequest, "a frame is text"), &mut woken.spare);
             return Flow::On;
         }
-        let Ok(text) = std::str::from_utf8(bytes) else {
+        let Ok(text) = text else {
             return self.end(close::NOT_TEXT, "a text is UTF-8", &mut woken.spare);
         };
         let op = match talk::read(text) {
@@ -129,12 +141,6 @@ impl Talk {
     }
 
     fn one(&mut self, op: Op<'_>, woken: &mut Woken) -> Flow {
-        // They make an answer, or change what everybody shares; they count as several messages.
-        const COST_PUTS: usize = 8;
-        woken.worked(COST_PUTS);
-        if self.session.is_none() && !matches!(op, Op::Auth { .. }) {
-            return self.end(close::POLICY, "2001 AUTH_FAILED: the first frame is auth", &mut woken.spare);
-        }
         let (sid, done) = match op {
             Op::Auth { sid, user, password, token } => {
                 let shown = Credentials { user: &user, password: &password, token: &token };
@@ -340,6 +346,9 @@ impl Speech for Talk {
         loop {
             let (used, step) = match self.reader.step(bytes.get_mut(at..).unwrap_or_default()) {
                 Ok(step) => step,
+                Err(ws::Error::TooLarge(_)) if self.session.is_none() => {
+                    return (at, self.end(close::POLICY, FIRST_IS_AUTH, &mut woken.spare));
+                }
                 Err(e) => return (at, self.end(e.close_code(), &e.to_string(), &mut woken.spare)),
             };
             at += used;
@@ -489,6 +498,46 @@ pub(super) fn of_cut(why: Code) -> &'static [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::link::tests::peer;
+
+    /// What comes of frames of a client that has not said who it is: how it goes on, and what is kept of them.
+    fn of_a_stranger(frames: &[(Opcode, bool, &[u8])]) -> (Talk, Flow) {
+        let (mut talk, mut flow) = (Talk::new(Arc::new(peer()), None, 1 << 20), Flow::On);
+        for (opcode, ends, content) in frames {
+            let mut bytes = Vec::new();
+            ws::write_masked(&mut bytes, *opcode, *ends, [1, 2, 3, 4], content);
+            if flow == Flow::On {
+                flow = talk.carry_out(&mut bytes, &mut Woken::default()).1;
+            }
+            assert!(talk.session.is_some() || talk.held_bytes() <= 2 * STRANGER_BYTES_MAX);
+        }
+        (talk, flow)
+    }
+
+    #[test]
+    fn of_a_stranger_nothing_is_gathered_or_read_but_who_it_is() {
+        let large = [b' '; STRANGER_BYTES_MAX];
+        for frames in [
+            &[(Opcode::Text, true, &br#"{"op":"pub","subject":"a","payload":{}}"#[..])][..],
+            &[(Opcode::Text, true, b"{")],
+            &[(Opcode::Text, true, br#"{"op":"ping"}"#)],
+            &[(Opcode::Text, true, br#"{"op":"auth","op":"ping"}"#)],
+            &[(Opcode::Binary, true, br#"{"op":"auth"}"#)],
+            &[(Opcode::Text, true, &[&large[..], br#"{"op":"auth"}"#].concat())],
+            &[(Opcode::Text, false, &large[1..]), (Opcode::Continuation, true, b"{}")],
+        ] {
+            let (talk, flow) = of_a_stranger(frames);
+            assert_eq!((flow, talk.session.is_some()), (Flow::Close, false), "{frames:?}");
+            let told = talk.peer.outbox.waiting_bytes();
+            assert_eq!(told, closing(close::POLICY, FIRST_IS_AUTH).len(), "{frames:?}");
+        }
+        let (talk, flow) = of_a_stranger(&[
+            (Opcode::Text, false, &large[..4000]),
+            (Opcode::Continuation, true, br#"{"op":"auth","sid":1}"#),
+            (Opcode::Text, true, &[&large[..], br#"{"op":"ping"}"#].concat()),
+        ]);
+        assert_eq!((flow, talk.session.is_some()), (Flow::On, true));
+    }
 
     #[test]
     fn the_last_frame_of_who_is_cut_names_the_code() {

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use kernel::Headers;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::jetstream::document::{Document, document};
-use crate::jetstream::{ApiError, Time};
+use crate::jetstream::{ApiError, Fault, Time};
 use crate::nats::encode::decimal;
 
 /// Bytes, in base64.
@@ -111,6 +112,19 @@ impl PubAnswer {
     /// Reads an answer.
     pub fn parse(bytes: &[u8]) -> Result<PubAnswer, serde_json::Error> {
         serde_json::from_slice(bytes)
+    }
+
+    /// What a stream says on the reply subject of a message that it is to keep. `None`: no stream says this. Whoever hears a
+    /// subject may answer there, so that the question is still open. That nobody was there is a stream that is gone.
+    pub fn of_stream(headers: &[u8], payload: &[u8]) -> Option<Result<PubAck, ApiError>> {
+        if payload.is_empty() {
+            return (Headers::new(headers).status() == Some(503)).then(|| Err(Fault::StreamNotFound.into()));
+        }
+        match PubAnswer::parse(payload).ok()?.into_result() {
+            Ok(ack) => (!ack.stream.is_empty() && ack.seq > 0).then_some(Ok(ack)),
+            // Every refusal of a stream has its number.
+            Err(error) => (error.err_code > 0).then_some(Err(error)),
+        }
     }
 
     /// The acknowledgement, or the error.

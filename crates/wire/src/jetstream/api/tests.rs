@@ -106,6 +106,24 @@ fn an_answer_that_cannot_be_read_is_an_error_and_not_empty() {
 }
 
 #[test]
+fn only_a_stream_acknowledges() {
+    let said = |payload: &[u8]| PubAnswer::of_stream(b"", payload);
+    let ack = said(br#"{"stream":"S","seq":7}"#).unwrap().unwrap();
+    assert_eq!((&*ack.stream, ack.seq), ("S", 7));
+    for error in [busy::ANSWER, unkept::ANSWER] {
+        assert!(said(error).unwrap().is_err());
+    }
+    let gone = PubAnswer::of_stream(b"NATS/1.0 503\r\n\r\n", b"").unwrap().unwrap_err();
+    assert_eq!(gone.fault(), Some(Fault::StreamNotFound));
+    for other in
+        ["", "hello", "{}", "[]", r#"{"seq":1}"#, r#"{"stream":"S"}"#, r#"{"error":{}}"#, r#"{"sum":3}"#]
+    {
+        assert_eq!(said(other.as_bytes()), None, "{other}");
+    }
+    assert_eq!(PubAnswer::of_stream(b"NATS/1.0 503\r\n\r\n", b"busy"), None, "somebody's answer");
+}
+
+#[test]
 fn publishers_are_answered_byte_for_byte() {
     for (stream, seq, duplicate, text) in [
         ("T", 2, false, r#"{"stream":"T","seq":2}"#),
