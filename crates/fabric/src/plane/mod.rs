@@ -10,6 +10,7 @@ mod compact;
 mod consume;
 mod deliver;
 mod figures;
+mod idle;
 mod inbox;
 mod levels;
 mod listeners;
@@ -49,6 +50,9 @@ use out::{Held, Out};
 use timers::{Timer, Timers};
 use work::Work;
 
+/// Most timers that are looked at in one round of a turn.
+const TIMERS_MAX: usize = 1024;
+
 /// Limits and facts of the plane, as the node's configuration sets them.
 #[derive(Clone, Debug)]
 pub struct PlaneOptions {
@@ -58,6 +62,8 @@ pub struct PlaneOptions {
     pub consumers_max: usize,
     /// Largest message, in bytes.
     pub payload_bytes_max: usize,
+    /// How long a stream that nobody uses stays in memory at least, in milliseconds; `None`: for ever.
+    pub stream_idle_ms: Option<u64>,
     /// Name of the node, as answers give it.
     pub node: String,
 }
@@ -220,14 +226,15 @@ impl Plane {
     }
 
     fn take_timers(&mut self, now: Now) -> bool {
-        // One that is due again at once waits for the next round.
-        let due: Vec<Timer> = std::iter::from_fn(|| self.timers.due(now)).collect();
+        // One that is due again at once waits for the next round, as do those beyond the first of very many.
+        let due: Vec<Timer> = std::iter::from_fn(|| self.timers.due(now)).take(TIMERS_MAX).collect();
         let busy = !due.is_empty();
         for timer in due {
             match timer {
                 Timer::Stream(log) => self.expire(now, log),
                 Timer::Load(log) => self.load_again(log),
                 Timer::Unsent(id) => self.read_again(id),
+                Timer::Idle(log) => self.look_for_idle(now, log),
                 Timer::Consumer(id) => {
                     if let Some(seat) = self.seat(&id) {
                         seat.wakes_at = None;

@@ -22,6 +22,7 @@ impl Plane {
         let Some(cell) = self.cells.get_mut(&log) else {
             return api::unheard(&mut self.out, arrival.tenant, &arrival.reply(), arrival.msg().subject);
         };
+        cell.is_used = true;
         let Body::Warm(stream) = &mut cell.body else { return self.park(log, arrival) };
         let mut changes = Changes::default();
         let m = arrival.msg();

@@ -74,6 +74,14 @@ impl Plane {
         }
     }
 
+    /// Whether work on a stream is under way.
+    pub(crate) fn is_worked_on(&self, log: LogId) -> bool {
+        self.work.iter().any(|work| match work {
+            Work::Purge { log: of, .. } | Work::Unwanted { log: of, .. } => *of == log,
+            Work::Subjects(subjects) => subjects.log == log,
+        })
+    }
+
     /// Begins with work at once, so that what is small is done before anything else.
     pub(crate) fn begin(&mut self, now: Now, work: Work) {
         let rest = self.slice(now, work);

@@ -190,7 +190,10 @@ impl Plane {
     pub(super) fn warm_stream(&mut self, tenant: TenantId, stream: &str) -> Result<&mut Cell, Stop> {
         let log = self.find(tenant, stream).ok_or(Fault::StreamNotFound)?;
         match self.cells.get_mut(&log) {
-            Some(cell) if matches!(cell.body, Body::Warm(_)) => Ok(cell),
+            Some(cell) if matches!(cell.body, Body::Warm(_)) => {
+                cell.is_used = true;
+                Ok(cell)
+            }
             Some(_) => Err(Stop::Load(log)),
             None => Err(Fault::StreamNotFound.into()),
         }

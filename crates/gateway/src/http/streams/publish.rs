@@ -16,7 +16,7 @@ use super::goal::Goal;
 use super::lines::Lines;
 use super::{ANSWER_BYTES_MAX, document, stream_name};
 use crate::http::call::{ANSWER_TIMEOUT, Call, refused};
-use crate::http::caller::{Caller, Names, Standing};
+use crate::http::caller::{Caller, Names};
 use crate::http::id;
 use crate::http::intake::Intake;
 use crate::http::problem::Problem;
@@ -65,7 +65,6 @@ pub(super) async fn publish(
     let goal = Goal::of(&caller, stream).await?;
     let payload_bytes_max = caller.door.identity.payload_bytes_max;
     let mut publisher = Publisher {
-        standing: Standing::of(&caller),
         call: caller.call(ANSWER_BYTES_MAX)?,
         goal,
         payload_bytes_max,
@@ -84,7 +83,6 @@ pub(super) async fn publish(
 }
 
 struct Publisher {
-    standing: Standing,
     call: Call,
     goal: Goal,
     payload_bytes_max: usize,
@@ -100,7 +98,6 @@ impl Publisher {
     async fn read(&mut self, body: &mut Intake, lines: &mut Lines) -> Result<(), Problem> {
         let mut number = 0u64;
         while let Some(piece) = body.next().await? {
-            self.standing.check()?;
             lines.push(&piece);
             loop {
                 number += 1;
@@ -185,6 +182,8 @@ impl Publisher {
                 Err(Code::Backpressure) if start.elapsed() < FULL_PATIENCE => {
                     tokio::time::sleep(FULL_PAUSE).await;
                 }
+                // Nothing more is published for who is not let in any more.
+                Err(code @ Code::AuthFailed) => return Err(refused(code, "")),
                 Err(code) => {
                     let code = if code == Code::NoResponders { Code::StreamNotFound } else { code };
                     return Ok(Fate::Refused(refused(code, &String::from_utf8_lossy(m.subject))));
