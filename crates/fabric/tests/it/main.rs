@@ -8,5 +8,7 @@ mod idle;
 mod kept;
 mod levels;
 mod plane;
+mod survey;
+mod traced;
 mod unread;
 mod work;
