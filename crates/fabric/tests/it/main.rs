@@ -4,7 +4,11 @@
 
 mod consumers;
 mod events;
+mod idle;
+mod kept;
 mod levels;
 mod plane;
+mod survey;
+mod traced;
 mod unread;
 mod work;

@@ -48,7 +48,7 @@ pub(super) const ROUTES: &[Route] =
             schema: "",
             what: "The answer; its headers are `Np-Header-NAME`.",
         }])
-        .fails(&[Code::NoResponders, Code::Timeout, Code::Backpressure])];
+        .fails(&[Code::NoResponders, Code::StreamNotFound, Code::Timeout, Code::Backpressure])];
 
 #[derive(Deserialize)]
 pub(super) struct Asked {
@@ -80,9 +80,7 @@ async fn request(
     let answer = loop {
         let heard = tokio::select! {
             heard = call.hear(until) => heard,
-            () = caller.door.stopping() => {
-                return Err(Problem::new(Code::ServiceUnavailable, "the node is about to stop"));
-            }
+            problem = caller.door.ending(&caller.who) => return Err(problem),
         };
         match heard {
             Some(answer) if call.number_of(&answer) == Some(number) => break answer,
