@@ -98,7 +98,7 @@ pub struct Plane {
     awaited: BTreeSet<LogId>,
     figures: Arc<Figures>,
     traced: traced::Traced,
-    survey: Arc<Survey>,
+    survey: survey::Surveying,
     /// Configurations without name and subjects, by their JSON, and how many were in use when that was last counted.
     templates: HashMap<Vec<u8>, Arc<StreamConfig>, FixedState>,
     templates_used: usize,
@@ -146,7 +146,7 @@ impl Plane {
         // What its own messages filled is waited for by nobody here.
         drop(self.out.woken.take_high());
         self.hub.keep_budget();
-        self.look_around();
+        self.look_around(now);
         self.figures.streams.store(self.cells.len() as u64, Relaxed);
         self.next_wake(now)
     }
@@ -154,7 +154,7 @@ impl Plane {
     fn next_wake(&self, now: Now) -> Option<u64> {
         let look = self.hub.watch().is_changed().then_some(self.next_look);
         let soon = (!self.due.is_empty() || !self.work.is_empty()).then_some(now.mono_ns);
-        [self.timers.next(now), look, soon].into_iter().flatten().min()
+        [self.timers.next(now), look, soon, self.survey.next_wake(now)].into_iter().flatten().min()
     }
 
     fn take_events(&mut self, now: Now, journal: &mut dyn Journal) -> bool {
@@ -251,7 +251,7 @@ impl Plane {
         match held {
             Held::Ack { tenant, reply, stream, seq, duplicate, from, span } => {
                 drop(from);
-                self.traced.end(now, span, None);
+                self.traced.end(span, None);
                 count(&self.figures.acknowledged_total);
                 if !reply.is_empty() {
                     self.out.acknowledge(tenant, &reply, &stream, seq, duplicate);
@@ -262,7 +262,8 @@ impl Plane {
             Held::Lower(log) => self.levels.lowered(&mut self.out, log),
             Held::Say(said) => self.out.say_kept(&said),
             Held::Tell(said) => self.out.tell_kept(&said),
-            Held::Answer { said, asked } => {
+            Held::Answer { said, asked, span } => {
+                self.traced.end(span, None);
                 self.out.say_kept(&said);
                 if let Some(asked) = asked {
                     api::advisory::audited(self, now, said.tenant, &asked, &said.payload);
@@ -291,13 +292,14 @@ impl Plane {
             match held {
                 Held::Ack { tenant, reply, stream, from, span, .. } => {
                     drop(from);
-                    self.traced.end(now, span, Some("the journal has failed"));
+                    self.traced.end(span, Some("the journal has failed"));
                     self.refuse_publish(tenant, &reply, &stream, &api::store_failed());
                 }
                 // What an event would speak of may not have happened, and a confirmation was not earned.
                 Held::Show { .. } | Held::Reserved { .. } | Held::Lower(_) | Held::Tell(_) | Held::Say(_) => {
                 }
-                Held::Answer { said, asked } => {
+                Held::Answer { said, asked, span } => {
+                    self.traced.end(span, Some("the journal has failed"));
                     let answer = api::say_store_failed(&mut self.out, &said);
                     if let Some(asked) = asked {
                         api::advisory::audited(self, now, said.tenant, &asked, &answer);

@@ -44,8 +44,9 @@ pub(crate) enum Held {
     Lower(LogId),
     /// The confirmation of an acknowledgement, ready to be said.
     Say(Said),
-    /// The answer to a request, and the request itself where somebody follows what is asked.
-    Answer { said: Said, asked: Option<Box<Asked>> },
+    /// The answer to a request, the request itself where somebody follows what is asked, and the step that ends with it, if
+    /// it is told.
+    Answer { said: Said, asked: Option<Box<Asked>>, span: Option<Box<Span>> },
     /// An event, to be told to whoever listens then.
     Tell(Said),
 }
@@ -249,14 +250,16 @@ impl Out {
     pub(crate) fn tell(&mut self, tenant: TenantId, m: &Msg<'_>) {
         if let Some((_, session)) = self.sessions.get_mut(tenant.0 as usize) {
             // Nobody waits for it.
-            let _ = session.publish(m, &mut self.woken);
+            let _ = session.send(m.subject, m, &mut self.woken);
         }
     }
 
     /// Says a message; how many heard it.
     pub(crate) fn say(&mut self, tenant: TenantId, m: &Msg<'_>) -> usize {
         match self.sessions.get_mut(tenant.0 as usize) {
-            Some((session, _)) if !m.subject.is_empty() => session.publish(m, &mut self.woken).unwrap_or(0),
+            Some((session, _)) if !m.subject.is_empty() => {
+                session.send(m.subject, m, &mut self.woken).unwrap_or(0)
+            }
             _ => 0,
         }
     }

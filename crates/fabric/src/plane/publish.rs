@@ -65,7 +65,7 @@ impl Plane {
                 let tenant = cell.tenant;
                 let name = cell.name.clone();
                 let error = refusal.api();
-                self.traced.end(now, span, Some(&error.description));
+                self.traced.end(span, Some(&error.description));
                 self.refuse_publish(tenant, &reply, &name, &error);
             }
         }

@@ -86,7 +86,7 @@ impl Plane {
             events: Vec::new(),
             figures: Arc::default(),
             traced: Default::default(),
-            survey: Arc::default(),
+            survey: Default::default(),
             templates,
             templates_used: 0,
             next_look: 0,

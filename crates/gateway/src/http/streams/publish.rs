@@ -17,6 +17,7 @@ use super::lines::Lines;
 use super::{ANSWER_BYTES_MAX, document, stream_name};
 use crate::http::call::{ANSWER_TIMEOUT, Call, refused};
 use crate::http::caller::{Caller, Names};
+use crate::http::id;
 use crate::http::intake::Intake;
 use crate::http::problem::Problem;
 
@@ -122,7 +123,7 @@ impl Publisher {
 
     /// Publishes one line; an empty one is passed over.
     async fn line(&mut self, number: u64, line: &[u8]) -> Result<(), Problem> {
-        if line.trim_ascii().is_empty() {
+        if is_blank(line) {
             return Ok(());
         }
         let malformed = |why: String| {
@@ -147,6 +148,7 @@ impl Publisher {
 
     fn check(&self, message: &Message) -> Result<(), Problem> {
         self.goal.check(&message.subject)?;
+        id::check(message)?;
         if !message.reply.is_empty() {
             return Err(Problem::new(Code::InvalidRequest, "replyTo: a stream keeps no reply subject"));
         }
@@ -170,7 +172,7 @@ impl Publisher {
         }
         let start = Instant::now();
         loop {
-            match self.call.ask(&m) {
+            match self.call.ask_kept(&m) {
                 Ok(number) => {
                     self.numbers.insert(number, self.fates.len());
                     self.waiting_bytes += m.size();
@@ -180,13 +182,10 @@ impl Publisher {
                 Err(Code::Backpressure) if start.elapsed() < FULL_PATIENCE => {
                     tokio::time::sleep(FULL_PAUSE).await;
                 }
-                Err(Code::NoResponders) => {
-                    let detail = format!("no stream hears `{}`", String::from_utf8_lossy(m.subject));
-                    return Ok(Fate::Refused(Problem::new(Code::StreamNotFound, detail)));
-                }
                 // Nothing more is published for who is not let in any more.
                 Err(code @ Code::AuthFailed) => return Err(refused(code, "")),
                 Err(code) => {
+                    let code = if code == Code::NoResponders { Code::StreamNotFound } else { code };
                     return Ok(Fate::Refused(refused(code, &String::from_utf8_lossy(m.subject))));
                 }
             }
@@ -246,6 +245,11 @@ impl Publisher {
     }
 }
 
+/// Whether a line has nothing but what JSON counts as space.
+fn is_blank(line: &[u8]) -> bool {
+    line.iter().all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'))
+}
+
 /// What a stream says to a message; `None`: it was no stream.
 fn read(answer: &Message) -> Option<Fate> {
     Some(match PubAnswer::of_stream(&answer.headers, &answer.payload)? {
@@ -257,6 +261,12 @@ fn read(answer: &Message) -> Option<Fate> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_empty_where_json_counts_all_of_it_as_space() {
+        assert!(is_blank(b"") && is_blank(b" \t\r"));
+        assert!(!is_blank(b"\x0c") && !is_blank(b" {"));
+    }
 
     #[test]
     fn a_streams_answer_becomes_a_fate() {
