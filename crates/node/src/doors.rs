@@ -117,11 +117,11 @@ mod tests {
         assert_eq!(check(far, far, &["http", "nats"]), Ok(()));
         let both = check(far, far, &[]).unwrap_err();
         assert!(both.starts_with("the nats and http doors would be open"), "{both}");
-        assert!(both.ends_with("ALLOW_PLAINTEXT=nats,http"), "{both}");
+        assert!(both.ends_with("ALLOW_PLAINTEXT=nats,http."), "{both}");
         for (nats, http, allowed) in [(near, far, &[][..]), (far, far, &["nats"])] {
             let one = check(nats, http, allowed).unwrap_err();
             assert!(
-                one.contains("give it http.tls_cert_file") && one.ends_with("ALLOW_PLAINTEXT=http"),
+                one.contains("give it http.tls_cert_file") && one.ends_with("ALLOW_PLAINTEXT=http."),
                 "{one}"
             );
         }
