@@ -7,6 +7,7 @@
 
 mod call;
 mod caller;
+mod encoded;
 mod flow;
 mod gate;
 mod guard;
