@@ -1,6 +1,7 @@
 //! The accounts of a node, and the question whether credentials open one of them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use kernel::{Code, SubjectPattern, TenantId};
 use subtle::ConstantTimeEq;
@@ -9,7 +10,7 @@ use crate::options::{HIDDEN, Options, User};
 use crate::permissions::{Permissions, Rule};
 
 /// Somebody who was let in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Principal {
     /// Name for logs and operators; empty: anonymous.
     pub name: String,
@@ -17,7 +18,30 @@ pub struct Principal {
     pub tenant: TenantId,
     /// What it may do.
     pub permissions: Permissions,
+    is_dismissed: AtomicBool,
 }
+
+impl Principal {
+    /// Somebody of this name.
+    pub fn new(name: impl Into<String>, tenant: TenantId, permissions: Permissions) -> Principal {
+        Principal { name: name.into(), tenant, permissions, is_dismissed: AtomicBool::new(false) }
+    }
+
+    /// Whether it was let in by accounts that are no longer in force, and would not be let in as what it is now: nothing
+    /// more may be done for it.
+    pub fn is_dismissed(&self) -> bool {
+        self.is_dismissed.load(Relaxed)
+    }
+}
+
+/// Who it is and what it may do count, not whether it was dismissed.
+impl PartialEq for Principal {
+    fn eq(&self, other: &Principal) -> bool {
+        (&self.name, self.tenant, &self.permissions) == (&other.name, other.tenant, &other.permissions)
+    }
+}
+
+impl Eq for Principal {}
 
 /// What somebody shows at a door. Empty: not shown.
 #[derive(Clone, Copy, Default)]
@@ -87,9 +111,19 @@ impl Accounts {
         Accounts::with_tenants(options, vec![String::new()])
     }
 
-    /// Other accounts for the same node: its tenants keep their ids, and new ones come behind them.
+    /// Other accounts for the same node: its tenants keep their ids, and new ones come behind them. Whose account has not
+    /// changed stays the same [`Principal`].
     pub fn renewed(&self, options: &Options) -> Result<Accounts, Error> {
-        Accounts::with_tenants(options, self.tenants.clone())
+        let mut new = Accounts::with_tenants(options, self.tenants.clone())?;
+        for account in &mut new.accounts {
+            if let Some(same) = self.accounts.iter().find(|before| *before == account) {
+                account.principal = same.principal.clone();
+            }
+        }
+        if self.are_required() == new.are_required() {
+            new.anonymous = self.anonymous.clone();
+        }
+        Ok(new)
     }
 
     fn with_tenants(options: &Options, tenants: Vec<String>) -> Result<Accounts, Error> {
@@ -110,11 +144,8 @@ impl Accounts {
             if all.accounts.iter().any(twice) {
                 return Err(Error::Twice(at));
             }
-            let principal = Principal {
-                name: if user.user.is_empty() { "token".into() } else { user.user.clone() },
-                tenant: all.tenant(&user.tenant),
-                permissions: permissions(at, user)?,
-            };
+            let name = if user.user.is_empty() { "token" } else { &user.user };
+            let principal = Principal::new(name, all.tenant(&user.tenant), permissions(at, user)?);
             all.accounts.push(Account {
                 user: user.user.clone(),
                 password: user.password.clone(),
@@ -142,13 +173,19 @@ impl Accounts {
     /// Whose clients may not stay as they are when `new` takes the place of these: their account is gone, or its secret or
     /// permissions have changed. The anonymous leave when credentials are needed.
     pub fn departed(&self, new: &Accounts) -> Vec<Name> {
-        let gone = self.accounts.iter().filter(|account| !new.accounts.contains(account));
         let name = |who: &Principal| Name { user: who.name.clone(), tenant: who.tenant };
-        let mut names: Vec<Name> = gone.map(|account| name(&account.principal)).collect();
-        if !self.are_required() && new.are_required() {
-            names.push(name(&self.anonymous));
-        }
-        names
+        self.departing(new).map(name).collect()
+    }
+
+    /// Dismisses everybody who departs when `new` takes the place of these.
+    pub fn dismiss(&self, new: &Accounts) {
+        self.departing(new).for_each(|who| who.is_dismissed.store(true, Relaxed));
+    }
+
+    fn departing<'a>(&'a self, new: &'a Accounts) -> impl Iterator<Item = &'a Principal> {
+        let gone = self.accounts.iter().filter(|account| !new.accounts.contains(account));
+        let anonymous = (!self.are_required() && new.are_required()).then_some(&*self.anonymous);
+        gone.map(|account| &*account.principal).chain(anonymous)
     }
 
     /// Whether credentials are needed.
@@ -241,6 +278,31 @@ mod tests {
         assert_eq!((old.departed(&new).len(), new.tenants().len()), (2, 4));
         let open = Accounts::new(&Options::default()).unwrap();
         assert_eq!(open.departed(&old), [Name { user: String::new(), tenant: TenantId(0) }]);
+    }
+
+    #[test]
+    fn who_departs_is_dismissed_and_whoever_stays_is_the_same_as_before() {
+        let of = |users| Options { users };
+        let ask =
+            |all: &Accounts, user| all.authenticate(Credentials { user, password: "p", token: "" }).unwrap();
+        let old = Accounts::new(&of(vec![user("a", "p", "", ""), user("b", "p", "", "")])).unwrap();
+        let (a, b) = (ask(&old, "a"), ask(&old, "b"));
+        let new = old.renewed(&of(vec![user("b", "p", "", "")])).unwrap();
+        assert!(!a.is_dismissed(), "the new ones are not in force yet");
+        old.dismiss(&new);
+        assert!(a.is_dismissed() && !b.is_dismissed() && Arc::ptr_eq(&b, &ask(&new, "b")));
+        let again = new.renewed(&of(vec![user("a", "p", "", ""), user("b", "p", "", "")])).unwrap();
+        new.dismiss(&again);
+        assert!(!ask(&again, "a").is_dismissed() && a.is_dismissed(), "who comes back is somebody else");
+        let open = Accounts::new(&Options::default()).unwrap();
+        let anybody = open.authenticate(Credentials::default()).unwrap();
+        open.dismiss(&open.renewed(&Options::default()).unwrap());
+        assert!(!anybody.is_dismissed());
+        let closed = open.renewed(&of(vec![user("a", "p", "", "")])).unwrap();
+        open.dismiss(&closed);
+        assert!(anybody.is_dismissed());
+        let open = closed.renewed(&Options::default()).unwrap();
+        assert!(!open.authenticate(Credentials::default()).unwrap().is_dismissed());
     }
 
     #[test]

@@ -118,9 +118,13 @@ impl Clients {
 
     /// What went through all clients, those that are gone included.
     pub fn stats(&self) -> ClientStats {
-        let table = self.table();
-        let gone = *self.gone.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: Vec<_> = table.values().map(|c| c.stats()).collect();
+        // Asking them takes its time, in which others come, go and are cut.
+        let (clients, gone): (Vec<_>, _) = {
+            let table = self.table();
+            let gone = *self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+            (table.values().cloned().collect(), gone)
+        };
+        let all: Vec<_> = clients.iter().map(|c| c.stats()).collect();
         let mut stats = all.iter().fold(gone, |total, c| sum(total, *c));
         stats.pending_bytes = all.iter().map(|c| c.pending_bytes).sum();
         stats.subscriptions = all.iter().map(|c| c.subscriptions).sum();
@@ -131,15 +135,6 @@ impl Clients {
     pub fn tick(&self, now: Now) {
         let all: Vec<_> = self.table().values().cloned().collect();
         all.iter().for_each(|c| c.tick(now));
-    }
-
-    /// Cuts the client for which the node holds most: its budget is used up.
-    pub fn cut_fullest(&self) {
-        let all: Vec<_> = self.table().values().cloned().collect();
-        let held = all.into_iter().map(|c| (c.held_bytes(), c)).filter(|c| c.0 > 0);
-        if let Some((_, fullest)) = held.max_by_key(|c| c.0) {
-            fullest.cut(Code::SlowConsumer);
-        }
     }
 }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use auth::Accounts;
+use auth::{Accounts, Principal};
 use bus::{Budget, Hit, Interest, Stamp};
-use kernel::{ConnectionId, Full, Listener, SubId, TenantId};
+use kernel::{Client, Code, ConnectionId, Full, Listener, SubId, TenantId};
 
 use crate::clients::Clients;
+use crate::holders::{Holder, Holders};
 use crate::watch::Watch;
 
 /// Limits of the node, as its configuration sets them.
@@ -44,6 +45,8 @@ pub struct Hub {
     accounts: RwLock<Arc<Accounts>>,
     /// Who is connected.
     pub clients: Clients,
+    /// For whom else bytes are held.
+    pub holders: Holders,
     limits: RwLock<Limits>,
     budget: Arc<Budget>,
     interest_memory: Arc<Budget>,
@@ -66,6 +69,7 @@ impl Hub {
         Hub {
             accounts: RwLock::new(Arc::new(accounts)),
             clients,
+            holders: Holders::default(),
             limits: RwLock::new(limits),
             budget,
             interest_memory,
@@ -88,11 +92,21 @@ impl Hub {
     }
 
     /// From now on others may connect, with other limits. `accounts` have no tenant that those before them had not; of the
-    /// limits, those of all clients together stay what they were.
+    /// limits, those of all clients together stay what they were. Whoever departs is dismissed; cutting is for the caller.
     pub fn renew(&self, accounts: Arc<Accounts>, limits: Limits) {
         self.clients.set_limit(limits.connections_max);
         *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
-        *self.accounts.write().unwrap_or_else(PoisonError::into_inner) = accounts;
+        let mut in_force = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        in_force.dismiss(&accounts);
+        *in_force = accounts;
+    }
+
+    /// Whether somebody who was let in may stay. Asked once more when others can see in [`Hub::clients`] who it is: then
+    /// nobody is let in by old accounts and missed by those who cut.
+    pub fn admits(&self, who: &Principal) -> bool {
+        // Behind the lock, so that this comes either before the new accounts or after the dismissal.
+        let _in_force = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        !who.is_dismissed()
     }
 
     /// What all outboxes may hold together.
@@ -181,11 +195,53 @@ impl Hub {
         all.saturating_sub(self.own_subscriptions.load(Ordering::Relaxed))
     }
 
-    /// Cuts the fullest client if the node's budget is used up. One thread at a time looks for it.
+    /// Cuts for whom most is held, as many as it takes, if the node's budget is used up. One thread at a time looks for them.
     pub fn keep_budget(&self) {
         if self.budget.is_over() && !self.is_cutting.swap(true, Ordering::AcqRel) {
-            self.clients.cut_fullest();
+            self.cut_fullest();
             self.is_cutting.store(false, Ordering::Release);
+        }
+    }
+
+    fn cut_fullest(&self) {
+        let limit = self.budget.limit_bytes();
+        // A little more than must be, so that it need not be looked again at every message.
+        let mut excess = self.budget.used_bytes().saturating_sub(limit - limit / CUT_SHARE);
+        let clients = self.clients.all().into_iter().map(|c| {
+            let bytes = c.held_bytes();
+            (bytes, bytes, Held::Client(c))
+        });
+        let others = self.holders.all().into_iter().map(|h| {
+            let (bytes, stuck_bytes) = h.held_bytes();
+            // Who takes what comes has a lot for a moment only.
+            (bytes.midpoint(stuck_bytes), bytes, Held::Other(h))
+        });
+        let mut all: Vec<_> = clients.chain(others).filter(|(_, bytes, _)| *bytes > 0).collect();
+        all.sort_unstable_by_key(|(weight, ..)| std::cmp::Reverse(*weight));
+        for (_, bytes, held) in all {
+            if excess == 0 {
+                return;
+            }
+            held.cut();
+            excess = excess.saturating_sub(bytes);
+        }
+    }
+}
+
+/// The share of the node's budget that is freed when it is used up: one of so many.
+const CUT_SHARE: usize = 16;
+
+/// For whom bytes are held.
+enum Held {
+    Client(Arc<dyn Client>),
+    Other(Arc<dyn Holder>),
+}
+
+impl Held {
+    fn cut(&self) {
+        match self {
+            Held::Client(client) => client.cut(Code::SlowConsumer),
+            Held::Other(other) => other.cut(),
         }
     }
 }

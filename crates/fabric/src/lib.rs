@@ -4,6 +4,7 @@
 //! sockets.
 
 pub mod clients;
+pub mod holders;
 pub mod hub;
 pub mod options;
 pub mod plane;
@@ -14,6 +15,7 @@ pub mod woken;
 /// Where a door lets bytes wait for its clients.
 pub use bus::{Budget, Flush, Outbox, Slot, Took};
 pub use clients::Clients;
+pub use holders::{Holder, Holders};
 pub use hub::{Hub, Limits, Subscription};
 pub use options::StreamsOptions;
 pub use plane::{ConsumerSeen, Figures, Inbox, Plane, PlaneOptions, StreamSeen, Survey};

@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use auth::options::User;
+use percent_encoding::percent_decode_str;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
@@ -232,7 +233,14 @@ fn read_environment(environment: &[(String, String)]) -> Result<Vec<(String, Str
         let given = environment.iter().find(|(given, text)| given == name && !text.is_empty());
         let default = known.get("telemetry").and_then(|section| section.get(leaf));
         let Some(((name, text), default)) = given.zip(default) else { continue };
-        let value = read_value(text, default).map_err(|e| Error::config(format!("{name}: {e}")))?;
+        let value = read_value(text, default).and_then(|value| match value {
+            Value::Array(items) => {
+                let items: Result<_, _> = items.iter().filter_map(Value::as_str).map(decoded).collect();
+                items.map(Value::Array)
+            }
+            value => Ok(value),
+        });
+        let value = value.map_err(|e| Error::config(format!("{name}: {e}")))?;
         all.push((name.clone(), format!("telemetry.{leaf}"), value));
     }
     for (name, text) in environment {
@@ -253,6 +261,18 @@ fn read_environment(environment: &[(String, String)]) -> Result<Vec<(String, Str
         all.push((name.clone(), path, value));
     }
     Ok(all)
+}
+
+/// An item `name=value` without its percent-encoding. What is wrong is not shown: it may be a secret.
+fn decoded(item: &str) -> Result<Value, String> {
+    let decode =
+        |text| percent_decode_str(text).decode_utf8().map_err(|_| "an item is not UTF-8 when decoded");
+    Ok(Value::String(match item.split_once('=') {
+        // Later the first `=` divides it again.
+        Some((name, _)) if decode(name)?.contains('=') => return Err("a name has a `=` in it".into()),
+        Some((name, value)) => format!("{}={}", decode(name)?, decode(value)?),
+        None => decode(item)?.into_owned(),
+    }))
 }
 
 /// Whether a variable with our prefix is not meant for the configuration: the command line's own, or an address that
@@ -424,6 +444,30 @@ mod tests {
         }
         for name in ["SERVER", "CONFIG", "PROFILE", "SUBJECT", "REPLY", "DATABASE_URL", "VERSION", "TLS_CA"] {
             load("", &[(&format!("NEUROPLEX_{name}"), "x")], &[]).unwrap();
+        }
+    }
+
+    #[test]
+    fn lists_of_opentelemetry_are_percent_encoded_and_ours_are_not() {
+        let c = load(
+            "",
+            &[
+                ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Basic%20YW5uOnM%3D, x-k%65y=50%"),
+                ("OTEL_RESOURCE_ATTRIBUTES", "team=a%2Cb,who=J%C3%BCrgen+x=y"),
+            ],
+            &[],
+        );
+        let c = c.unwrap().telemetry;
+        assert_eq!(c.otlp_headers, ["authorization=Basic YW5uOnM=", "x-key=50%"]);
+        assert_eq!(c.resource, ["team=a,b", "who=Jürgen+x=y"]);
+        let c = load("", &[("NEUROPLEX_TELEMETRY_RESOURCE", "team=a%2Cb")], &[]).unwrap();
+        assert_eq!(c.telemetry.resource, ["team=a%2Cb"]);
+        for wrong in ["geheim=%FF", "a%3Dgeheim=b"] {
+            let sentence = load("", &[("OTEL_EXPORTER_OTLP_HEADERS", wrong)], &[]).unwrap_err().to_string();
+            assert!(
+                sentence.contains("OTEL_EXPORTER_OTLP_HEADERS") && !sentence.contains("geheim"),
+                "{sentence}"
+            );
         }
     }
 }

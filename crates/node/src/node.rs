@@ -107,6 +107,7 @@ impl Node {
             streams_max: config.streams.streams_max,
             consumers_max: config.streams.consumers_max,
             payload_bytes_max: config.nats.payload_bytes_max,
+            stream_idle_ms: Some(config.streams.idle_ms).filter(|ms| *ms > 0),
             node: data.node_id.to_string(),
         };
         let (seed, spans) = (machine::random(), telemetry.spans());
@@ -285,6 +286,7 @@ async fn tick(clock: Clock, hub: Arc<Hub>, nats: Option<Arc<Door>>, http: Option
             http.tick(now.wall_ms);
         }
         hub.clients.tick(now);
+        hub.holders.tick();
         hub.keep_budget();
     }
 }

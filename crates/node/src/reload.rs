@@ -84,13 +84,13 @@ impl Node {
         let Doors { tls, http_tls, .. } = Doors::of(&config, &accounts)?;
         telemetry::set_level(&config.log)?;
         // From here on nothing fails.
-        let last = self.hub.clients.total();
         let gone = before.departed(&accounts);
         let mut limits = self.hub.limits();
         limits.connections_max = config.nats.connections_max.min(self.nats_files);
         limits.subscriptions_max = config.nats.subscriptions_max;
         limits.outbox_bytes_max = config.nats.outbox_bytes_max;
         self.hub.renew(Arc::new(accounts), limits);
+        done.cut = self.cut(&gone);
         if let Some(nats) = &self.nats {
             nats.renew(config.nats.clone(), tls);
         }
@@ -98,18 +98,16 @@ impl Node {
             http.renew(&config.http, http_tls);
         }
         self.lame_duck = Duration::from_millis(config.lame_duck_ms);
-        done.cut = self.cut(&gone, last);
         self.config = config;
         Ok(done)
     }
 
-    /// Cuts the clients of these accounts that came before the new ones were in force.
-    fn cut(&self, gone: &[auth::accounts::Name], last: u64) -> usize {
+    /// Cuts the clients of these accounts. Who came in this very moment with an account's new secret comes back.
+    fn cut(&self, gone: &[auth::accounts::Name]) -> usize {
         let all = self.hub.clients.all();
         let of_them = all.iter().filter(|client| {
             let info = client.info();
-            client.id().0 <= last
-                && gone.iter().any(|name| name.tenant == info.tenant && name.user == info.user)
+            gone.iter().any(|name| name.tenant == info.tenant && name.user == info.user)
         });
         of_them.map(|client| client.cut(Code::PermissionDenied)).count()
     }

@@ -10,7 +10,7 @@ use crate::door::Heard;
 use crate::node::Step;
 use crate::oracle::Life;
 use crate::promise::genuine::Shown;
-use crate::promise::{Broken, counts, damage, existence, progress};
+use crate::promise::{Broken, counts, damage, existence, progress, unread};
 use crate::world::{Ask, World};
 
 /// Rounds after which something that is not answered never will be.
@@ -81,6 +81,7 @@ impl World {
 
     /// Compares everything. False: it could not be done.
     pub(crate) fn audit(&mut self) -> Result<bool, Broken> {
+        self.mend_reads()?;
         if !self.quiesce()? {
             return Ok(false);
         }
@@ -105,7 +106,9 @@ impl World {
         }
         let lost = self.lost();
         self.figures.messages_lost = lost;
-        damage::is_reported(lost, self.node.damage + self.node.counter("damaged_records"))?;
+        let reports = self.node.damage + self.node.counter("damaged_records");
+        damage::is_reported(lost, reports)?;
+        unread::is_no_damage(reports, self.figures.bit_flips)?;
         Ok(true)
     }
 

@@ -7,7 +7,7 @@ use crate::hear::status_line;
 use crate::oracle::Given;
 use crate::promise::genuine::Shown;
 use crate::promise::{
-    Kept, acked, consumer_sequence, delay, deliveries, demand, existence, gone, order, pending,
+    Kept, acked, consumer_sequence, delay, deliveries, demand, existence, gone, order, pending, unread,
 };
 use crate::world::{Lease, World};
 
@@ -21,6 +21,9 @@ impl World {
         let Some(given) = ack::Delivery::parse(&heard.reply) else {
             let status = Status::read(&heard.headers).map_or(0, |status| status.code);
             self.trace.note(format!("  < pull {}: {:.80}", heard.pull, status_line(heard)));
+            if status == 500 {
+                unread::only_if_it_failed(self.reads_failed, &status_line(heard))?;
+            }
             if status != 100 {
                 self.pulls.remove(&heard.pull);
                 self.doors.end_pull(heard.pull);
@@ -53,7 +56,9 @@ impl World {
         book.seen(&shown)?;
         let Some(one) = book.consumers.get_mut(consumer) else { return Ok(()) };
         existence::as_answered(&format!("consumer {}", one.name), one.life, true)?;
-        demand("genuine", one.hears(&shown.subject), || {
+        // What is out already comes again, whatever the filter says now.
+        let asked = if times_said == 1 { heard.pull } else { 0 };
+        demand("genuine", one.filters.may_hear(&shown.subject, asked), || {
             format!("{} was given message {seq} of {}, which it does not hear", one.name, shown.subject)
         })?;
         consumer_sequence::grows(one, cseq)?;

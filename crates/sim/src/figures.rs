@@ -41,6 +41,12 @@ figures! {
     disks_filled,
     /// Syncs that were made to fail.
     syncs_failed,
+    /// Times that the disk began to give nothing.
+    reads_failed,
+    /// Of these, starts that were refused for it.
+    starts_refused,
+    /// Answers that said so.
+    unread_told,
     /// Journals that failed because of these.
     journals_failed,
     /// Times that somebody set the wall clock.
@@ -49,6 +55,8 @@ figures! {
     streams,
     /// Consumers made.
     consumers,
+    /// Filters of consumers changed.
+    filters_changed,
     /// Publishes sent.
     publishes,
     /// Of these, stored and acknowledged.
@@ -85,4 +93,6 @@ figures! {
     compactions,
     /// Reads that needed the disk.
     disk_reads,
+    /// Streams that left memory because nobody used them.
+    streams_unloaded,
 }

@@ -9,8 +9,11 @@ use wire::jetstream::api::{Answer, Message, PubAnswer, Purged, Success};
 use crate::door::Heard;
 use crate::oracle::Life;
 use crate::promise::genuine::{self, Shown};
-use crate::promise::{Broken, Kept, broken, delay, demand, existence, fence, kept, silence};
+use crate::promise::{Broken, Kept, broken, delay, demand, existence, fence, kept, silence, unread};
 use crate::world::{Ask, World};
+
+/// How an answer says that the disk gave nothing.
+const UNREADABLE: &str = "the disk cannot be read now";
 
 /// An answer of which only the error counts.
 #[derive(Default, Deserialize)]
@@ -56,6 +59,11 @@ impl World {
             return broken("genuine", format!("a second answer to {id}: {payload}"));
         };
         let unheard = heard.headers.starts_with(b"NATS/1.0 503");
+        let unreadable = payload.contains(UNREADABLE);
+        if unreadable {
+            self.figures.unread_told += 1;
+            unread::only_if_it_failed(self.reads_failed, &payload)?;
+        }
         match ask {
             Ask::Ack { .. } => self.ack_answered(&heard, &ask),
             _ if unheard => self.unheard(&ask),
@@ -77,6 +85,11 @@ impl World {
                     }
                     // The journal failed: nobody knows what became of it.
                     Err(e) if e.description == "the journal has failed" => Ok(()),
+                    // Whatever would have been said of it: it is to come again.
+                    Err(_) if unreadable => {
+                        book.not_taken(&attempt);
+                        Ok(())
+                    }
                     Err(e) => {
                         self.figures.mismatches += u64::from(e.err_code == 6005);
                         self.figures.fenced += u64::from(e.err_code == 6004);
@@ -93,7 +106,15 @@ impl World {
                 }
                 Ok(())
             }
-            Ask::ChangeStream | Ask::ChangeConsumer => error_of(&heard.payload).map(drop),
+            Ask::ChangeStream => error_of(&heard.payload).map(drop),
+            Ask::ChangeConsumer { stream, consumer, filters } => {
+                let error = error_of(&heard.payload)?;
+                let one = self.streams.get_mut(stream).and_then(|s| s.consumers.get_mut(consumer));
+                if let (Some(one), None) = (one, error) {
+                    one.filters.confirmed(filters, self.numbers);
+                }
+                Ok(())
+            }
             Ask::EndStream { stream } => {
                 let error = error_of(&heard.payload)?;
                 let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
@@ -135,7 +156,11 @@ impl World {
                         (consumer.life, consumer.since) = (Life::There, sends);
                     }
                     // An earlier request that was never answered may have made it.
-                    Some(e) if consumer.life == Life::Making && e.description != "the journal has failed" => {
+                    Some(e)
+                        if consumer.life == Life::Making
+                            && !unreadable
+                            && e.description != "the journal has failed" =>
+                    {
                         consumer.life = Life::Ending;
                     }
                     _ => {}

@@ -2,6 +2,7 @@
 //! opened again; it has no thread and no clock of its own. It does *not* know what anybody was promised.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use auth::Accounts;
 use fabric::{Hub, Limits, Plane, PlaneOptions};
@@ -34,6 +35,8 @@ pub(crate) struct Node {
     /// The disk.
     pub(crate) fs: Faulty,
     options: Options,
+    /// How long a stream that nobody uses stays in memory, in milliseconds.
+    stream_idle_ms: u64,
     seed: u64,
     process: Option<Process>,
     /// Damage that was found, all processes together.
@@ -51,8 +54,8 @@ pub(crate) struct Found {
 
 impl Node {
     /// A node with an empty disk that does not run yet.
-    pub(crate) fn new(seed: u64, options: Options) -> Node {
-        Node { fs: Faulty::new(seed), options, seed, process: None, damage: 0 }
+    pub(crate) fn new(seed: u64, options: Options, stream_idle_ms: u64) -> Node {
+        Node { fs: Faulty::new(seed), options, stream_idle_ms, seed, process: None, damage: 0 }
     }
 
     /// Starts a process. Errors with what an operator would read.
@@ -75,6 +78,7 @@ impl Node {
             streams_max: 1000,
             consumers_max: 1000,
             payload_bytes_max: 1 << 20,
+            stream_idle_ms: Some(self.stream_idle_ms),
             node: "node-1".into(),
         };
         let damage = recovered.damage.clone();
@@ -117,6 +121,12 @@ impl Node {
     pub(crate) fn counter(&self, name: &str) -> u64 {
         let stats = self.process.as_ref().map(|process| process.store.store().stats().all());
         stats.into_iter().flatten().find(|(n, _)| *n == name).map_or(0, |(_, value)| value)
+    }
+
+    /// Streams that left memory because nobody used them.
+    pub(crate) fn unloaded(&self) -> u64 {
+        let figures = self.process.as_ref().map(|process| process.plane.figures());
+        figures.map_or(0, |figures| figures.streams_unloaded_total.load(Relaxed))
     }
 
     /// Ends the process.

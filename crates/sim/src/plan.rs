@@ -36,6 +36,8 @@ pub(crate) enum Act {
     PowerCut,
     Fill,
     FailSync,
+    FailReads,
+    BackInTime,
     Rot,
     Audit,
 }
@@ -49,6 +51,8 @@ pub(crate) struct Plan {
     pub(crate) steps: u64,
     /// The store's sizes.
     pub(crate) options: Options,
+    /// How long a stream that nobody uses stays in memory, in milliseconds.
+    pub(crate) stream_idle_ms: u64,
     /// Largest payload, in bytes.
     pub(crate) payload_max: u64,
     /// Whether the run ends with a bit that is flipped just anywhere.
@@ -78,7 +82,7 @@ impl Plan {
             (Delete, rare(4)),
             (Get, 1 + rare(4)),
             (MakeConsumer, 3),
-            (ChangeConsumer, rare(2)),
+            (ChangeConsumer, 1 + rare(4)),
             (EndConsumer, rare(2)),
             (Pull, 10 + rare(12)),
             (Ack, 10 + rare(20)),
@@ -89,6 +93,8 @@ impl Plan {
             (PowerCut, 1 + rare(4)),
             (Fill, rare(1)),
             (FailSync, rare(1)),
+            (FailReads, rare(4)),
+            (BackInTime, rare(2)),
             (Rot, rare(2)),
             (Audit, 1 + rare(2)),
         ];
@@ -110,6 +116,7 @@ impl Plan {
             weights,
             steps: random.between(150, 500),
             options,
+            stream_idle_ms: random.pick(&[0, 1, 500, 10_000]).unwrap_or(500),
             payload_max,
             rots_anywhere: random.one_in(4),
         }

@@ -11,7 +11,7 @@ use crate::figures::Figures;
 use crate::node::{End, Node};
 use crate::oracle::{Attempt, Stream};
 use crate::plan::{Act, Plan};
-use crate::promise::{Broken, Kept, damage, demand};
+use crate::promise::{Broken, Kept, damage, demand, unread};
 use crate::random::Random;
 use crate::trace::Trace;
 
@@ -52,7 +52,11 @@ pub(crate) enum Ask {
         stream: usize,
         consumer: usize,
     },
-    ChangeConsumer,
+    ChangeConsumer {
+        stream: usize,
+        consumer: usize,
+        filters: usize,
+    },
     EndConsumer {
         stream: usize,
         consumer: usize,
@@ -109,6 +113,9 @@ pub(crate) struct World {
     pub(crate) process: u64,
     /// The journal has failed.
     pub(crate) failed: bool,
+    /// The disk gives nothing now, and whether that was so since the process began.
+    pub(crate) reads_fail: bool,
+    pub(crate) reads_failed: bool,
     /// The content of each message whose bit was flipped, and its stream.
     pub(crate) flipped: Vec<(usize, u64)>,
     /// Reports of damage.
@@ -119,7 +126,7 @@ impl World {
     pub(crate) fn new(seed: u64, loud: bool) -> World {
         let mut random = Random::new(seed);
         let plan = Plan::new(&mut random);
-        let node = Node::new(random.any(), plan.options.clone());
+        let node = Node::new(random.any(), plan.options.clone(), plan.stream_idle_ms);
         World {
             random,
             clock: Clock::new(BEGIN_MS),
@@ -137,6 +144,8 @@ impl World {
             numbers: 0,
             process: 0,
             failed: false,
+            reads_fail: false,
+            reads_failed: false,
             flipped: Vec::new(),
             reports: 0,
         }
@@ -194,6 +203,8 @@ impl World {
             Act::PowerCut => self.restart(End::PowerCut),
             Act::Fill => self.fill(),
             Act::FailSync => self.fail_sync(),
+            Act::FailReads => self.fail_reads(),
+            Act::BackInTime => self.back_in_time(),
             Act::Rot => self.rot(),
             Act::Audit => self.audit().map(drop),
         }
@@ -213,6 +224,7 @@ impl World {
         self.process += 1;
         self.figures.starts += 1;
         self.failed = false;
+        self.reads_failed = self.reads_fail;
         let reports: Vec<String> =
             found.damage.iter().map(|d| format!("{} {}: {}", d.file, d.offset, d.what)).collect();
         self.trace.note(format!("start {}: {} reports", self.process, reports.len()));
@@ -227,7 +239,7 @@ impl World {
         let (due, trouble) = self.node.turn(self.clock.now());
         let mono = self.clock.now().mono_ns;
         self.trace.note(format!("turn, due in {:?}", due.map(|at| at.saturating_sub(mono))));
-        demand("kept", trouble.is_empty() || self.figures.bit_flips > 0, || trouble.join("; "))?;
+        unread::only_waits(&trouble, self.reads_failed, self.figures.bit_flips)?;
         self.hear()?;
         if let Some(why) = self.node.failure().filter(|_| !self.failed) {
             self.failed = true;

@@ -13,6 +13,7 @@ use crate::error::Doing as _;
 use crate::fs::{File, FileSystem};
 use crate::head::{HEAD_BYTES, Head, Identity, What, number_of};
 use crate::item::{self, Kind};
+use crate::segments::whole;
 use crate::store::{Store, lock};
 use kernel::Position;
 
@@ -98,7 +99,8 @@ pub(crate) fn read(fs: &dyn FileSystem, identity: &Identity) -> Result<FoundMark
     Head::decode(&head, What::Mark, &name, identity)?;
     for slot in 0..2 {
         let mut bytes = vec![0; ITEM_BYTES];
-        if file.read_at((1 + slot) * SLOT_BYTES, &mut bytes).is_err() {
+        // What cannot be read now may be the slot that counts: without it no loss would be noticed.
+        if !whole(file.read_at((1 + slot) * SLOT_BYTES, &mut bytes)).doing(&name, "read")? {
             continue; // It was being made.
         }
         let item = item::at(&bytes, 0, What::Mark.salt(NUMBER, identity));

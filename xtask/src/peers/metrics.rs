@@ -4,17 +4,23 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Stage;
 use super::server::Kind;
 use super::tally::Tally;
 
+/// The row that comes last: its numbers are taken after the scrape that asks for them.
+const OF_A_CONSUMER: &str = "message_queue_depth{";
+/// How long it is waited for, and how long between two scrapes.
+const PATIENCE: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// Names that a test looks for, so that a page with nothing in it does not pass.
 const WANTED: &[&str] = &[
     "http_requests_total{",
     "http_request_duration_seconds_bucket{",
-    "message_queue_depth{",
+    OF_A_CONSUMER,
     "memory_usage{",
     "neuroplex_stream_messages{",
     "process_resident_memory_bytes ",
@@ -60,9 +66,15 @@ fn read(child: &mut std::process::Child) -> Result<String, String> {
     ask(address, "PUT", "/v1/streams/JOBS/consumers/worker", r#"{"ack_policy":"explicit"}"#)?;
     ask(address, "POST", "/v1/streams/JOBS/messages", r#"{"subject":"jobs.a","payload":1}"#)?;
     ask(address, "GET", "/nowhere", "")?;
-    ask(address, "GET", "/metrics", "")?;
-    std::thread::sleep(Duration::from_millis(1200));
-    ask(address, "GET", "/metrics", "")
+    // Single streams are told as of a look that an earlier scrape asked for.
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let text = ask(address, "GET", "/metrics", "")?;
+        if text.contains(OF_A_CONSUMER) || Instant::now() >= deadline {
+            return Ok(text);
+        }
+        std::thread::sleep(PAUSE);
+    }
 }
 
 fn ask(address: &str, method: &str, path: &str, body: &str) -> Result<String, String> {

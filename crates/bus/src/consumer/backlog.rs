@@ -189,6 +189,11 @@ impl Backlog {
         count
     }
 
+    /// Whether it is known how many wait, without a walk over messages.
+    pub(super) fn is_counted(&self) -> bool {
+        self.count.is_some()
+    }
+
     /// Whether a message is still to be delivered for the first time, if the filter hears it.
     pub(super) fn holds(&self, seq: u64, mark: Mark) -> bool {
         let is_behind = match &self.lanes {

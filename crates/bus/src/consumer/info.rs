@@ -37,6 +37,11 @@ pub struct Info {
 }
 
 impl Consumer {
+    /// Whether [`Consumer::info`] needs no walk over messages.
+    pub fn is_counted(&self) -> bool {
+        self.backlog.is_counted()
+    }
+
     /// How it stands, as of its last turn.
     pub fn info(&mut self, messages: &(impl Messages + ?Sized)) -> Info {
         let place = |pair: Pair, at_ms: u64| Place {

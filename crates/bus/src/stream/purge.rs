@@ -1,8 +1,6 @@
 //! Deleting many messages on request, in slices: a stream may be large, and others wait meanwhile. What a purge takes is
 //! settled when it begins: what is stored later stays. Only visible messages go.
 
-use std::collections::VecDeque;
-
 use kernel::SubjectPattern;
 
 use super::look::{Memo, is_exact};
@@ -31,9 +29,8 @@ pub struct Purging {
     to: u64,
     /// Messages that are left to be found, as far as is known.
     left: u64,
-    keep: usize,
-    /// The last ones found, which stay if no more are found.
-    kept: VecDeque<u64>,
+    /// Messages that are to stay and are still to be found: they are looked for first, from the end on.
+    keep: u64,
     purged: u64,
 }
 
@@ -66,8 +63,7 @@ impl Stream {
             at: 0,
             to,
             left: u64::MAX,
-            keep: keep.map_or(0, |keep| usize::try_from(keep).unwrap_or(usize::MAX)),
-            kept: VecDeque::new(),
+            keep: keep.unwrap_or(0),
             purged: 0,
         };
         if what.filter.is_none() && keep.is_none() && to == self.last {
@@ -81,42 +77,52 @@ impl Stream {
             // The one subject says where to begin and when to end.
             let subject =
                 self.subjects.find(filter.as_str().as_bytes()).and_then(|slot| self.subjects.get(slot));
-            (purging.at, purging.left) = subject.map_or((0, 0), |subject| (subject.first, subject.visible()));
+            (purging.at, purging.left) = subject
+                .map_or((0, 0), |subject| (subject.first, subject.visible().saturating_sub(purging.keep)));
         }
         Ok(purging)
     }
 
     /// Goes on with a purge, letting go of at most so many messages. True: there may be more.
     pub fn purge_more(&mut self, purging: &mut Purging, most: usize, changes: &mut Changes) -> bool {
-        let mut looks = most.saturating_mul(LOOKS);
-        let mut memo = Memo::new();
+        let (mut looks, mut memo) = (most.saturating_mul(LOOKS), Memo::new());
+        while purging.left > 0 && purging.keep > 0 && purging.at <= purging.to {
+            let Some(seq) = self.look(purging, true, &mut looks, &mut memo) else { return false };
+            purging.to = seq;
+            if looks == 0 {
+                return true;
+            }
+            (purging.to, purging.keep) = (seq.saturating_sub(1), purging.keep - 1);
+        }
         let before = purging.purged;
         while purging.left > 0 && purging.at <= purging.to {
             if purging.purged - before >= most as u64 {
                 return true;
             }
-            let mut is_over = false;
-            let wanted = |slot: u32| {
-                is_over = looks == 0;
-                looks = looks.saturating_sub(1);
-                let hears = |filter: &SubjectPattern| filter.matches(self.subjects.name(slot));
-                is_over || memo.ask(slot, || purging.filter.as_ref().is_none_or(hears))
-            };
-            let Some(seq) = self.rows.scan(purging.at, purging.to, wanted) else { return false };
+            let Some(seq) = self.look(purging, false, &mut looks, &mut memo) else { return false };
             purging.at = seq;
-            if is_over {
+            if looks == 0 {
                 return true;
             }
             (purging.at, purging.left) = (seq + 1, purging.left - 1);
-            purging.kept.push_back(seq);
-            if purging.kept.len() > purging.keep
-                && let Some(goes) = purging.kept.pop_front()
-                // Somebody else may have deleted it since it was found.
-                && self.drop_row(goes, changes)
-            {
-                purging.purged += 1;
-            }
+            purging.purged += u64::from(self.drop_row(seq, changes));
         }
         false
+    }
+
+    /// The next message that a purge is about, or, when no more may be looked at, the one to look at next.
+    fn look(&self, purging: &Purging, is_back: bool, looks: &mut usize, memo: &mut Memo) -> Option<u64> {
+        let wanted = |slot: u32| {
+            if *looks == 0 {
+                return true;
+            }
+            *looks -= 1;
+            let hears = |filter: &SubjectPattern| filter.matches(self.subjects.name(slot));
+            memo.ask(slot, || purging.filter.as_ref().is_none_or(hears))
+        };
+        match is_back {
+            true => self.rows.scan_back(purging.to, wanted),
+            false => self.rows.scan(purging.at, purging.to, wanted),
+        }
     }
 }

@@ -91,6 +91,20 @@ impl Stream {
         self.producers.as_mut().map(|producers| producers.snapshot(last))
     }
 
+    /// Whether the last [`Stream::producers_snapshot`] says all that is known of producers.
+    pub fn are_producers_kept(&self) -> bool {
+        self.producers.as_ref().is_none_or(|producers| producers.saved >= self.last)
+    }
+
+    /// Whether [`Stream::restore`] would bring it back as it is: everything stored is visible, nothing is known that its
+    /// messages do not say, as ids of messages that are gone, and none of them has a time of its own.
+    pub fn is_at_rest(&self) -> bool {
+        let is_last_known = self.last_id.is_empty() || self.rows.get(self.last).is_some();
+        let knows_ids = self.ids.as_ref().is_some_and(|ids| ids.oldest_ns().is_some());
+        let is_whole = self.shown == self.last && is_last_known && !knows_ids;
+        is_whole && !self.untidy && self.deadlines.is_none()
+    }
+
     /// Takes what [`Stream::producers_snapshot`] gave. Errors when the bytes are something else; nothing changes then.
     pub fn restore_producers(&mut self, bytes: &[u8]) -> Result<(), Damaged> {
         self.producers = Some(Box::new(Producers::restored(bytes, self.hash_seed)?));

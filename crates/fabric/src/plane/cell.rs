@@ -97,6 +97,10 @@ pub(crate) struct Cell {
     pub(crate) is_barred: bool,
     /// When its oldest message ends, on the wall clock in milliseconds, as it was last noted.
     pub(crate) wakes_at: Option<u64>,
+    /// It was used since it was last looked at for that.
+    pub(crate) is_used: bool,
+    /// When it is looked at again, on the monotonic clock in nanoseconds.
+    pub(crate) idle_at: Option<u64>,
 }
 
 /// A stream's own piece of state, as it is kept.
@@ -204,6 +208,13 @@ impl Cell {
             Body::Cold(summary) => summary.count == 0,
             _ => false,
         }
+    }
+
+    /// When a stream with these numbers is looked at although nobody asks and it is not in memory, in milliseconds: its
+    /// oldest message ends by age.
+    pub(crate) fn cold_wakes_at(&self, summary: &Summary) -> Option<u64> {
+        let age_ns = u64::try_from(self.config.max_age).ok().filter(|age| *age > 0 && summary.count > 0)?;
+        Some(summary.first_time_ns.saturating_add(age_ns) / 1_000_000)
     }
 
     /// Where the stream's state is kept.

@@ -73,15 +73,13 @@ impl Plane {
                     let span = self
                         .traced
                         .begin(now, record.headers(), Kind::Producer, || format!("deliver {stream_name}"));
+                    let span = span.map(|span| {
+                        let span = about(*span, &stream_name, name, &delivery, &record);
+                        self.traced.begun_here(span)
+                    });
                     let m = message(&delivery, &record, &reply, &mut block);
                     self.out.send_in(tenant, &delivery.to, &group, &m);
-                    if let Some(span) = span {
-                        self.traced.end(
-                            now,
-                            Some(about(*span, &stream_name, name, &delivery, &record)),
-                            None,
-                        );
-                    }
+                    self.traced.end(span, None);
                     count(&self.figures.delivered_total);
                 }
                 Action::Status { to, status } => {

@@ -23,6 +23,8 @@ figures! {
     streams,
     /// Streams loaded since the start.
     streams_loaded_total,
+    /// Streams that left memory since the start, because nobody used them for a while.
+    streams_unloaded_total,
     /// Messages stored since the start.
     stored_total,
     /// Messages acknowledged to their publishers since the start, duplicates included.

@@ -52,6 +52,11 @@ impl Levels {
         }
     }
 
+    /// Whether an update of the stream to a lower level is not safe yet.
+    pub(crate) fn is_lowering(&self, log: LogId) -> bool {
+        self.0.contains_key(&log)
+    }
+
     /// Takes everything that waits for an update that will never be safe.
     pub(crate) fn lost(&mut self) -> Vec<Held> {
         let all = std::mem::take(&mut self.0).into_values().flat_map(|lowering| lowering.behind);

@@ -10,6 +10,7 @@ mod compact;
 mod consume;
 mod deliver;
 mod figures;
+mod idle;
 mod inbox;
 mod levels;
 mod listeners;
@@ -49,6 +50,9 @@ use out::{Held, Out};
 use timers::{Timer, Timers};
 use work::Work;
 
+/// Most timers that are looked at in one round of a turn.
+const TIMERS_MAX: usize = 1024;
+
 /// Limits and facts of the plane, as the node's configuration sets them.
 #[derive(Clone, Debug)]
 pub struct PlaneOptions {
@@ -58,6 +62,8 @@ pub struct PlaneOptions {
     pub consumers_max: usize,
     /// Largest message, in bytes.
     pub payload_bytes_max: usize,
+    /// How long a stream that nobody uses stays in memory at least, in milliseconds; `None`: for ever.
+    pub stream_idle_ms: Option<u64>,
     /// Name of the node, as answers give it.
     pub node: String,
 }
@@ -92,7 +98,7 @@ pub struct Plane {
     awaited: BTreeSet<LogId>,
     figures: Arc<Figures>,
     traced: traced::Traced,
-    survey: Arc<Survey>,
+    survey: survey::Surveying,
     /// Configurations without name and subjects, by their JSON, and how many were in use when that was last counted.
     templates: HashMap<Vec<u8>, Arc<StreamConfig>, FixedState>,
     templates_used: usize,
@@ -140,7 +146,7 @@ impl Plane {
         // What its own messages filled is waited for by nobody here.
         drop(self.out.woken.take_high());
         self.hub.keep_budget();
-        self.look_around();
+        self.look_around(now);
         self.figures.streams.store(self.cells.len() as u64, Relaxed);
         self.next_wake(now)
     }
@@ -148,7 +154,7 @@ impl Plane {
     fn next_wake(&self, now: Now) -> Option<u64> {
         let look = self.hub.watch().is_changed().then_some(self.next_look);
         let soon = (!self.due.is_empty() || !self.work.is_empty()).then_some(now.mono_ns);
-        [self.timers.next(now), look, soon].into_iter().flatten().min()
+        [self.timers.next(now), look, soon, self.survey.next_wake(now)].into_iter().flatten().min()
     }
 
     fn take_events(&mut self, now: Now, journal: &mut dyn Journal) -> bool {
@@ -220,14 +226,15 @@ impl Plane {
     }
 
     fn take_timers(&mut self, now: Now) -> bool {
-        // One that is due again at once waits for the next round.
-        let due: Vec<Timer> = std::iter::from_fn(|| self.timers.due(now)).collect();
+        // One that is due again at once waits for the next round, as do those beyond the first of very many.
+        let due: Vec<Timer> = std::iter::from_fn(|| self.timers.due(now)).take(TIMERS_MAX).collect();
         let busy = !due.is_empty();
         for timer in due {
             match timer {
                 Timer::Stream(log) => self.expire(now, log),
                 Timer::Load(log) => self.load_again(log),
                 Timer::Unsent(id) => self.read_again(id),
+                Timer::Idle(log) => self.look_for_idle(now, log),
                 Timer::Consumer(id) => {
                     if let Some(seat) = self.seat(&id) {
                         seat.wakes_at = None;
@@ -244,7 +251,7 @@ impl Plane {
         match held {
             Held::Ack { tenant, reply, stream, seq, duplicate, from, span } => {
                 drop(from);
-                self.traced.end(now, span, None);
+                self.traced.end(span, None);
                 count(&self.figures.acknowledged_total);
                 if !reply.is_empty() {
                     self.out.acknowledge(tenant, &reply, &stream, seq, duplicate);
@@ -255,7 +262,8 @@ impl Plane {
             Held::Lower(log) => self.levels.lowered(&mut self.out, log),
             Held::Say(said) => self.out.say_kept(&said),
             Held::Tell(said) => self.out.tell_kept(&said),
-            Held::Answer { said, asked } => {
+            Held::Answer { said, asked, span } => {
+                self.traced.end(span, None);
                 self.out.say_kept(&said);
                 if let Some(asked) = asked {
                     api::advisory::audited(self, now, said.tenant, &asked, &said.payload);
@@ -284,13 +292,14 @@ impl Plane {
             match held {
                 Held::Ack { tenant, reply, stream, from, span, .. } => {
                     drop(from);
-                    self.traced.end(now, span, Some("the journal has failed"));
+                    self.traced.end(span, Some("the journal has failed"));
                     self.refuse_publish(tenant, &reply, &stream, &api::store_failed());
                 }
                 // What an event would speak of may not have happened, and a confirmation was not earned.
                 Held::Show { .. } | Held::Reserved { .. } | Held::Lower(_) | Held::Tell(_) | Held::Say(_) => {
                 }
-                Held::Answer { said, asked } => {
+                Held::Answer { said, asked, span } => {
+                    self.traced.end(span, Some("the journal has failed"));
                     let answer = api::say_store_failed(&mut self.out, &said);
                     if let Some(asked) = asked {
                         api::advisory::audited(self, now, said.tenant, &asked, &answer);

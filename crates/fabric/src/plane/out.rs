@@ -44,8 +44,9 @@ pub(crate) enum Held {
     Lower(LogId),
     /// The confirmation of an acknowledgement, ready to be said.
     Say(Said),
-    /// The answer to a request, and the request itself where somebody follows what is asked.
-    Answer { said: Said, asked: Option<Box<Asked>> },
+    /// The answer to a request, the request itself where somebody follows what is asked, and the step that ends with it, if
+    /// it is told.
+    Answer { said: Said, asked: Option<Box<Asked>>, span: Option<Box<Span>> },
     /// An event, to be told to whoever listens then.
     Tell(Said),
 }

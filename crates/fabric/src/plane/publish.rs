@@ -22,6 +22,7 @@ impl Plane {
         let Some(cell) = self.cells.get_mut(&log) else {
             return api::unheard(&mut self.out, arrival.tenant, &arrival.reply(), arrival.msg().subject);
         };
+        cell.is_used = true;
         let Body::Warm(stream) = &mut cell.body else { return self.park(log, arrival) };
         let mut changes = Changes::default();
         let m = arrival.msg();
@@ -64,7 +65,7 @@ impl Plane {
                 let tenant = cell.tenant;
                 let name = cell.name.clone();
                 let error = refusal.api();
-                self.traced.end(now, span, Some(&error.description));
+                self.traced.end(span, Some(&error.description));
                 self.refuse_publish(tenant, &reply, &name, &error);
             }
         }

@@ -3,6 +3,7 @@
 use bus::consumer::Action;
 use bytes::Bytes;
 use kernel::journal::Summary;
+use kernel::trace::Span;
 use kernel::{LogId, Now, Record, TenantId};
 
 use super::api::direct::Batch;
@@ -16,7 +17,14 @@ pub(crate) enum Reading {
     /// A stream remembers by them what its image does not say.
     Restore { log: LogId, summary: Summary, rest: Vec<u64> },
     /// Somebody asked for one message, in the form of an answer.
-    Message { tenant: TenantId, reply: Bytes, kind: &'static str, no_headers: bool },
+    Message {
+        tenant: TenantId,
+        reply: Bytes,
+        kind: &'static str,
+        no_headers: bool,
+        /// The step that ends with the answer, if it is told.
+        span: Option<Box<Span>>,
+    },
     /// Somebody asked for messages, in their own form.
     Direct(Box<Batch>),
 }
@@ -39,7 +47,8 @@ impl Plane {
         match reading {
             Reading::Deliver { seat, actions } => self.delivered(now, &seat, actions, records),
             Reading::Restore { log, summary, rest } => self.restored(now, log, &records, (summary, rest)),
-            Reading::Message { tenant, reply, kind, no_headers } => {
+            Reading::Message { tenant, reply, kind, no_headers, span } => {
+                self.traced.end(span, None);
                 let answer = api::message::document(kind, records.into_iter().flatten().next(), no_headers);
                 self.out.answer(tenant, &reply, &answer);
             }

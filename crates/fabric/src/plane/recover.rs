@@ -61,7 +61,7 @@ impl Plane {
             .collect();
         let session = |tenant: u32| {
             let permissions = Permissions::of_the_node();
-            let who = Arc::new(Principal { name: "$JS".into(), tenant: TenantId(tenant), permissions });
+            let who = Arc::new(Principal::new("$JS", TenantId(tenant), permissions));
             (Session::new(&hub, who.clone()).for_clients_only(), Session::new(&hub, who))
         };
         let sessions = (0..tenants.len() as u32).map(session).collect();
@@ -86,7 +86,7 @@ impl Plane {
             events: Vec::new(),
             figures: Arc::default(),
             traced: Default::default(),
-            survey: Arc::default(),
+            survey: Default::default(),
             templates,
             templates_used: 0,
             next_look: 0,
@@ -257,8 +257,7 @@ impl Plane {
             let is_active = cell.consumers.values().any(|seat| seat.is_active());
             if is_active || cell.is_sweeping || cell.config.allow_msg_ttl {
                 active.push(cell.log);
-            } else if cell.config.max_age > 0 && summary.count > 0 {
-                let at = (summary.first_time_ns + cell.config.max_age as u64) / 1_000_000;
+            } else if let Some(at) = cell.cold_wakes_at(summary) {
                 cell.wakes_at = Some(at);
                 self.timers.move_wall(Timer::Stream(cell.log), None, Some(at));
             }
@@ -295,6 +294,8 @@ impl Plane {
             is_barred: false,
             to_show: 0,
             wakes_at: None,
+            is_used: false,
+            idle_at: None,
         };
         self.cells.insert(log, cell);
         if let Some(tenant) = self.tenant(tenant) {
@@ -478,6 +479,7 @@ impl Plane {
             self.drop_unwanted(now, log);
         }
         parked.into_iter().for_each(|arrival| self.arrive(now, arrival));
+        self.note_use(now, log);
     }
 
     /// A checkpoint need not wait for this stream any longer.

@@ -17,6 +17,8 @@ pub(crate) enum Timer {
     Load(LogId),
     /// A consumer whose deliveries could not be read.
     Unsent(SeatId),
+    /// A stream in memory that may have been idle for long.
+    Idle(LogId),
 }
 
 /// See the module. Monotonic times are nanoseconds, wall times milliseconds.

@@ -14,12 +14,15 @@ use super::Plane;
 pub(crate) struct Traced {
     spans: Option<Arc<dyn Spans>>,
     random: u64,
+    /// The step of the request that is being carried out, for whoever answers it later.
+    pub(crate) request: Option<Box<Span>>,
 }
 
 impl Plane {
     /// Tells `spans` of the steps that the plane takes from now on.
     pub fn trace_to(&mut self, spans: Arc<dyn Spans>) {
-        self.traced = Traced { spans: Some(spans), random: self.hub.seed() ^ 0x7472_6163_6564 };
+        let random = self.hub.seed() ^ 0x7472_6163_6564;
+        self.traced = Traced { spans: Some(spans), random, request: None };
     }
 }
 
@@ -41,11 +44,17 @@ impl Traced {
         Some(Box::new(Span::behind(&parent, random, Cow::Owned(name()), kind, now.mono_ns)))
     }
 
-    /// Ends a step. `error`: what went wrong.
+    /// A step that begins here, and not with the turn.
+    pub(crate) fn begun_here(&self, mut span: Box<Span>) -> Box<Span> {
+        span.start_ns = self.spans.as_ref().map_or(span.start_ns, |spans| spans.now_ns());
+        span
+    }
+
+    /// Ends a step, here: most are over sooner than the turn. `error`: what went wrong.
     #[inline]
-    pub(crate) fn end(&self, now: Now, span: Option<Box<Span>>, error: Option<&str>) {
+    pub(crate) fn end(&self, span: Option<Box<Span>>, error: Option<&str>) {
         if let Some((mut span, spans)) = span.zip(self.spans.as_ref()) {
-            span.end_ns = now.mono_ns;
+            span.end_ns = spans.now_ns().max(span.start_ns);
             span.error = error.map(|why| Cow::Owned(why.to_owned()));
             spans.ended(*span);
         }

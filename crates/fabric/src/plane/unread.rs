@@ -40,7 +40,8 @@ impl Plane {
         match reading {
             Reading::Deliver { seat, actions } => self.undelivered(now, seat, actions, why),
             Reading::Restore { log, summary, .. } => self.unloaded(now, log, Some(summary), why),
-            Reading::Message { tenant, reply, kind, .. } => {
+            Reading::Message { tenant, reply, kind, span, .. } => {
+                self.traced.end(span, Some(why));
                 let answer: Bytes = Answer::<Message>::refused(kind, unreadable()).to_bytes().into();
                 self.out.answer(tenant, &reply, &answer);
             }

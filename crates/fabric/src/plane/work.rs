@@ -1,5 +1,5 @@
-//! Work on a whole stream that takes longer than others should wait: it is done in slices, one for each round of a turn,
-//! in the order in which it was asked for. Between two slices everybody else gets theirs, and may change the stream. What
+//! Work on a whole stream that takes longer than others should wait: it is done in slices, one for each round of a turn, and
+//! whoever had one stands behind the others again. Between two slices everybody else gets theirs, and may change the stream. What
 //! the work is for is *not* decided here.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use bus::stream::{Changes, Purging};
 use bytes::Bytes;
 use kernel::journal::Level;
 use kernel::{Entry, LogId, Now, SubjectPattern, TenantId};
-use wire::jetstream::Fault;
+use wire::jetstream::{ApiError, Fault};
 
 use super::api::{Later, Reply};
 use super::cell::{Body, Cell, sweep_key};
@@ -32,8 +32,9 @@ pub(crate) enum Work {
     Purge { log: LogId, purging: Purging, later: Later },
     /// Subjects are counted for somebody.
     Subjects(Box<Subjects>),
-    /// Messages that no consumer wants go, where a stream keeps them for interest.
-    Unwanted { log: LogId, at: u64, to: u64 },
+    /// Messages that no consumer wants go, where a stream keeps them for interest. `again`: another walk is needed, up to
+    /// there.
+    Unwanted { log: LogId, at: u64, to: u64, again: Option<u64> },
 }
 
 /// Subjects that are being counted for a stream's information.
@@ -74,18 +75,25 @@ impl Plane {
         }
     }
 
+    /// Whether work on a stream is under way.
+    pub(crate) fn is_worked_on(&self, log: LogId) -> bool {
+        self.work.iter().any(|work| match work {
+            Work::Purge { log: of, .. } | Work::Unwanted { log: of, .. } => *of == log,
+            Work::Subjects(subjects) => subjects.log == log,
+        })
+    }
+
     /// Begins with work at once, so that what is small is done before anything else.
     pub(crate) fn begin(&mut self, now: Now, work: Work) {
         let rest = self.slice(now, work);
         self.work.extend(rest);
     }
 
-    /// Does a slice of the work that waits longest. True: there was some.
+    /// Does a slice of the work that has waited longest for one. True: there was some.
     pub(crate) fn work_on(&mut self, now: Now) -> bool {
         let Some(work) = self.work.pop_front() else { return false };
-        if let Some(rest) = self.slice(now, work) {
-            self.work.push_front(rest);
-        }
+        let rest = self.slice(now, work);
+        self.work.extend(rest);
         true
     }
 
@@ -94,7 +102,7 @@ impl Plane {
         match work {
             Work::Purge { log, mut purging, later } => {
                 let Some((stream, consumers)) = self.worked_on(log) else {
-                    self.answer_later(now, &later, Err(Fault::StreamNotFound));
+                    self.answer_later(now, later, Err(Fault::StreamNotFound));
                     return None;
                 };
                 let (mut changes, most) = (Changes::default(), (DROPS / (1 + consumers)).max(16));
@@ -103,11 +111,12 @@ impl Plane {
                 if is_more {
                     return Some(Work::Purge { log, purging, later });
                 }
-                self.answer_later(now, &later, Ok(api::stream::purged(&later, &purging)));
+                let reply = api::stream::purged(&later, &purging);
+                self.answer_later(now, later, Ok(reply));
             }
             Work::Subjects(mut subjects) => {
                 let Some((stream, _)) = self.worked_on(subjects.log) else {
-                    self.answer_later(now, &subjects.later, Err(Fault::StreamNotFound));
+                    self.answer_later(now, subjects.later, Err(Fault::StreamNotFound));
                     return None;
                 };
                 let filter = subjects.filter.clone();
@@ -118,12 +127,15 @@ impl Plane {
                     return Some(Work::Subjects(subjects));
                 }
                 let reply = self.subjects_found(now, &mut subjects).ok_or(Fault::StreamNotFound);
-                self.answer_later(now, &subjects.later, reply);
+                self.answer_later(now, subjects.later, reply);
             }
-            Work::Unwanted { log, at, to } => {
-                let next = self.drop_some_unwanted(now, log, at, to);
-                self.note_sweep(log, next.is_some());
-                return next.map(|at| Work::Unwanted { log, at, to });
+            Work::Unwanted { log, at, to, again } => {
+                let rest = match self.drop_some_unwanted(now, log, at, to) {
+                    Some(at) => Some(Work::Unwanted { log, at, to, again }),
+                    None => again.map(|to| Work::Unwanted { log, at: 0, to, again: None }),
+                };
+                self.note_sweep(log, rest.is_some());
+                return rest;
             }
         }
         None
@@ -141,14 +153,15 @@ impl Plane {
     pub(crate) fn drop_unwanted(&mut self, now: Now, log: LogId) {
         let Some((stream, _)) = self.worked_on(log) else { return };
         let to = stream.last();
-        // One walk finds what all consumers that went until then had wanted.
+        // One walk more finds what all consumers that went meanwhile had wanted; the one under way goes on, or it would
+        // never end where consumers come and go.
         let waits = self.work.iter_mut().find_map(|work| match work {
-            Work::Unwanted { log: other, at, to } if *other == log => Some((at, to)),
+            Work::Unwanted { log: other, again, .. } if *other == log => Some(again),
             _ => None,
         });
         match waits {
-            Some((at, end)) => (*at, *end) = (0, to),
-            None => self.begin(now, Work::Unwanted { log, at: 0, to }),
+            Some(again) => *again = Some(to),
+            None => self.begin(now, Work::Unwanted { log, at: 0, to, again: None }),
         }
     }
 
@@ -189,19 +202,24 @@ impl Plane {
     }
 
     /// Answers a request whose work is done.
-    fn answer_later(&mut self, now: Now, later: &Later, reply: Result<Reply, Fault>) {
-        let (tenant, subject) = (later.tenant, later.reply.clone());
+    fn answer_later(&mut self, now: Now, mut later: Later, reply: Result<Reply, Fault>) {
+        let (tenant, subject, span) = (later.tenant, later.reply.clone(), later.span.take());
         match reply {
             Ok(Reply::Safe(payload)) => {
                 let said = Said { tenant, subject, payload, ..Said::default() };
-                self.out.hold(Level::Disk, Held::Answer { said, asked: later.asked.clone() });
+                self.out.hold(Level::Disk, Held::Answer { said, asked: later.asked, span });
             }
-            Ok(Reply::Now(payload)) => self.answer_now(now, tenant, subject, payload, later),
+            Ok(Reply::Now(payload)) => {
+                self.traced.end(span, None);
+                self.answer_now(now, tenant, subject, payload, &later);
+            }
             Ok(Reply::Later) => {}
             Err(fault) => {
                 super::count(&self.figures.api_errors_total);
-                let answer = later.refused(fault);
-                self.answer_now(now, tenant, subject, answer, later);
+                let error = ApiError::from(fault);
+                self.traced.end(span, Some(&error.description));
+                let answer = later.refused(error);
+                self.answer_now(now, tenant, subject, answer, &later);
             }
         }
     }

@@ -4,7 +4,10 @@
 
 mod consumers;
 mod events;
+mod idle;
 mod levels;
 mod plane;
+mod survey;
+mod traced;
 mod unread;
 mod work;

@@ -6,7 +6,7 @@ use std::task::Waker;
 use auth::Accounts;
 use bytes::Bytes;
 use fabric::{Hub, Limits, Plane, PlaneOptions, Session, Woken};
-use kernel::journal::{Event, Image, Level, ReadId, Recovered, Summary};
+use kernel::journal::{Event, Image, Level, ReadId, Recovered, Row, Summary};
 use kernel::{
     Code, ConnectionId, Drain, Entry, Full, Journal, Listener, LogId, Msg, Now, Position, Put, Record, Spare,
     SubjectPattern,
@@ -37,6 +37,26 @@ impl Ledger {
             _ => None,
         })
     }
+
+    /// What was there at the start and what was written down since, if that can be read.
+    fn image_of(&self, log: LogId) -> Image {
+        let mut image = self.image.clone();
+        for entry in self.entries.iter().filter(|_| self.is_readable) {
+            match entry {
+                Entry::Record(l, record) if *l == log => {
+                    image.subjects.push(Bytes::copy_from_slice(record.subject()));
+                    let (size, subject) = (record.size() as u32, image.subjects.len() as u32 - 1);
+                    let Record { index, time_ns, flags, .. } = *record;
+                    image.rows.push(Row { index, time_ns, size, subject, flags });
+                }
+                Entry::Remove(l, gone) if *l == log => {
+                    image.rows.retain(|row| !gone.iter().any(|range| range.contains(&row.index)));
+                }
+                _ => {}
+            }
+        }
+        image
+    }
 }
 
 impl Journal for Ledger {
@@ -60,7 +80,7 @@ impl Journal for Ledger {
         }
         self.events.push(match self.is_unreadable {
             true => Event::Unloaded(log, "a test".into()),
-            false => Event::Loaded(log, Box::new(self.image.clone())),
+            false => Event::Loaded(log, Box::new(self.image_of(log))),
         });
     }
     fn take_events(&mut self, out: &mut Vec<Event>) {
@@ -128,6 +148,7 @@ impl World {
             streams_max: 10,
             consumers_max: 5000,
             payload_bytes_max: 1 << 20,
+            stream_idle_ms: Some(600_000),
             node: "n".into(),
         };
         let plane = Plane::new(hub.clone(), options, recovered);

@@ -21,7 +21,7 @@ fn filled(messages: usize, config: &str) -> World {
 
 impl World {
     /// Takes one round of a turn at a time for as long as there is work, so that others come in between.
-    fn rounds(&mut self) -> usize {
+    pub(crate) fn rounds(&mut self) -> usize {
         (1..).find(|_| self.turn().is_none_or(|next| next > self.now.mono_ns)).unwrap()
     }
 
@@ -130,6 +130,45 @@ fn what_only_a_deleted_consumer_wanted_goes_bit_by_bit_even_over_a_crash() {
     let notes = |entry: &&Entry| matches!(entry, Entry::State(key, _) if key.starts_with(b"sweep"));
     let noted: Vec<&Entry> = world.journal.entries.iter().filter(notes).collect();
     assert!(matches!(noted[..], [Entry::State(_, Some(_)), Entry::State(_, None)]), "{noted:?}");
+}
+
+#[test]
+fn a_walk_comes_to_its_end_although_consumers_come_and_go_and_others_get_their_turn() {
+    let mut world = wanted(4_000);
+    world.say("$JS.API.STREAM.CREATE.T", "", r#"{"name":"T","subjects":["t.>"]}"#);
+    for n in 0..6_000 {
+        world.put(&format!("t.{n}"), "", "");
+    }
+    // So many that the walk is a long one.
+    for n in 0..600 {
+        let create = format!(
+            r#"{{"stream_name":"S","config":{{"durable_name":"N{n}","filter_subject":"s.2.{n}","ack_policy":"explicit"}}}}"#
+        );
+        world.say(&format!("$JS.API.CONSUMER.DURABLE.CREATE.S.N{n}"), "", &create);
+    }
+    world.heard();
+    world.put("$JS.API.CONSUMER.DELETE.S.ALL", "", "");
+    world.put("$JS.API.STREAM.PURGE.T", "_INBOX.purged", r#"{"filter":"t.*"}"#);
+    world.turn();
+    let heard = world.heard().concat();
+    assert!(heard.contains(r#""purged":6000"#), "it does not wait for the walk: {heard}");
+    let unwanted_left = |world: &mut World| {
+        world.say("$JS.API.STREAM.INFO.S", "_INBOX.info", "");
+        !world.heard().concat().contains(r#""messages":2000,"#)
+    };
+    assert!(unwanted_left(&mut world), "the walk is no long one");
+    let turns = (0..600).find(|n| {
+        world.say(&format!("$JS.API.CONSUMER.DELETE.S.N{n}"), "", "");
+        !unwanted_left(&mut world)
+    });
+    assert!(turns.is_some_and(|turns| turns < 20), "{turns:?}");
+    world.rounds();
+    let over = |entry: &&Entry| matches!(entry, Entry::State(key, None) if key.starts_with(b"sweep"));
+    assert_eq!(
+        world.journal.entries.iter().filter(over).count(),
+        1,
+        "it was swept until nothing was left to do"
+    );
 }
 
 #[test]

@@ -16,17 +16,23 @@ use kernel::{
 };
 use tokio::time::{Instant, timeout_at};
 
+use super::hold::Hold;
 use super::problem::Problem;
 use super::trace;
 
 /// How long the node may take for an answer.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What is said to somebody who is not let in any more.
+pub(super) const DISMISSED: &str =
+    "this account is gone, or its secret or permissions have changed: come again";
+
 /// What hears: it keeps messages until the waiting task takes them.
 struct Ear {
     kept: Mutex<Kept>,
     /// Bytes that may wait; a message always fits into an empty ear.
     bytes_max: usize,
+    hold: Arc<Hold>,
     task: AtomicWaker,
     judge: Option<Arc<Principal>>,
     /// Nobody waits: what comes is dropped.
@@ -47,8 +53,22 @@ impl Ear {
     fn take(&self) -> Option<Message> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let message = kept.queue.pop_front()?;
-        kept.bytes -= size(&message.as_msg());
+        let bytes = size(&message.as_msg());
+        kept.bytes -= bytes;
+        self.hold.sub(bytes);
         Some(message)
+    }
+
+    fn clear(&self, kept: &mut Kept) {
+        let cleared = std::mem::take(kept);
+        self.hold.sub(cleared.bytes);
+    }
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        let kept = self.kept.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.hold.sub(kept.bytes);
     }
 }
 
@@ -69,6 +89,7 @@ impl Listener for Ear {
             return Put::Full;
         }
         kept.bytes += size(m);
+        self.hold.add(size(m));
         kept.queue.push_back(Message::from(m));
         if is_first { Put::First } else { Put::Queued }
     }
@@ -104,15 +125,20 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// An inbox for `who`, in which `bytes_max` may wait.
-    pub(super) fn open(hub: &Hub, who: Arc<Principal>, bytes_max: usize) -> Result<Call, Problem> {
+    /// An inbox for `who`, in which `bytes_max` may wait, held for a connection.
+    pub(super) fn open(
+        hub: &Hub,
+        who: Arc<Principal>,
+        bytes_max: usize,
+        hold: &Arc<Hold>,
+    ) -> Result<Call, Problem> {
         let inbox = format!("_INBOX.{}.", random_name()?);
         let pattern = SubjectPattern::parse(format!("{inbox}*").as_bytes())
             .map_err(|code| Problem::new(code, "an inbox has a name that cannot be"))?;
         let mut session = Session::new(hub, who);
         let make = |judge| {
             let (kept, task, is_deaf) = (Mutex::default(), AtomicWaker::new(), AtomicBool::new(false));
-            Arc::new(Ear { kept, bytes_max, task, judge, is_deaf })
+            Arc::new(Ear { kept, bytes_max, hold: hold.clone(), task, judge, is_deaf })
         };
         let (id, ear) = session.subscribe(&pattern, None, make).map_err(|code| {
             let detail = match code {
@@ -134,11 +160,11 @@ impl Call {
     pub(super) fn listen(&self, listen: bool) {
         let mut kept = self.ear.kept.lock().unwrap_or_else(PoisonError::into_inner);
         self.ear.is_deaf.store(!listen, Relaxed);
-        *kept = Kept::default();
+        self.ear.clear(&mut kept);
     }
 
     /// Publishes `m`, whose answers come to this inbox; their subject ends with the number that is returned. Errors as
-    /// [`Session::publish`], and with [`Code::NoResponders`].
+    /// [`Session::publish`], with [`Code::NoResponders`], and with [`Code::AuthFailed`] when who asks was dismissed.
     pub(super) fn ask(&mut self, m: &Msg<'_>) -> Result<u64, Code> {
         self.publish(m, Session::publish)
     }
@@ -154,6 +180,9 @@ impl Call {
         m: &Msg<'_>,
         how: impl FnOnce(&mut Session, &Msg<'_>, &mut Woken) -> Result<usize, Code>,
     ) -> Result<u64, Code> {
+        if self.who().is_dismissed() {
+            return Err(Code::AuthFailed);
+        }
         self.number += 1;
         let reply = format!("{}{}", self.inbox, self.number);
         let carried = trace::carried(m.headers);
@@ -222,6 +251,8 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         self.session.unsubscribe(&self.pattern, None, self.id);
+        // Publishers may remember the ear for a while.
+        self.listen(false);
     }
 }
 
@@ -229,6 +260,7 @@ impl Drop for Call {
 pub(super) fn refused(code: Code, subject: &str) -> Problem {
     let detail = match code {
         Code::PermissionDenied => format!("this user may not publish on `{subject}`"),
+        Code::AuthFailed => DISMISSED.to_owned(),
         Code::NoResponders => format!("nobody listens on `{subject}`"),
         Code::Backpressure => "the streams have more to do than they can; send it again".to_owned(),
         _ => format!("`{subject}` could not be published"),
@@ -265,9 +297,10 @@ mod tests {
     #[tokio::test]
     async fn an_answer_comes_back_to_its_question_and_nothing_comes_when_it_is_over() {
         let hub = hub();
-        let mut service = Call::open(&hub, Arc::default(), 1000).unwrap();
+        let hold = Hold::new(hub.budget());
+        let mut service = Call::open(&hub, Arc::default(), 1000, &hold).unwrap();
         let to = format!("{}x", service.inbox);
-        let mut call = Call::open(&hub, Arc::default(), 1000).unwrap();
+        let mut call = Call::open(&hub, Arc::default(), 1000, &hold).unwrap();
         let number = call.ask(&Msg { subject: to.as_bytes(), payload: b"?", ..Msg::default() }).unwrap();
         let asked = service.hear(Instant::now() + ANSWER_TIMEOUT).await.unwrap();
         assert_eq!(asked.payload, "?");
@@ -282,11 +315,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_inbox_that_is_gone_holds_nothing_although_somebody_remembers_it() {
+        let hub = hub();
+        let hold = Hold::new(hub.budget());
+        let ear = Call::open(&hub, Arc::default(), 1000, &hold).unwrap();
+        let to = format!("{}1", ear.inbox);
+        let mut call = Call::open(&hub, Arc::default(), 1000, &hold).unwrap();
+        let m = Msg { subject: to.as_bytes(), payload: b"x", ..Msg::default() };
+        call.say(&m);
+        let remembered = ear.ear.clone();
+        assert!(hub.budget().used_bytes() > 0);
+        drop(ear);
+        assert_eq!(remembered.put(&m, &mut Spare::default()), Put::Full);
+        assert_eq!(hub.budget().used_bytes(), 0);
+    }
+
+    #[tokio::test]
     async fn an_inbox_holds_so_many_bytes_and_always_one_message() {
         let hub = hub();
-        let mut ear = Call::open(&hub, Arc::default(), 100).unwrap();
+        let hold = Hold::new(hub.budget());
+        let mut ear = Call::open(&hub, Arc::default(), 100, &hold).unwrap();
         let to = format!("{}1", ear.inbox);
-        let mut call = Call::open(&hub, Arc::default(), 100).unwrap();
+        let mut call = Call::open(&hub, Arc::default(), 100, &hold).unwrap();
         let large = vec![b'x'; 1000];
         for _ in 0..2 {
             call.say(&Msg { subject: to.as_bytes(), payload: &large, ..Msg::default() });

@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use auth::accounts::Name;
-use auth::{Accounts, Credentials, Principal};
+use auth::{Credentials, Principal};
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
@@ -34,43 +33,7 @@ impl Caller {
 
     /// An inbox for answers, in which `bytes_max` may wait.
     pub(super) fn call(&self, bytes_max: usize) -> Result<Call, Problem> {
-        Call::open(&self.door.hub, self.who.clone(), bytes_max)
-    }
-}
-
-/// Whether who asked may go on, where a request lasts: accounts may go or change meanwhile.
-pub(super) struct Standing {
-    door: Arc<HttpDoor>,
-    accounts: Arc<Accounts>,
-    name: Name,
-}
-
-impl Standing {
-    pub(super) fn of(caller: &Caller) -> Standing {
-        let (door, who) = (caller.door.clone(), &caller.who);
-        let accounts = door.hub.accounts();
-        Standing { door, accounts, name: Name { user: who.name.clone(), tenant: who.tenant } }
-    }
-
-    /// Errors when the account is gone or is not what it was.
-    pub(super) fn check(&self) -> Result<(), Problem> {
-        let now = self.door.hub.accounts();
-        match Arc::ptr_eq(&now, &self.accounts) || !self.accounts.departed(&now).contains(&self.name) {
-            true => Ok(()),
-            false => Err(Problem::new(Code::PermissionDenied, "this user's account is gone or has changed")),
-        }
-    }
-
-    /// Waits until [`Standing::check`] errors, and says why.
-    pub(super) async fn lost(&self) -> Problem {
-        let mut renewals = self.door.renewals.subscribe();
-        loop {
-            if let Err(problem) = self.check() {
-                return problem;
-            }
-            // The other end lives as long as the door.
-            let _ = renewals.changed().await;
-        }
+        Call::open(&self.door.hub, self.who.clone(), bytes_max, &self.visit.hold)
     }
 }
 
@@ -81,16 +44,16 @@ impl FromRequestParts<Arc<HttpDoor>> for Caller {
         let visit = parts.extensions.get::<Arc<Visit>>().cloned();
         let visit =
             visit.ok_or_else(|| Problem::new(Code::InternalError, "the request came from nowhere"))?;
-        let (shown, accounts) = (parts.headers.get(AUTHORIZATION), door.hub.accounts());
-        if let Some(who) = shown.and_then(|shown| visit.known(shown, &accounts)) {
+        let shown = parts.headers.get(AUTHORIZATION);
+        if let Some(who) = shown.and_then(|shown| visit.known(shown)) {
             return Ok(Caller { door: door.clone(), who, visit });
         }
         let read = Shown::read(&parts.headers);
-        let who = accounts.authenticate(read.as_credentials()).map_err(|code| {
+        let who = door.hub.accounts().authenticate(read.as_credentials()).map_err(|code| {
             Problem::new(code, "give a user and a password (Basic), or a token (Bearer), in `Authorization`")
         })?;
         if let Some(shown) = shown {
-            visit.remember(shown, &who, accounts);
+            visit.remember(shown, &who);
         }
         Ok(Caller { door: door.clone(), who, visit })
     }

@@ -17,6 +17,7 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 
 use super::HttpDoor;
+use super::answer::Answer;
 use super::guard;
 use super::limits::Limit;
 use super::problem::Problem;
@@ -75,7 +76,7 @@ impl Service<Request<Incoming>> for Gate {
             let mut asked = asked;
             let answer = answering.await.map(leaving);
             asked.is_answered = true;
-            answer
+            answer.map(|response| response.map(|body| Answer::body(body, &asked.visit.hold)))
         })
     }
 }

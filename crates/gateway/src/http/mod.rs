@@ -2,9 +2,10 @@
 //! operators (health, metrics, and the monitoring documents that tools for nats-server read).
 //!
 //! `route` is the table of what is served, `problem` how every route fails, `caller` who asks and for what, `visit` what
-//! the requests of a connection share, `call` how a route asks the node, `intake` how bodies come and `flow` how they go,
-//! `trace` how a request is followed.
+//! the requests of a connection share, `call` how a route asks the node, `intake` how bodies come, `flow` and `answer` how
+//! they go, `hold` what waits for a client meanwhile, `trace` how a request is followed.
 
+mod answer;
 mod call;
 mod caller;
 mod encoded;
@@ -12,6 +13,7 @@ mod flow;
 mod gate;
 mod guard;
 mod headers;
+mod hold;
 mod id;
 mod info;
 mod intake;
@@ -39,15 +41,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use auth::Principal;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware;
 use axum::response::IntoResponse;
 use fabric::Hub;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use kernel::Code;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -62,8 +66,11 @@ pub use trace::Tracing;
 
 use crate::options::{HttpOptions, Monitor};
 use crate::{is_passing, nats};
+use answer::Patience;
 use gate::Gate;
+use hold::Hold;
 use limits::{Limit, Limits};
+use problem::Problem;
 use stall::Stall;
 use visit::Visit;
 
@@ -117,6 +124,8 @@ pub struct HttpDoor {
     /// Anybody may read metrics and the monitoring documents.
     is_monitor_open: AtomicBool,
     phase: watch::Sender<Phase>,
+    /// Told when other accounts are in force.
+    renewed: watch::Sender<()>,
     /// One for each connection that there may be.
     places: Arc<Semaphore>,
     connections_max: usize,
@@ -130,8 +139,6 @@ pub struct HttpDoor {
     limits: Arc<Limits>,
     table: route::Table,
     tls: RwLock<Option<TlsAcceptor>>,
-    /// Changes when the configuration has changed, accounts among it.
-    renewals: watch::Sender<()>,
     /// Requests so far.
     requests: AtomicU64,
     wall_ms: AtomicU64,
@@ -163,6 +170,7 @@ impl HttpDoor {
             address,
             is_monitor_open: AtomicBool::new(is_open(options.monitor, address)),
             phase: watch::Sender::new(Phase::Starting),
+            renewed: watch::Sender::new(()),
             places: Arc::new(Semaphore::new(options.connections_max)),
             connections_max: options.connections_max,
             header_bytes_max: options.header_bytes_max,
@@ -178,7 +186,6 @@ impl HttpDoor {
             limits: Limits::new(options.bodies_bytes_max),
             table: route::Table::of(ROUTES),
             tls: RwLock::new(tls),
-            renewals: watch::Sender::new(()),
             requests: AtomicU64::new(0),
             wall_ms: AtomicU64::new(identity.started_wall_ms),
             identity,
@@ -201,13 +208,13 @@ impl HttpDoor {
     }
 
     /// From now on the door goes by other names and is monitored by others, and new connections find this TLS. Whether there
-    /// is TLS stays as it was. The hub has its new accounts before.
+    /// is TLS stays as it was. The hub has its new accounts before: what is given to somebody who was dismissed ends.
     pub fn renew(&self, options: &HttpOptions, tls: Option<TlsAcceptor>) {
         let guard = guard::Guard::new(self.address, &options.hosts);
         *self.guard.write().unwrap_or_else(PoisonError::into_inner) = guard;
         self.is_monitor_open.store(is_open(options.monitor, self.address), Relaxed);
-        self.renewals.send_replace(());
         *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
+        self.renewed.send_replace(());
     }
 
     /// Says whether the node takes work. From the first "no" after a "yes" on, nobody is kept waiting for what may come.
@@ -240,6 +247,23 @@ impl HttpDoor {
     /// Waits until the node is about to stop.
     async fn stopping(&self) {
         self.reached(Phase::Stopping).await;
+    }
+
+    /// Waits until what is given to `who` must end, and says why: the node is about to stop, or who it is was dismissed.
+    async fn ending(&self, who: &Principal) -> Problem {
+        let dismissed = async {
+            // Before it is looked, so that nothing is missed in between.
+            let mut renewed = self.renewed.subscribe();
+            while !who.is_dismissed() {
+                // The other end lives as long as the door.
+                let _ = renewed.changed().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.stopping() => Problem::new(Code::ServiceUnavailable, "the node is about to stop"),
+            () = dismissed => Problem::new(Code::PermissionDenied, call::DISMISSED),
+        }
     }
 
     async fn reached(&self, phase: Phase) {
@@ -290,7 +314,8 @@ impl HttpDoor {
         // Without it small answers wait for the other side's acknowledgement; failing costs only time.
         let _ = stream.set_nodelay(true);
         let tls = self.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let visit = Visit::new(address, tls.is_some());
+        let visit = Visit::new(address, tls.is_some(), Hold::new(self.hub.budget()));
+        let _entered = self.hub.holders.enter(visit.hold.clone());
         let gate = Gate::new(self.clone(), service, visit);
         // How a client leaves is its own affair.
         match tls {
@@ -304,7 +329,8 @@ impl HttpDoor {
     }
 
     async fn serve_one(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, gate: Gate) {
-        let mut server = auto::Builder::new(TokioExecutor::new());
+        let mut server =
+            auto::Builder::new(Patience { limit: self.times.write, limits: self.limits.clone() });
         server
             .http1()
             .timer(TokioTimer::new())
@@ -339,6 +365,10 @@ impl HttpDoor {
                 }
                 () = visit.flooded() => {
                     self.limits.count(Limit::Streams);
+                    return;
+                }
+                () = visit.hold.cut() => {
+                    self.hub.clients.count_slow();
                     return;
                 }
                 () = closing.as_mut() => break,

@@ -80,9 +80,7 @@ async fn request(
     let answer = loop {
         let heard = tokio::select! {
             heard = call.hear(until) => heard,
-            () = caller.door.stopping() => {
-                return Err(Problem::new(Code::ServiceUnavailable, "the node is about to stop"));
-            }
+            problem = caller.door.ending(&caller.who) => return Err(problem),
         };
         match heard {
             Some(answer) if call.number_of(&answer) == Some(number) => break answer,

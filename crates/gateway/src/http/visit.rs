@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use auth::{Accounts, Principal};
+use auth::Principal;
 use axum::http::HeaderValue;
 use fabric::{Captured, Hub, Session, Woken};
 use kernel::limits::PUBLISHER_PAUSE_MS_MAX;
@@ -17,6 +17,7 @@ use kernel::{Code, Msg, Producer};
 use tokio::sync::Notify;
 
 use super::call::Call;
+use super::hold::Hold;
 use super::problem::Problem;
 use super::trace;
 
@@ -36,20 +37,16 @@ pub(super) struct Visit {
     /// Where the client is.
     pub(super) address: SocketAddr,
     pub(super) is_tls: bool,
-    known: Mutex<Option<Known>>,
+    /// What is held for it.
+    pub(super) hold: Arc<Hold>,
+    /// What was shown last, and who it is.
+    known: Mutex<Option<(HeaderValue, Arc<Principal>)>>,
     publishing: Mutex<Option<Publishing>>,
     calls: Mutex<Vec<Call>>,
     requests: AtomicU64,
     /// Requests that were taken back before they were answered.
     abandoned: AtomicU64,
     flooded: Notify,
-}
-
-/// What was shown last, who it is, and the accounts that say so.
-struct Known {
-    shown: HeaderValue,
-    who: Arc<Principal>,
-    by: Arc<Accounts>,
 }
 
 /// A session that only publishes.
@@ -63,10 +60,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Visit {
-    pub(super) fn new(address: SocketAddr, is_tls: bool) -> Arc<Visit> {
+    pub(super) fn new(address: SocketAddr, is_tls: bool, hold: Arc<Hold>) -> Arc<Visit> {
         Arc::new(Visit {
             address,
             is_tls,
+            hold,
             known: Mutex::default(),
             publishing: Mutex::default(),
             calls: Mutex::default(),
@@ -99,36 +97,40 @@ impl Visit {
         self.flooded.notified().await;
     }
 
-    /// Who shows this, if it is who showed it last and the accounts are what they were then.
-    pub(super) fn known(&self, shown: &HeaderValue, accounts: &Arc<Accounts>) -> Option<Arc<Principal>> {
+    /// Who shows this, if it is who showed it last and may still come in.
+    pub(super) fn known(&self, shown: &HeaderValue) -> Option<Arc<Principal>> {
         let known = lock(&self.known);
-        let last = known.as_ref()?;
-        (last.shown == shown && Arc::ptr_eq(&last.by, accounts)).then(|| last.who.clone())
+        known.as_ref().filter(|(last, who)| last == shown && !who.is_dismissed()).map(|(_, who)| who.clone())
     }
 
     /// Remembers who showed this.
-    pub(super) fn remember(&self, shown: &HeaderValue, who: &Arc<Principal>, accounts: Arc<Accounts>) {
-        *lock(&self.known) = Some(Known { shown: shown.clone(), who: who.clone(), by: accounts });
+    pub(super) fn remember(&self, shown: &HeaderValue, who: &Arc<Principal>) {
+        *lock(&self.known) = Some((shown.clone(), who.clone()));
     }
 
     /// Publishes for `who`; says how many took it and whether the publisher should wait a little. Errors as
-    /// [`Session::publish`].
+    /// [`Session::publish`], and with [`Code::AuthFailed`] when `who` was dismissed.
     pub(super) fn publish(
         &self,
         hub: &Hub,
         who: &Arc<Principal>,
         m: &Msg<'_>,
     ) -> Result<(usize, bool), Code> {
+        if who.is_dismissed() {
+            return Err(Code::AuthFailed);
+        }
         let carried = trace::carried(m.headers);
         let m = Msg { headers: carried.as_deref().unwrap_or(m.headers), ..*m };
-        self.with_session(hub, who, |Publishing { session, producer }| {
+        let done = self.with_session(hub, who, |Publishing { session, producer }| {
             WOKEN.with_borrow_mut(|woken| {
                 let done = session.publish(&Msg { from: Some(producer), ..m }, woken);
                 woken.flush();
                 let is_high = !woken.take_high().is_empty();
                 done.map(|taken| (taken, is_high))
             })
-        })
+        });
+        hub.keep_budget();
+        done
     }
 
     /// Which streams capture what `who` publishes on a subject.
@@ -152,10 +154,11 @@ impl Visit {
     /// Lends an inbox of `who`; it comes back when it is dropped.
     pub(super) fn lend(self: &Arc<Visit>, hub: &Hub, who: &Arc<Principal>) -> Result<Lent, Problem> {
         let mut calls = lock(&self.calls);
+        calls.retain(|call| !call.who().is_dismissed());
         let own = calls.iter().position(|call| Arc::ptr_eq(call.who(), who));
         let call = match own {
             Some(at) => calls.swap_remove(at),
-            None => Call::open(hub, who.clone(), INBOX_BYTES_MAX)?,
+            None => Call::open(hub, who.clone(), INBOX_BYTES_MAX, &self.hold)?,
         };
         drop(calls);
         call.listen(true);

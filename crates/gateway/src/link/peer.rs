@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use atomic_waker::AtomicWaker;
+use auth::Principal;
 use fabric::{Flush, Outbox, Slot, Took};
 use kernel::{Client, ClientInfo, ClientStats, Code, ConnectionId, Now, Producer, Put, Spare, TenantId};
 use tokio::net::tcp::OwnedWriteHalf;
@@ -125,6 +126,13 @@ impl Peer {
     /// How its protocol is treated.
     pub(crate) fn manner(&self) -> &'static Manner {
         self.manner
+    }
+
+    /// Cuts the client if it was let in by accounts that are no longer in force; asked when it is known who it is.
+    pub(crate) fn recheck(&self, who: &Principal) {
+        if !self.shared.hub.admits(who) {
+            self.cut(Code::PermissionDenied);
+        }
     }
 
     /// Sends the owner on an errand.

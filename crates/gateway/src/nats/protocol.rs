@@ -172,6 +172,7 @@ impl Protocol {
         };
         // A second CONNECT changes the settings; who somebody is stays as it was.
         if self.peer.about.set(Box::new(about)).is_ok() {
+            self.peer.recheck(&who);
             self.session = Some(Session::new(hub, who));
         }
         (self.verbose, self.pedantic, self.headers) = (c.verbose, c.pedantic, c.headers);

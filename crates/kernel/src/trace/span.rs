@@ -107,6 +107,6 @@ impl Span {
 pub trait Spans: Send + Sync {
     /// Takes one; never waits. What there is no room for is lost, and counted.
     fn ended(&self, span: Span);
-    /// The node's monotonic clock in nanoseconds, for those who are given no time.
+    /// The node's monotonic clock in nanoseconds, for those who are given no time, or one for much that they do.
     fn now_ns(&self) -> u64;
 }

@@ -48,6 +48,20 @@ struct Open {
 }
 
 impl Open {
+    fn of(socket: TcpStream) -> Open {
+        Open { reader: BufReader::new(socket), status: 0, headers: BTreeMap::new() }
+    }
+
+    fn read_head(&mut self) -> std::io::Result<()> {
+        let first = self.line()?;
+        self.status = first.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status");
+        loop {
+            let line = self.line()?;
+            let Some((name, value)) = line.split_once(": ") else { return Ok(()) };
+            self.headers.insert(name.to_ascii_lowercase(), value.to_owned());
+        }
+    }
+
     fn line(&mut self) -> std::io::Result<String> {
         let mut line = String::new();
         if self.reader.read_line(&mut line)? == 0 {
@@ -94,6 +108,22 @@ impl Open {
 #[derive(Clone)]
 pub(crate) struct Web(String);
 
+/// A connection that stays for the next request.
+pub(crate) struct Kept(Open);
+
+impl Kept {
+    /// Sends a request without a body, and reads its whole answer.
+    pub(crate) fn ask(&mut self, method: &str, path: &str, authorization: &str) -> Answer {
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {authorization}\r\nContent-Length: 0\r\n\r\n"
+        );
+        self.0.reader.get_mut().write_all(head.as_bytes()).unwrap();
+        self.0.read_head().unwrap();
+        let body = String::from_utf8(self.0.whole().unwrap()).expect("text");
+        Answer { status: self.0.status, headers: std::mem::take(&mut self.0.headers), body }
+    }
+}
+
 impl Server {
     /// Its HTTP door.
     pub(crate) fn web(&self) -> Web {
@@ -117,15 +147,16 @@ impl Web {
         }
         head += &format!("Content-Length: {}\r\n\r\n", body.len());
         socket.write_all(&[head.as_bytes(), body].concat())?;
-        let mut open = Open { reader: BufReader::new(socket), status: 0, headers: BTreeMap::new() };
-        let first = open.line()?;
-        open.status = first.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status");
-        loop {
-            let line = open.line()?;
-            let Some((name, value)) = line.split_once(": ") else { break };
-            open.headers.insert(name.to_ascii_lowercase(), value.to_owned());
-        }
+        let mut open = Open::of(socket);
+        open.read_head()?;
         Ok(open)
+    }
+
+    /// A connection that stays.
+    pub(crate) fn keep(&self) -> Kept {
+        let socket = TcpStream::connect(&self.0).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Kept(Open::of(socket))
     }
 
     /// Sends a request, and reads its whole answer.

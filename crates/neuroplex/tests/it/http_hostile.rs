@@ -36,14 +36,14 @@ fn rest(mut socket: &TcpStream) -> String {
 
 impl Server {
     /// A number among the metrics.
-    fn metric(&self, name: &str) -> f64 {
+    pub(crate) fn metric(&self, name: &str) -> f64 {
         let (_, text) = self.get("/metrics");
         let line = text.lines().find(|l| l.strip_prefix(name).is_some_and(|l| l.starts_with(' ')));
         line.unwrap_or_else(|| panic!("no {name}")).rsplit_once(' ').unwrap().1.parse().unwrap()
     }
 
     /// How often a limit was met.
-    fn limited(&self, limit: &str) -> f64 {
+    pub(crate) fn limited(&self, limit: &str) -> f64 {
         self.metric(&format!("neuroplex_http_limited_total{{limit=\"{limit}\"}}"))
     }
 }

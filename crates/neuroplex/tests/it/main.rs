@@ -13,6 +13,7 @@ mod hostile;
 mod http;
 mod http_hostile;
 mod http_messages;
+mod http_slow;
 mod http_streams;
 mod http_versions;
 mod json;

@@ -143,6 +143,43 @@ fn sighup_changes_users_and_limits_and_names_what_needs_a_restart() {
 }
 
 #[test]
+fn who_is_removed_goes_on_over_http_neither_on_an_open_connection_nor_in_an_answer_that_is_under_way() {
+    let users = |text: &str| format!("{DOORS}[auth]\nusers = [{text}]\n");
+    let (anna, bert) = ("{ token = 'a' }", "{ token = 'b' }");
+    let node = Node::start(TempDir::new().unwrap(), &users(&format!("{anna}, {bert}")));
+    node.told();
+    let (anna_shows, bert_shows) = ("Bearer a", "Bearer b");
+    let web = Web::at(&node.http);
+    let made =
+        web.try_ask("PUT", "/v1/streams/S", &[("Authorization", anna_shows)], br#"{"subjects":["s"]}"#);
+    assert_eq!(made.unwrap().status, 201);
+    let consumer = "/v1/streams/S/consumers/C";
+    let made = web.try_ask("PUT", consumer, &[("Authorization", anna_shows)], b"{}");
+    assert!(made.unwrap().status < 300);
+    let (mut stays, mut leaves) = (web.keep(), web.keep());
+    assert_eq!(stays.ask("POST", "/v1/publish/s", anna_shows).status, 200);
+    assert_eq!(leaves.ask("POST", "/v1/publish/x", bert_shows).status, 202);
+    let mut followed = web.events("/v1/streams/S/messages", &[("Authorization", bert_shows)]);
+    assert_eq!(followed.next().unwrap().kind, "message");
+    let mut follows_on = web.events("/v1/streams/S/messages", &[("Authorization", anna_shows)]);
+    assert_eq!(follows_on.next().unwrap().kind, "message");
+    let mut taken = web.keep();
+    let path = format!("{consumer}/pull");
+    assert_eq!(taken.ask("POST", &path, bert_shows).json()["messages"].as_array().unwrap().len(), 1);
+    let waits = std::thread::spawn(move || taken.ask("POST", &(path + "?expires_ms=60000"), bert_shows));
+    let info = || web.try_ask("GET", consumer, &[("Authorization", anna_shows)], b"").unwrap().ok(200);
+    while info()["num_waiting"] != 1 {}
+    node.reload(&users(anna));
+    let end = followed.next().unwrap();
+    assert_eq!((&*end.kind, &end.data["code"]), ("end", &2002.into()));
+    waits.join().unwrap().problem(403, 2002);
+    leaves.ask("POST", "/v1/publish/x", bert_shows).problem(401, 2001);
+    // Who stays was never interrupted.
+    assert_eq!(stays.ask("POST", "/v1/publish/s", anna_shows).status, 200);
+    assert_eq!(follows_on.next().unwrap().kind, "message");
+}
+
+#[test]
 fn an_invalid_file_at_sighup_changes_nothing_and_says_why() {
     let node = Node::start(TempDir::new().unwrap(), DOORS);
     node.told();

@@ -106,6 +106,9 @@ pub(crate) struct Exported(pub(crate) Arc<Export>);
 
 impl<S: Subscriber> Layer<S> for Exported {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if !Export::is_to_be_sent() {
+            return;
+        }
         let metadata = event.metadata();
         let Said { message, fields } = said(event);
         let text = |value: Value| value.as_str().map(str::to_owned).unwrap_or_else(|| value.to_string());

@@ -77,7 +77,8 @@ impl Default for TelemetryOptions {
     }
 }
 
-/// The variables that every OpenTelemetry program knows, and the keys that they set; ours count before them.
+/// The variables that every OpenTelemetry program knows, and the keys that they set; ours count before them. Names and
+/// values in their lists are percent-encoded, as in W3C Baggage.
 pub(crate) const STANDARD: &[(&str, &str)] = &[
     ("OTEL_SERVICE_NAME", "service_name"),
     ("OTEL_RESOURCE_ATTRIBUTES", "resource"),
@@ -122,7 +123,7 @@ impl TelemetryOptions {
         (is_known && uri.host().is_some_and(|host| !host.is_empty())).then_some(uri)
     }
 
-    /// Names and values of a list; values are percent-decoded by nobody.
+    /// Names and values of a list.
     pub(crate) fn pairs(list: &[String]) -> Vec<(String, String)> {
         let pairs = list.iter().filter_map(|one| one.split_once('='));
         pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect()

@@ -18,7 +18,7 @@ fn config(consumer: &Consumer) -> ConsumerConfig {
         ack_wait: consumer.ack_wait_ms as i64 * NS_PER_MS,
         max_deliver: consumer.max_deliver as i64,
         max_ack_pending: consumer.cap as i64,
-        filter_subject: consumer.filter.clone(),
+        filter_subject: consumer.filters.last().to_owned(),
         ..ConsumerConfig::default()
     }
 }
@@ -27,6 +27,9 @@ impl World {
     pub(crate) fn make_consumer(&mut self) -> Kept {
         let Some(stream) = self.a_stream() else { return Ok(()) };
         let Some(book) = self.streams.get(stream) else { return Ok(()) };
+        if book.rules.is_lonely && !self.random.one_in(8) {
+            return Ok(());
+        }
         let making = book.consumers.iter().position(|c| c.life == Life::Making);
         if let Some(consumer) = making {
             return self.ask_for_consumer(stream, consumer, CreateAction::CreateOrUpdate);
@@ -55,12 +58,12 @@ impl World {
     pub(crate) fn ask_for_consumer(&mut self, stream: usize, consumer: usize, action: CreateAction) -> Kept {
         let Some(book) = self.streams.get(stream) else { return Ok(()) };
         let Some(one) = book.consumers.get(consumer) else { return Ok(()) };
-        let (name, stream_name) = (one.name.clone(), book.rules.name.clone());
+        let (name, stream_name, filters) = (one.name.clone(), book.rules.name.clone(), one.filters.asked());
         let request = CreateConsumerRequest { stream_name, config: config(one), action, pedantic: false };
         let subject = format!("$JS.API.CONSUMER.CREATE.{}.{name}", request.stream_name);
         let client = self.client();
         let ask = match action {
-            CreateAction::Update => Ask::ChangeConsumer,
+            CreateAction::Update => Ask::ChangeConsumer { stream, consumer, filters },
             _ => Ask::MakeConsumer { stream, consumer },
         };
         let taken = self.ask(client, subject.as_bytes(), &[], &write(&request), ask);
@@ -86,12 +89,23 @@ impl World {
         Some((stream, self.random.pick(&there)?))
     }
 
-    /// More may be out from now on.
+    /// More may be out from now on, or it hears something else.
     pub(crate) fn change_consumer(&mut self) -> Kept {
         let Some((stream, consumer)) = self.a_consumer() else { return Ok(()) };
         let more = self.random.between(1, 5);
-        if let Some(one) = self.streams.get_mut(stream).and_then(|s| s.consumers.get_mut(consumer)) {
-            one.cap += more;
+        let token = self.random.pick(&["", "a", "b", "c"]).unwrap_or("");
+        let is_filter = self.random.one_in(2);
+        let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
+        let filter = if token.is_empty() { String::new() } else { format!("{}.{token}", book.rules.name) };
+        let is_queue = book.rules.retention == Retention::WorkQueue;
+        let Some(one) = book.consumers.get_mut(consumer) else { return Ok(()) };
+        match is_filter {
+            // Those of a queue may not overlap.
+            true if !is_queue => {
+                self.figures.filters_changed += 1;
+                one.filters.ask(filter);
+            }
+            _ => one.cap += more,
         }
         self.ask_for_consumer(stream, consumer, CreateAction::Update)
     }

@@ -3,17 +3,60 @@
 
 use crate::node::{End, Step};
 use crate::oracle::Expect;
-use crate::promise::Kept;
 use crate::promise::genuine::nonce_of;
+use crate::promise::{Kept, damage};
 use crate::world::{Ask, World};
 
 const NS_PER_MS: u64 = 1_000_000;
+/// After so long the node has tried again to read whatever it could not.
+const RETRY_MS: u64 = 10_000;
 
 impl World {
     /// The process ends and another begins.
     pub(crate) fn restart(&mut self, end: End) -> Kept {
         self.stop(end);
+        if self.random.one_in(10) {
+            self.start_blind()?;
+        }
         self.start()
+    }
+
+    /// A process begins while the disk gives nothing: it refuses to, or finds nothing wrong; what is there stays.
+    fn start_blind(&mut self) -> Kept {
+        self.node.fs.fail_reads(true);
+        let found = self.node.start();
+        self.node.fs.fail_reads(false);
+        self.figures.starts_refused += u64::from(found.is_err());
+        self.trace.note(format!("start while nothing can be read: {found:?}"));
+        if let Ok(found) = found {
+            let reports: Vec<String> = found.damage.into_iter().map(|damage| damage.what).collect();
+            damage::only_if_flipped(&reports, self.figures.bit_flips)?;
+            self.node.end(End::Kill, self.clock.now());
+        }
+        Ok(())
+    }
+
+    /// The disk gives nothing from now on, or gives again.
+    pub(crate) fn fail_reads(&mut self) -> Kept {
+        if self.reads_fail {
+            return self.mend_reads();
+        }
+        self.figures.reads_failed += 1;
+        self.trace.note("nothing can be read".into());
+        (self.reads_fail, self.reads_failed) = (true, true);
+        self.node.fs.fail_reads(true);
+        Ok(())
+    }
+
+    /// The disk gives again, and whatever waits for it has had time to find out.
+    pub(crate) fn mend_reads(&mut self) -> Kept {
+        if std::mem::take(&mut self.reads_fail) {
+            self.trace.note("everything can be read".into());
+            self.node.fs.fail_reads(false);
+            self.pass(RETRY_MS * NS_PER_MS);
+            self.turn()?;
+        }
+        Ok(())
     }
 
     pub(crate) fn restart_somehow(&mut self) -> Kept {
@@ -32,10 +75,13 @@ impl World {
         self.figures.settlings += self.node.counter("settlings");
         self.figures.compactions += self.node.counter("compactions");
         self.figures.disk_reads += self.node.counter("disk_reads");
+        self.figures.streams_unloaded += self.node.unloaded();
         self.node.end(end, self.clock.now());
         self.node.fs.fill_at(None);
         self.node.fs.fail_sync_at(None);
         self.node.fs.limit(None);
+        self.node.fs.fail_reads(false);
+        self.reads_fail = false;
         // What was said before the end was said.
         self.asks.clear();
         self.answers.clear();
@@ -76,6 +122,18 @@ impl World {
         Ok(())
     }
 
+    /// The clock is put back while the node is down: it begins before what it knew, and finds what was stored later.
+    pub(crate) fn back_in_time(&mut self) -> Kept {
+        let by_ms = self.random.between(1, 120_000);
+        let end = self.random.pick(&[End::Close, End::Kill, End::PowerCut]).unwrap_or(End::Close);
+        self.stop(end);
+        self.figures.clocks_set += 1;
+        self.trace.note(format!("set the wall clock back by {by_ms} ms"));
+        self.clock.set_wall_ms(self.clock.wall_ms().saturating_sub(by_ms));
+        self.pass(0);
+        self.start()
+    }
+
     /// A client is gone, with what it held, and another takes its place.
     pub(crate) fn replace(&mut self) -> Kept {
         let client = self.client();
@@ -104,6 +162,7 @@ impl World {
     /// A bit of a stored message is flipped while the node is down, or, in a segment, under it. What was never synced is
     /// as good as gone when it is damaged, so everything is synced before.
     pub(crate) fn rot(&mut self) -> Kept {
+        self.mend_reads()?;
         if self.failed {
             return Ok(());
         }

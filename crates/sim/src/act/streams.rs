@@ -50,7 +50,9 @@ impl World {
         };
         let (max_msgs, per_subject) = (some(4, 5, 40), some(5, 1, 10));
         let max_age_ms = some(5, 2_000, 60_000);
-        let window_ms = [120_000, 120_000, 5_000, 1_000][some(1, 0, 3) as usize];
+        let is_lonely = some(3, 1, 1) == 1;
+        let windows = if is_lonely { [120_000, 5_000, 1_000, 200] } else { [120_000, 120_000, 5_000, 1_000] };
+        let window_ms = windows[some(1, 0, 3) as usize];
         let window_ms = if max_age_ms > 0 { window_ms.min(max_age_ms) } else { window_ms };
         let retention = [Retention::Limits, Retention::Limits, Retention::WorkQueue, Retention::Interest];
         let retention = retention[some(1, 0, 3) as usize];
@@ -67,6 +69,7 @@ impl World {
             window_ms,
             discard_new,
             is_marked,
+            is_lonely,
         };
         self.figures.streams += 1;
         self.streams.push(Stream::new(rules));

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Firsts, Life};
+use super::{Filters, Firsts, Life};
 
 /// A delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub(crate) struct Consumer {
     pub(crate) name: String,
     /// How far it is.
     pub(crate) life: Life,
-    /// What it hears; empty: all.
-    pub(crate) filter: String,
+    /// What it hears.
+    pub(crate) filters: Filters,
     /// How often a message is delivered; 0: any number of times.
     pub(crate) max_deliver: u64,
     /// How many may be out; 0: any number.
@@ -65,7 +65,7 @@ impl Consumer {
         Consumer {
             name,
             life: Life::Making,
-            filter,
+            filters: Filters::new(filter),
             max_deliver,
             cap,
             ack_wait_ms,
@@ -80,11 +80,6 @@ impl Consumer {
             said: BTreeMap::new(),
             firsts: Firsts::default(),
         }
-    }
-
-    /// Whether it hears a subject.
-    pub(crate) fn hears(&self, subject: &str) -> bool {
-        self.filter.is_empty() || self.filter == subject
     }
 
     /// Notes a delivery. Gives how often the message was delivered in this process.

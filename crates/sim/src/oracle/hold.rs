@@ -54,10 +54,11 @@ impl Stream {
     /// Whether the retention keeps it for sure.
     fn is_wanted(&self, seq: u64, sent: &Sent) -> bool {
         let asks = |c: &Consumer| !c.acking.contains(&seq) && !c.is_spent(seq);
-        let hears = |c: &&Consumer| c.hears(&sent.subject);
+        let nonce = self.places.get(&seq).map_or(0, |place| place.nonce);
+        let hears = |c: &&Consumer| c.filters.surely_hear(&sent.subject, nonce);
         match self.rules.retention {
             Retention::Limits => true,
-            Retention::WorkQueue => self.consumers.iter().filter(hears).all(asks),
+            Retention::WorkQueue => self.consumers.iter().all(asks),
             Retention::Interest => {
                 let was_there = |c: &&Consumer| c.life == Life::There && c.since < sent.order;
                 let asks = |c: &Consumer| c.max_deliver == 0 && asks(c);

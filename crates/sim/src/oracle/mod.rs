@@ -2,12 +2,14 @@
 //! *nothing* of the node: not its files, not its memory, only what was said.
 
 mod consumer;
+mod filters;
 mod hold;
 mod order;
 mod sent;
 mod stream;
 
 pub(crate) use consumer::{Consumer, Given};
+pub(crate) use filters::Filters;
 pub(crate) use order::{Due, Firsts};
 pub(crate) use sent::{Number, Sent};
 pub(crate) use stream::{Attempt, Expect, Rules, Stream};

@@ -32,6 +32,8 @@ pub(crate) struct Rules {
     pub(crate) discard_new: bool,
     /// Some of its messages have a priority or a delay. Only its publishers know.
     pub(crate) is_marked: bool,
+    /// It seldom gets a consumer.
+    pub(crate) is_lonely: bool,
 }
 
 /// A sequence of which it is known what stands there.

@@ -18,6 +18,7 @@ pub(crate) mod pending;
 pub(crate) mod progress;
 pub(crate) mod sequence;
 pub(crate) mod silence;
+pub(crate) mod unread;
 
 /// A promise that was not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]

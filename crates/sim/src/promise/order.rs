@@ -30,7 +30,9 @@ pub(crate) fn is_kept(stream: &Stream, consumer: &Consumer, due: Due) -> Kept {
     demand("order", seq > last, || {
         format!("{name} of {of} gave out {own:?} message {seq} behind message {last} of the same priority")
     })?;
-    let Some(sure) = place.sure_from else { return Ok(()) };
+    // One that another filter passed over comes when it may.
+    let is_heard = consumer.filters.surely_hear(&sent.subject, place.nonce);
+    let Some(sure) = place.sure_from.filter(|_| is_heard) else { return Ok(()) };
     for lower in Priority::ALL.into_iter().filter(|other| *other as usize > own as usize) {
         let line = consumer.firsts.of(lower);
         let asked = if own == Priority::Critical { line.asked } else { line.asked_unraised };

@@ -9,7 +9,10 @@ use crate::oracle::{Consumer, Stream};
 pub(crate) fn all_came(stream: &Stream, consumer: &Consumer, there: &[u64], came: &BTreeSet<u64>) -> Kept {
     for seq in there {
         let Some(place) = stream.places.get(seq) else { continue };
-        let hears = stream.sent.get(&place.nonce).is_some_and(|sent| consumer.hears(&sent.subject));
+        let hears = stream
+            .sent
+            .get(&place.nonce)
+            .is_some_and(|sent| consumer.filters.surely_hear(&sent.subject, place.nonce));
         let is_excused = consumer.acking.contains(seq)
             // A crash may come between the last delivery that is allowed and the client that should have it.
             || consumer.max_deliver > 0

@@ -1,9 +1,12 @@
 //! A disk that cannot be read for a while: nothing is taken for damaged or gone because of it.
 
-use kernel::journal::{Event, Level, ReadId};
-use kernel::{Entry, Journal as _, LogId, Msg, Record};
+use std::sync::Arc;
 
-use crate::run::{Core, End};
+use kernel::journal::{Event, Level, ReadId};
+use kernel::{Code, Entry, Journal as _, LogId, Msg, Record};
+use store::Stepped;
+
+use crate::run::{Core, End, identity, options};
 
 const LOG: LogId = LogId(1);
 
@@ -75,4 +78,31 @@ fn nothing_is_left_out_of_a_segment_that_is_written_anew_while_the_disk_cannot_b
     let left: Vec<u64> = (1..=4000).filter(|n| n % 4 == 0).collect();
     assert_eq!(core.read(LOG, left).iter().flatten().count(), 1000);
     assert_eq!(core.journal.store().stats().damaged_records.value(), 0);
+}
+
+#[test]
+fn a_mark_that_cannot_be_read_now_is_not_called_empty() {
+    let core = settled();
+    let before = core.fs.files();
+    let mark = before.iter().map(|(name, _)| name.as_str()).find(|name| name.starts_with("mark")).unwrap();
+    let open = || Stepped::open(Arc::new(core.fs.clone()), options(), identity());
+    // Each of the two slots may be the one that counts.
+    for slot in [4096, 8192] {
+        core.fs.fail_reads_of(Some((mark, slot)));
+        let refused = open().map(drop).unwrap_err();
+        assert_eq!(refused.code, Code::StoreFailed, "{refused}");
+        assert!(refused.text.contains(mark), "{refused}");
+        assert_eq!(core.fs.files(), before, "it was refused, and something changed");
+    }
+    core.fs.fail_reads_of(None);
+    open().unwrap();
+}
+
+#[test]
+fn a_mark_that_is_cut_off_does_not_keep_the_store_from_opening() {
+    let mut core = settled();
+    let (mark, content) = core.fs.files().into_iter().find(|(name, _)| name.starts_with("mark")).unwrap();
+    core.fs.put(&mark, &content[..4096]);
+    core.restart(End::Kill);
+    assert_eq!(core.load(LOG).rows.len(), 4000);
 }

@@ -57,6 +57,12 @@ impl Faulty {
         self.world().fail_reads = fail;
     }
 
+    /// Reads that touch this byte of a file fail, whatever it is called later; `None`: none does any more.
+    pub fn fail_reads_of(&self, byte: Option<(&str, u64)>) {
+        let mut world = self.world();
+        world.fail_reads_of = byte.map(|(name, at)| (world.names[name], at));
+    }
+
     /// Bytes that fit on it; `None`: any number.
     pub fn limit(&self, capacity: Option<u64>) {
         self.world().capacity = capacity;
@@ -205,10 +211,11 @@ impl File for Open {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let world = self.world()?;
-        if world.fail_reads {
+        let (start, end) = (offset as usize, offset as usize + buffer.len());
+        let is_bad = |(inode, at): (usize, u64)| inode == self.inode && (start..end).contains(&(at as usize));
+        if world.fail_reads || world.fail_reads_of.is_some_and(is_bad) {
             return Err(io::Error::other("input/output error"));
         }
-        let (start, end) = (offset as usize, offset as usize + buffer.len());
         let held = world.inodes[self.inode].now.get(start..end).ok_or(io::ErrorKind::UnexpectedEof)?;
         buffer.copy_from_slice(held);
         Ok(())

@@ -164,6 +164,7 @@ pub(super) struct World {
     pub(super) fail_write_at: Option<u64>,
     pub(super) fail_sync_at: Option<u64>,
     pub(super) fail_reads: bool,
+    pub(super) fail_reads_of: Option<(usize, u64)>,
     pub(super) capacity: Option<u64>,
 }
 
@@ -183,6 +184,7 @@ impl World {
             fail_write_at: None,
             fail_sync_at: None,
             fail_reads: false,
+            fail_reads_of: None,
             capacity: None,
         }
     }

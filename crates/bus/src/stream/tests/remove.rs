@@ -128,7 +128,7 @@ fn a_purge_goes_on_where_it_was_and_takes_nothing_that_came_later() {
     let (every, two) = (pattern("s.*"), Some(2));
     for (what, left) in [
         (Purge { filter: Some(&every), ..Purge::default() }, vec![5, 21]),
-        (Purge { filter: Some(&every), keep: two, ..Purge::default() }, vec![5, 18, 20, 21]),
+        (Purge { filter: Some(&every), keep: two, ..Purge::default() }, vec![5, 20, 21]),
         (Purge { filter: Some(&every), before: Some(11), ..Purge::default() }, (11..=21).collect()),
     ] {
         let mut b = stream(|_| ());
@@ -168,4 +168,30 @@ fn a_purge_that_finds_little_looks_at_a_bounded_part_at_a_time() {
     let slices = (1..).take_while(|_| b.stream.purge_more(&mut purging, 4, &mut changes)).count();
     assert!((6..12).contains(&slices), "{slices}");
     assert_eq!(purging.purged(), 1);
+}
+
+#[test]
+fn a_purge_that_keeps_many_remembers_none_of_them() {
+    for (keep, gone, filter) in [
+        (u64::MAX, 0, "s.*"),
+        (1001, 0, "s.*"),
+        (999, 1, "s.*"),
+        (400, 600, "s.*"),
+        (400, 100, "s.1"),
+        (500, 0, "s.1"),
+    ] {
+        let mut b = stream(|_| ());
+        (0..1000).for_each(|n| b.put(&format!("s.{}", n % 2)));
+        let (filter, mut changes) = (pattern(filter), Changes::default());
+        let what = Purge { filter: Some(&filter), keep: Some(keep), ..Purge::default() };
+        let mut purging = b.stream.purge(what, &mut changes).unwrap();
+        let mut slices = 0;
+        while b.stream.purge_more(&mut purging, 4, &mut changes) {
+            slices += 1;
+            let held = format!("{purging:?}");
+            assert!(held.len() < 400, "{held}");
+        }
+        assert_eq!(purging.purged(), gone, "{what:?}");
+        assert!(slices <= gone / 4 + 1000 / (4 * 32) * 2 + 2, "{what:?}: {slices}");
+    }
 }

@@ -84,6 +84,7 @@ impl Plane {
             self.out.append(Entry::State(consumer_key(log, name), Some(state)));
             self.out.hold(Level::Disk, Held::Reserved { seat: id, reserved });
         }
+        self.note_use(ask.now, log);
         self.settle(log, name);
         self.make_due(log, name);
         advisory::consumer(self, ask.now, log, name, Event::Create);
@@ -227,6 +228,7 @@ impl Plane {
     /// Ends a consumer: who waits is told, and what only it wanted goes.
     pub(crate) fn remove_consumer(&mut self, now: Now, log: LogId, name: &str) {
         self.end_consumer(now, log, name);
+        self.note_use(now, log);
         self.drop_unwanted(now, log);
     }
 

@@ -54,7 +54,8 @@ impl Plane {
             unheard(&mut self.out, ask.tenant, ask.reply, ask.subject);
             return Ok(Reply::Later);
         };
-        let Some(cell) = self.cells.get(&log) else { return Ok(Reply::Later) };
+        let Some(cell) = self.cells.get_mut(&log) else { return Ok(Reply::Later) };
+        cell.is_used = true;
         if !cell.config.allow_direct {
             unheard(&mut self.out, ask.tenant, ask.reply, ask.subject);
             return Ok(Reply::Later);

@@ -28,6 +28,7 @@ impl Plane {
             reply: ask.reply.clone(),
             kind: ask.kind,
             no_headers: request.no_hdr,
+            span: self.traced.request.take(),
         };
         self.out.read(log, vec![seq], reading);
         Ok(Reply::Later)

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use kernel::journal::Level;
-use kernel::trace::Kind;
+use kernel::trace::{Kind, Span};
 use kernel::{Headers, LogId, Msg, Now, TenantId};
 use serde::Serialize;
 use wire::jetstream::api::{
@@ -54,7 +54,6 @@ pub(crate) enum Reply {
 }
 
 /// A request that is answered when the work for it is done.
-#[derive(Debug)]
 pub(crate) struct Later {
     pub(crate) tenant: TenantId,
     pub(crate) reply: Bytes,
@@ -62,12 +61,14 @@ pub(crate) struct Later {
     kind: &'static str,
     refused: fn(&'static str, ApiError) -> Vec<u8>,
     pub(crate) asked: Option<Box<Asked>>,
+    /// The step that ends with the answer, if it is told.
+    pub(crate) span: Option<Box<Span>>,
 }
 
 impl Later {
     /// The answer that refuses it.
-    pub(crate) fn refused(&self, fault: Fault) -> Bytes {
-        (self.refused)(self.kind, fault.into()).into()
+    pub(crate) fn refused(&self, error: ApiError) -> Bytes {
+        (self.refused)(self.kind, error).into()
     }
 }
 
@@ -100,37 +101,34 @@ impl Plane {
         let Some(call) = Call::parse(m.subject) else { return };
         let kind = call.answer_type();
         let ask = Ask { subject: m.subject, now, tenant, reply: &reply, kind, body: m.payload };
+        let span = self.traced.begin(now, m.headers, Kind::Server, || text(m.subject));
+        self.traced.request = span.map(|span| Box::new(span.with("rpc.system.name", "jetstream")));
         let done = match level_asked(m.headers) {
             Some(level) if level > API_LEVEL => Err(Fault::RequiredApiLevel.into()),
             _ => self.carry_out(&ask, &call),
         };
+        // One that is answered later took its step with it.
+        let span = self.traced.request.take();
         // One that waits for its stream comes again.
         if !matches!(done, Err(Stop::Load(_))) {
             count(&self.figures.api_requests_total);
         }
-        if !matches!(done, Err(Stop::Load(_))) {
-            let span = self.traced.begin(now, m.headers, Kind::Server, || text(m.subject));
-            let span = span.map(|span| Box::new(span.with("rpc.system.name", "jetstream")));
-            let error = match &done {
-                Err(Stop::Fault(error)) => Some(error.description.to_string()),
-                _ => None,
-            };
-            self.traced.end(now, span, error.as_deref());
-        }
         match done {
             Ok(Reply::Now(answer)) => {
+                self.traced.end(span, None);
                 self.out.answer(tenant, &reply, &answer);
                 advisory::audit(self, now, tenant, &m, &answer);
             }
             Ok(Reply::Safe(payload)) => {
                 let asked = advisory::asked(self, tenant, m.subject, m.payload);
                 let said = Said { tenant, subject: reply, payload, ..Said::default() };
-                self.out.hold(Level::Disk, Held::Answer { said, asked });
+                self.out.hold(Level::Disk, Held::Answer { said, asked, span });
             }
-            Ok(Reply::Later) => {}
+            Ok(Reply::Later) => self.traced.end(span, None),
             Err(Stop::Load(log)) => self.park(log, arrival),
             Err(Stop::Fault(error)) => {
                 count(&self.figures.api_errors_total);
+                self.traced.end(span, Some(&error.description));
                 let answer = refused(&call, kind, error);
                 self.out.answer(tenant, &reply, &answer);
                 advisory::audit(self, now, tenant, &m, &answer);
@@ -190,17 +188,21 @@ impl Plane {
     pub(super) fn warm_stream(&mut self, tenant: TenantId, stream: &str) -> Result<&mut Cell, Stop> {
         let log = self.find(tenant, stream).ok_or(Fault::StreamNotFound)?;
         match self.cells.get_mut(&log) {
-            Some(cell) if matches!(cell.body, Body::Warm(_)) => Ok(cell),
+            Some(cell) if matches!(cell.body, Body::Warm(_)) => {
+                cell.is_used = true;
+                Ok(cell)
+            }
             Some(_) => Err(Stop::Load(log)),
             None => Err(Fault::StreamNotFound.into()),
         }
     }
 
     /// What is kept of a request that is answered later.
-    fn later<T: Default + Serialize>(&self, ask: &Ask<'_>) -> Later {
+    fn later<T: Default + Serialize>(&mut self, ask: &Ask<'_>) -> Later {
         let asked = advisory::asked(self, ask.tenant, ask.subject, ask.body);
         let refused = |kind, error| Answer::<T>::refused(kind, error).to_bytes();
-        Later { tenant: ask.tenant, reply: ask.reply.clone(), kind: ask.kind, refused, asked }
+        let span = self.traced.request.take();
+        Later { tenant: ask.tenant, reply: ask.reply.clone(), kind: ask.kind, refused, asked, span }
     }
 
     /// A name that nobody chose: 8 letters and digits.

@@ -151,6 +151,10 @@ impl Plane {
         let (total, offset) = (all.len() as u64, (request.offset.max(0) as u64).min(all.len() as u64));
         let some: Vec<LogId> =
             all.iter().skip(offset as usize).take(LIST_MAX as usize).map(|(_, log)| *log).collect();
+        // Those that are listed again and again do not leave memory in between.
+        for log in &some {
+            self.cells.get_mut(log).into_iter().for_each(|cell| cell.is_used = true);
+        }
         let is_cold =
             |log: &&LogId| self.cells.get(*log).is_some_and(|cell| !cell.is_known() && !cell.is_barred);
         let cold: Vec<LogId> = some.iter().filter(is_cold).copied().collect();
@@ -190,6 +194,7 @@ impl Plane {
             (key, is_sweeping) = (cell.key(), cell.is_sweeping);
             cell.captures.iter().for_each(|capture| self.release_capture(ask.tenant, capture));
             self.timers.move_wall(super::super::timers::Timer::Stream(log), cell.wakes_at, None);
+            self.timers.move_mono(super::super::timers::Timer::Idle(log), cell.idle_at, None);
         }
         if let Some(tenant) = self.tenants.get_mut(ask.tenant.0 as usize) {
             tenant.streams.remove(name);

@@ -12,12 +12,16 @@ use wire::jetstream::{
 
 use super::ask;
 use super::delivery::Delivered;
-use super::pull::{End, Heard, PULL_BYTES, Pull};
+use super::pull::{End, Heard, Pull};
 use crate::http::call::{Call, random_name};
 use crate::http::problem::Problem;
 
 /// How long one request for messages waits.
 const EXPIRES: Duration = Duration::from_secs(30);
+/// Bytes of one request's messages, unless a single message is larger: whoever does not read makes the node hold them.
+const PULL_BYTES: i64 = 1024 * 1024;
+/// Bytes that may wait of what was asked for.
+pub(super) const INBOX_BYTES_MAX: usize = 4 * PULL_BYTES as usize;
 /// After so long without a request, as when the client does not read, the node forgets the consumer by itself.
 const INACTIVE: Duration = Duration::from_secs(60);
 /// Attempts to go on without any progress.

@@ -16,7 +16,7 @@ use super::goal::Goal;
 use super::lines::Lines;
 use super::{ANSWER_BYTES_MAX, document, stream_name};
 use crate::http::call::{ANSWER_TIMEOUT, Call, refused};
-use crate::http::caller::{Caller, Names, Standing};
+use crate::http::caller::{Caller, Names};
 use crate::http::intake::Intake;
 use crate::http::problem::Problem;
 
@@ -64,7 +64,6 @@ pub(super) async fn publish(
     let goal = Goal::of(&caller, stream).await?;
     let payload_bytes_max = caller.door.identity.payload_bytes_max;
     let mut publisher = Publisher {
-        standing: Standing::of(&caller),
         call: caller.call(ANSWER_BYTES_MAX)?,
         goal,
         payload_bytes_max,
@@ -83,7 +82,6 @@ pub(super) async fn publish(
 }
 
 struct Publisher {
-    standing: Standing,
     call: Call,
     goal: Goal,
     payload_bytes_max: usize,
@@ -99,7 +97,6 @@ impl Publisher {
     async fn read(&mut self, body: &mut Intake, lines: &mut Lines) -> Result<(), Problem> {
         let mut number = 0u64;
         while let Some(piece) = body.next().await? {
-            self.standing.check()?;
             lines.push(&piece);
             loop {
                 number += 1;
@@ -187,6 +184,8 @@ impl Publisher {
                     let detail = format!("no stream hears `{}`", String::from_utf8_lossy(m.subject));
                     return Ok(Fate::Refused(Problem::new(Code::StreamNotFound, detail)));
                 }
+                // Nothing more is published for who is not let in any more.
+                Err(code @ Code::AuthFailed) => return Err(refused(code, "")),
                 Err(code) => {
                     return Ok(Fate::Refused(refused(code, &String::from_utf8_lossy(m.subject))));
                 }

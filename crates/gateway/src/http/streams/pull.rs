@@ -156,7 +156,10 @@ pub(super) async fn pull(
     let mut taken = Taken { call: caller.call(4 * PULL_BYTES as usize)?, messages: Vec::new() };
     tokio::select! {
         done = taken.fill(stream, consumer, batch, end) => done?,
-        () = caller.door.stopping() => {}
+        problem = caller.door.ending(&caller.who) => match problem.code() {
+            Code::ServiceUnavailable => {}
+            _ => return Err(problem),
+        },
     }
     let all: Vec<String> = taken.messages.iter().map(|m| m.to_lease(stream)).collect();
     taken.messages.clear();

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use auth::Principal;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -15,11 +16,11 @@ use tokio::time::timeout;
 use wire::jetstream::Time;
 
 use super::delivery::Delivered;
-use super::ordered::{From, Ordered, Wanted};
-use super::pull::{BATCH_MAX, PULL_BYTES};
+use super::ordered::{From, INBOX_BYTES_MAX, Ordered, Wanted};
+use super::pull::BATCH_MAX;
 use super::stream_name;
 use crate::http::HttpDoor;
-use crate::http::caller::{Caller, Names, Params, Standing};
+use crate::http::caller::{Caller, Names, Params};
 use crate::http::flow::Flow;
 use crate::http::problem::Problem;
 
@@ -80,10 +81,9 @@ pub(super) async fn read(
     }
     let (from, follow) = (asked.from(&headers)?, asked.follow.unwrap_or(true));
     let wanted = Wanted { stream, subject: asked.subject, from, batch, follow };
-    let standing = Standing::of(&caller);
-    let ordered = Ordered::open(caller.call(4 * PULL_BYTES as usize)?, wanted).await?;
-    let reader = Reader { door: caller.door, standing, ordered, phase: Phase::Opened };
-    let body = Flow::body(reader, Reader::piece);
+    let ordered = Ordered::open(caller.call(INBOX_BYTES_MAX)?, wanted).await?;
+    let Caller { door, who, .. } = caller;
+    let body = Flow::body(Reader { door, who, ordered, phase: Phase::Opened }, Reader::piece);
     let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store")];
     Ok((StatusCode::OK, headers, body).into_response())
 }
@@ -99,7 +99,7 @@ enum Phase {
 /// A client that reads.
 struct Reader {
     door: Arc<HttpDoor>,
-    standing: Standing,
+    who: Arc<Principal>,
     ordered: Ordered,
     phase: Phase,
 }
@@ -118,11 +118,8 @@ impl Reader {
         }
         let next = tokio::select! {
             biased;
-            problem = self.standing.lost() => Ok(Err(problem)),
+            problem = self.door.ending(&self.who) => Ok(Err(problem)),
             next = timeout(HEARTBEAT, self.ordered.next()) => next,
-            () = self.door.stopping() => {
-                Ok(Err(Problem::new(Code::ServiceUnavailable, "the node is about to stop")))
-            }
         };
         let piece = match next {
             Err(_) => ": alive\n\n".to_owned(),

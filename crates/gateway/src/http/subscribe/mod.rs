@@ -22,6 +22,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::HttpDoor;
+use super::call::DISMISSED;
 use super::caller::{Caller, Params};
 use super::limits::Limit;
 use super::problem::Problem;
@@ -143,6 +144,9 @@ impl Events {
             session.unsubscribe(&pattern, group, id);
             return Err(Problem::new(code, "the node has as many clients as it may"));
         }
+        if !door.hub.admits(session.who()) {
+            reader.end(Code::PermissionDenied);
+        }
         let (heartbeat, last) = (Box::pin(sleep(HEARTBEAT)), Instant::now());
         Ok(Events { door, session, pattern, queue, id, reader, heartbeat, last, phase: Phase::Opened })
     }
@@ -151,6 +155,8 @@ impl Events {
     fn end(&mut self, why: Code) -> Bytes {
         self.phase = Phase::Ended;
         let detail = match why {
+            // Only who is let in no more is cut with this.
+            Code::PermissionDenied => DISMISSED.to_owned(),
             Code::SlowConsumer => {
                 self.door.limits.count(Limit::OutboxBytes);
                 "more waited for this reader than http.outbox_bytes_max: what came meanwhile is lost"
@@ -234,5 +240,35 @@ mod tests {
             interest_bytes_max: 1 << 20,
         };
         Arc::new(Hub::new(Accounts::new(&Options::default()).unwrap(), limits, 1))
+    }
+
+    #[tokio::test]
+    async fn who_was_let_in_by_old_accounts_hears_nothing_although_nobody_cuts_them() {
+        let hub = hub();
+        let address = ([127, 0, 0, 1], 0).into();
+        let identity = crate::http::Identity {
+            server_id: String::new(),
+            node_id: String::new(),
+            nats_address: None,
+            payload_bytes_max: 1000,
+            started_wall_ms: 0,
+        };
+        let options = crate::HttpOptions::default();
+        let tracing = crate::http::Tracing::default();
+        let door = HttpDoor::new(hub.clone(), identity, &options, address, None, None, tracing);
+        let who = hub.accounts().authenticate(auth::Credentials::default()).unwrap();
+        let user = auth::options::User { token: "t".into(), ..Default::default() };
+        let accounts = hub.accounts().renewed(&Options { users: vec![user] }).unwrap();
+        hub.renew(Arc::new(accounts), hub.limits());
+        let visit =
+            crate::http::visit::Visit::new(address, false, crate::http::hold::Hold::new(hub.budget()));
+        let pattern = SubjectPattern::parse(b"a").unwrap();
+        let events = Events::open(Caller { door, who, visit }, pattern, None, &HeaderMap::new()).unwrap();
+        let all = axum::body::to_bytes(Body::new(events), 1000).await.unwrap();
+        let all = String::from_utf8_lossy(&all);
+        assert!(
+            all.ends_with("}\n\n") && all.contains("event: end") && all.contains("PERMISSION_DENIED"),
+            "{all}"
+        );
     }
 }

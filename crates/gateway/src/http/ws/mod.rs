@@ -64,8 +64,10 @@ async fn json(State(door): State<Arc<HttpDoor>>, request: Request) -> Result<Res
     handshake::accept(Request::from_parts(parts, body), move |socket| {
         let (peer, transport) = socket.split(own.shared(), &MANNER);
         let peer = Arc::new(peer);
-        let talk = Talk::new(peer.clone(), who, payload_bytes_max);
-        if let Some(connection) = Connection::open(peer, transport, b"", talk) {
+        let talk = Talk::new(peer.clone(), who.clone(), payload_bytes_max);
+        if let Some(connection) = Connection::open(peer.clone(), transport, b"", talk) {
+            // The accounts may have changed since the handshake.
+            who.iter().for_each(|who| peer.recheck(who));
             tokio::spawn(connection);
         }
     })

@@ -95,6 +95,7 @@ impl Talk {
         };
         // Who somebody is stays as it was.
         if self.peer.about.set(Box::new(about)).is_ok() {
+            self.peer.recheck(&who);
             self.session = Some(Session::new(&self.peer.shared.hub, who));
             self.reader.allow(2 * self.payload_bytes_max + FRAME_EXTRA_BYTES);
         }

@@ -5,7 +5,11 @@
 mod encode;
 mod form;
 mod send;
+#[cfg(test)]
+mod tests;
+mod worker;
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -18,17 +22,17 @@ use hyper::header::{HeaderName, HeaderValue};
 use kernel::trace::{Span, Spans, TraceContext};
 use net::tls::{Trust, client};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep_until};
 
 use super::options::{Protocol, TelemetryOptions};
 use crate::error::Error;
 use encode::Sender;
-use send::{Collector, Failure, Signal};
+use send::{Collector, Signal};
+use worker::Worker;
 
-/// Most steps or lines of one request.
-const BATCH_MAX: usize = 512;
-/// Longest wait before a collector that was away is tried again.
-const WAIT_MAX: Duration = Duration::from_secs(30);
+thread_local! {
+    /// Whether this is the exporter's own thread.
+    static IS_EXPORTING: Cell<bool> = const { Cell::new(false) };
+}
 
 /// The node's clock, and what time it showed on the wall when it began.
 #[derive(Clone, Copy, Debug)]
@@ -110,34 +114,27 @@ impl Export {
         node: &str,
         clock: Clock,
     ) -> Result<Option<Arc<Export>>, Error> {
-        let Some(endpoint) = options.endpoint() else { return Ok(None) };
-        let trust = match options.otlp_ca_file.as_os_str().is_empty() {
-            true => Trust::System,
-            false => Trust::File(&options.otlp_ca_file),
-        };
-        let tls = match endpoint.scheme_str() {
-            Some("https") => {
-                let mut tls = client(trust, None).map_err(|e| Error::new(e.code(), e.to_string()))?;
-                if options.otlp_protocol == Protocol::Grpc {
-                    Arc::make_mut(&mut tls).alpn_protocols = vec![b"h2".to_vec()];
-                }
-                Some(tls)
+        let Some((export, worker, end)) = Export::prepare(options, node, clock)? else { return Ok(None) };
+        let run = move || {
+            IS_EXPORTING.set(true);
+            if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                runtime.block_on(worker.run());
             }
-            _ => None,
+            let _ = end.send(());
         };
-        let headers = TelemetryOptions::pairs(&options.otlp_headers).into_iter().map(|(name, value)| {
-            let wrong = || Error::config(format!("telemetry.otlp_headers: {name:?} cannot be a header"));
-            let mut value = HeaderValue::from_str(&value).map_err(|_| wrong())?;
-            value.set_sensitive(true);
-            Ok((name.parse::<HeaderName>().map_err(|_| wrong())?, value))
-        });
-        let collector = Collector {
-            endpoint,
-            protocol: options.otlp_protocol,
-            headers: headers.collect::<Result<_, Error>>()?,
-            timeout: Duration::from_millis(options.otlp_timeout_ms),
-            tls,
-        };
+        let thread = thread::Builder::new().name("telemetry".into()).spawn(run);
+        thread
+            .map_err(|e| Error::new(kernel::Code::InternalError, format!("no thread for telemetry: {e}")))?;
+        Ok(Some(export))
+    }
+
+    /// What takes telemetry, what sends it, and where its end is told.
+    fn prepare(
+        options: &TelemetryOptions,
+        node: &str,
+        clock: Clock,
+    ) -> Result<Option<(Arc<Export>, Worker, std_mpsc::Sender<()>)>, Error> {
+        let Some(collector) = collector(options)? else { return Ok(None) };
         let (spans, spans_out) = mpsc::channel(options.otlp_queue_max);
         let (lines, lines_out) = mpsc::channel(options.otlp_queue_max);
         let (end, ended) = std_mpsc::channel();
@@ -153,26 +150,15 @@ impl Export {
             flush: Duration::from_millis(options.otlp_flush_ms),
         });
         let resource = TelemetryOptions::pairs(&options.resource);
-        let worker = Worker {
-            export: export.clone(),
-            sender: Sender::new(&options.service_name, node, &resource, clock),
-            collector,
-            spans: spans_out,
-            lines: lines_out,
-            interval: Duration::from_millis(options.otlp_interval_ms),
-            metrics_interval: Duration::from_millis(options.otlp_metrics_interval_ms),
-            failures: 0,
-        };
-        let run = move || {
-            if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                runtime.block_on(worker.run());
-            }
-            let _ = end.send(());
-        };
-        let thread = thread::Builder::new().name("telemetry".into()).spawn(run);
-        thread
-            .map_err(|e| Error::new(kernel::Code::InternalError, format!("no thread for telemetry: {e}")))?;
-        Ok(Some(export))
+        let sender = Sender::new(&options.service_name, node, &resource, clock);
+        let worker = Worker::new(export.clone(), sender, collector, (spans_out, lines_out), options);
+        Ok(Some((export, worker, end)))
+    }
+
+    /// Whether a line that is logged here and now is to be sent. What is logged while sending is not: it would cause the
+    /// next line.
+    pub(crate) fn is_to_be_sent() -> bool {
+        !IS_EXPORTING.get()
     }
 
     /// Takes a line of the log.
@@ -209,7 +195,7 @@ impl Export {
             name: name.into(),
             help,
             kind: FigureKind::Counter,
-            samples: [Signal::Traces, Signal::Logs, Signal::Metrics]
+            samples: Signal::ALL
                 .into_iter()
                 .zip(counters)
                 .map(|(signal, count)| Sample {
@@ -240,118 +226,30 @@ impl Export {
     }
 }
 
-/// What the thread owns.
-struct Worker {
-    export: Arc<Export>,
-    sender: Sender,
-    collector: Collector,
-    spans: mpsc::Receiver<Span>,
-    lines: mpsc::Receiver<Line>,
-    interval: Duration,
-    metrics_interval: Duration,
-    /// Requests in a row that failed.
-    failures: u32,
-}
-
-impl Worker {
-    async fn run(mut self) {
-        let mut next_metrics = Instant::now() + self.metrics_interval.min(self.interval);
-        loop {
-            let due = Instant::now() + self.wait();
-            let export = self.export.clone();
-            tokio::select! {
-                () = sleep_until(due) => {}
-                () = export.wake.notified(), if self.failures == 0 || export.is_over.load(Relaxed) => {}
+/// The collector of a configuration; `None`: there is none.
+fn collector(options: &TelemetryOptions) -> Result<Option<Collector>, Error> {
+    let Some(endpoint) = options.endpoint() else { return Ok(None) };
+    let trust = match options.otlp_ca_file.as_os_str().is_empty() {
+        true => Trust::System,
+        false => Trust::File(&options.otlp_ca_file),
+    };
+    let tls = match endpoint.scheme_str() {
+        Some("https") => {
+            let mut tls = client(trust, None).map_err(|e| Error::new(e.code(), e.to_string()))?;
+            if options.otlp_protocol == Protocol::Grpc {
+                Arc::make_mut(&mut tls).alpn_protocols = vec![b"h2".to_vec()];
             }
-            let is_last = export.is_over.load(Relaxed);
-            let mut is_away = self.send_spans().await;
-            is_away = is_away || self.send_lines().await;
-            let is_due = Instant::now() >= next_metrics || is_last;
-            if !is_away && is_due && !self.metrics_interval.is_zero() {
-                next_metrics = Instant::now() + self.metrics_interval;
-                self.send_metrics().await;
-            }
-            if is_last {
-                return;
-            }
+            Some(tls)
         }
-    }
-
-    /// How long until the next turn: longer, the longer the collector has been away.
-    fn wait(&self) -> Duration {
-        match self.export.is_over.load(Relaxed) {
-            true => Duration::ZERO,
-            false => (self.interval * 2u32.pow(self.failures.min(10))).min(WAIT_MAX.max(self.interval)),
-        }
-    }
-
-    /// Sends all steps that wait. True: the collector is away.
-    async fn send_spans(&mut self) -> bool {
-        while !self.spans.is_empty() {
-            let mut batch = Vec::new();
-            self.spans.recv_many(&mut batch, BATCH_MAX).await;
-            let count = batch.len();
-            let body = self.sender.traces(batch);
-            if !self.send(Signal::Traces, body, count).await {
-                return true;
-            }
-        }
-        false
-    }
-
-    async fn send_lines(&mut self) -> bool {
-        while !self.lines.is_empty() {
-            let mut batch = Vec::new();
-            self.lines.recv_many(&mut batch, BATCH_MAX).await;
-            let count = batch.len();
-            let body = self.sender.logs(batch);
-            if !self.send(Signal::Logs, body, count).await {
-                return true;
-            }
-        }
-        false
-    }
-
-    async fn send_metrics(&mut self) {
-        let Some(figures) = self.export.figures.get() else { return };
-        let figures = figures();
-        let count = figures.len();
-        let body = self.sender.metrics(figures);
-        self.send(Signal::Metrics, body, count).await;
-    }
-
-    /// Sends one request, twice where that may help. False: the collector is away; what was sent is lost and counted.
-    async fn send(&mut self, signal: Signal, body: Vec<u8>, count: usize) -> bool {
-        let mut done = self.collector.send(signal, body.clone()).await;
-        if matches!(done, Err(Failure { is_passing: true, .. })) && self.failures == 0 {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            done = self.collector.send(signal, body).await;
-        }
-        let counters = &self.export.counters;
-        match done {
-            Ok(()) => {
-                self.export.count(&counters.sent, signal, count);
-                if std::mem::take(&mut self.failures) > 0 {
-                    tracing::info!("the collector takes telemetry again");
-                }
-                true
-            }
-            Err(Failure { why, .. }) => {
-                self.export.count(&counters.dropped, signal, count);
-                counters.failures.fetch_add(1, Relaxed);
-                if self.failures == 0 {
-                    let endpoint = self.collector.endpoint.host().unwrap_or_default();
-                    let signal = signal.as_str();
-                    tracing::warn!(
-                        endpoint,
-                        signal,
-                        why,
-                        "the collector takes no telemetry; it is counted and dropped"
-                    );
-                }
-                self.failures += 1;
-                false
-            }
-        }
-    }
+        _ => None,
+    };
+    let headers = TelemetryOptions::pairs(&options.otlp_headers).into_iter().map(|(name, value)| {
+        let wrong = || Error::config(format!("telemetry.otlp_headers: {name:?} cannot be a header"));
+        let mut value = HeaderValue::from_str(&value).map_err(|_| wrong())?;
+        value.set_sensitive(true);
+        Ok((name.parse::<HeaderName>().map_err(|_| wrong())?, value))
+    });
+    let headers = headers.collect::<Result<_, Error>>()?;
+    let timeout = Duration::from_millis(options.otlp_timeout_ms);
+    Ok(Some(Collector::new(endpoint, options.otlp_protocol, headers, timeout, tls)))
 }

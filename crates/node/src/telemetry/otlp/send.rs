@@ -1,5 +1,5 @@
-//! One request to a collector, over HTTP with protobuf or over gRPC. It does *not* know what the bytes mean, and tries
-//! nothing twice.
+//! Requests to a collector, one at a time, over HTTP with protobuf or over gRPC. The connection is kept as long as it
+//! works. It does *not* know what the bytes mean, and sends nothing again that was answered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, TE, USER_AGENT};
-use hyper::{Request, Response, Uri};
+use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -31,6 +31,8 @@ pub(super) enum Signal {
 }
 
 impl Signal {
+    pub(super) const ALL: [Signal; 3] = [Signal::Traces, Signal::Logs, Signal::Metrics];
+
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Signal::Traces => "traces",
@@ -48,44 +50,163 @@ impl Signal {
     }
 }
 
+/// How something was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Nobody answered.
+    Unanswered,
+    /// It may be taken later.
+    Passing,
+    /// It will not be taken, and another may be.
+    Lasting,
+    /// Nothing of its signal will be taken.
+    Unknown,
+}
+
+impl Refusal {
+    /// Whether it may help to send it again.
+    pub(super) fn is_passing(self) -> bool {
+        matches!(self, Refusal::Unanswered | Refusal::Passing)
+    }
+
+    fn of_http(status: StatusCode) -> Refusal {
+        match status.as_u16() {
+            429 | 502 | 503 | 504 => Refusal::Passing,
+            404 | 405 | 501 => Refusal::Unknown,
+            _ => Refusal::Lasting,
+        }
+    }
+
+    fn of_grpc(code: &str) -> Refusal {
+        match code {
+            // Cancelled, deadline, exhausted, aborted, out of range, unavailable, data loss.
+            "1" | "4" | "8" | "10" | "11" | "14" | "15" => Refusal::Passing,
+            // Unimplemented.
+            "12" => Refusal::Unknown,
+            _ => Refusal::Lasting,
+        }
+    }
+}
+
 /// Why something was not taken.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) why: String,
-    /// Whether it may be taken later.
-    pub(super) is_passing: bool,
+    pub(super) refusal: Refusal,
 }
 
-fn passing(why: impl ToString) -> Failure {
-    Failure { why: why.to_string(), is_passing: true }
+fn unanswered(why: impl ToString) -> Failure {
+    Failure { why: why.to_string(), refusal: Refusal::Unanswered }
 }
 
 /// Where a collector is, and how it is spoken to.
 pub(super) struct Collector {
-    pub(super) endpoint: Uri,
-    pub(super) protocol: Protocol,
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(super) timeout: Duration,
+    endpoint: Uri,
+    protocol: Protocol,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    timeout: Duration,
     /// For `https`.
-    pub(super) tls: Option<Arc<ClientConfig>>,
+    tls: Option<Arc<ClientConfig>>,
+    /// What the last request left.
+    kept: Option<Kept>,
+}
+
+/// A connection that may be used.
+enum Kept {
+    Http(http1::SendRequest<Full<Bytes>>),
+    Grpc(http2::SendRequest<Full<Bytes>>),
+}
+
+impl Kept {
+    /// False: it is over.
+    async fn is_ready(&mut self) -> bool {
+        match self {
+            Kept::Http(sender) => sender.ready().await.is_ok(),
+            Kept::Grpc(sender) => sender.ready().await.is_ok(),
+        }
+    }
+
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<Response<Incoming>> {
+        match self {
+            Kept::Http(sender) => sender.send_request(request).await,
+            Kept::Grpc(sender) => sender.send_request(request).await,
+        }
+    }
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 impl Collector {
+    pub(super) fn new(
+        endpoint: Uri,
+        protocol: Protocol,
+        headers: Vec<(HeaderName, HeaderValue)>,
+        timeout: Duration,
+        tls: Option<Arc<ClientConfig>>,
+    ) -> Collector {
+        Collector { endpoint, protocol, headers, timeout, tls, kept: None }
+    }
+
+    /// Its host, for people.
+    pub(super) fn host(&self) -> &str {
+        self.endpoint.host().unwrap_or_default()
+    }
+
     /// Sends one request and waits for its answer.
-    pub(super) async fn send(&self, signal: Signal, body: Vec<u8>) -> Result<(), Failure> {
-        let sent = async {
-            let stream = self.connect().await.map_err(passing)?;
-            match self.protocol {
-                Protocol::Http => self.send_http(stream, signal, body).await,
-                Protocol::Grpc => self.send_grpc(stream, signal, body).await,
-            }
-        };
-        match timeout(self.timeout, sent).await {
+    pub(super) async fn send(&mut self, signal: Signal, body: Vec<u8>) -> Result<(), Failure> {
+        let most = self.timeout;
+        match timeout(most, self.exchange(signal, body)).await {
             Ok(done) => done,
-            Err(_) => Err(passing(format!("no answer within {} ms", self.timeout.as_millis()))),
+            // The connection went with the request.
+            Err(_) => Err(unanswered(format!("no answer within {} ms", most.as_millis()))),
+        }
+    }
+
+    async fn exchange(&mut self, signal: Signal, body: Vec<u8>) -> Result<(), Failure> {
+        let request = match self.protocol {
+            Protocol::Http => self.http_request(signal, body)?,
+            Protocol::Grpc => self.grpc_request(signal, &body)?,
+        };
+        if let Some(mut kept) = self.kept.take()
+            && kept.is_ready().await
+            && let Ok(response) = kept.send(request.clone()).await
+        {
+            return self.answered(kept, response).await;
+        }
+        // Collectors close what was silent for a while, perhaps just now.
+        let mut kept = self.shake().await?;
+        let response = kept.send(request).await.map_err(unanswered)?;
+        self.answered(kept, response).await
+    }
+
+    /// A connection that is ready for requests.
+    async fn shake(&self) -> Result<Kept, Failure> {
+        let stream = TokioIo::new(self.connect().await.map_err(unanswered)?);
+        Ok(match self.protocol {
+            Protocol::Http => {
+                let (sender, connection) = http1::handshake(stream).await.map_err(unanswered)?;
+                tokio::spawn(connection);
+                Kept::Http(sender)
+            }
+            Protocol::Grpc => {
+                let shaken = http2::handshake(TokioExecutor::new(), stream).await;
+                let (sender, connection) = shaken.map_err(unanswered)?;
+                tokio::spawn(connection);
+                Kept::Grpc(sender)
+            }
+        })
+    }
+
+    /// Reads an answer, and keeps the connection if it came whole.
+    async fn answered(&mut self, kept: Kept, response: Response<Incoming>) -> Result<(), Failure> {
+        let (status, early) = (response.status(), response.headers().clone());
+        let collected = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+        let collected = collected.map_err(unanswered)?;
+        self.kept = Some(kept);
+        match self.protocol {
+            Protocol::Http => judge_http(status, &collected.to_bytes()),
+            Protocol::Grpc => judge_grpc(status, collected.trailers().unwrap_or(&early)),
         }
     }
 
@@ -114,77 +235,51 @@ impl Collector {
         request
     }
 
-    async fn send_http(&self, stream: Box<dyn Stream>, signal: Signal, body: Vec<u8>) -> Result<(), Failure> {
+    fn http_request(&self, signal: Signal, body: Vec<u8>) -> Result<Request<Full<Bytes>>, Failure> {
         let path = format!("{}/v1/{}", self.endpoint.path().trim_end_matches('/'), signal.as_str());
-        let uri: Uri = path.parse().map_err(passing)?;
+        let uri: Uri = path.parse().map_err(unanswered)?;
         let mut request = self.request(uri, "application/x-protobuf", body);
         let host = self.endpoint.authority().map_or("", |authority| authority.as_str());
-        request.headers_mut().insert(HOST, HeaderValue::from_str(host).map_err(passing)?);
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(passing)?;
-        let answer = async {
-            let response = sender.send_request(request).await.map_err(passing)?;
-            let status = response.status();
-            let (_, said) = read(response).await?;
-            if status.is_success() {
-                return Ok(());
-            }
-            let is_passing = matches!(status.as_u16(), 429 | 502 | 503 | 504);
-            let said: String = String::from_utf8_lossy(&said).chars().take(200).collect();
-            Err(Failure { why: format!("HTTP {status} {said}").trim_end().to_owned(), is_passing })
-        };
-        drive(connection, answer).await
+        request.headers_mut().insert(HOST, HeaderValue::from_str(host).map_err(unanswered)?);
+        Ok(request)
     }
 
-    async fn send_grpc(&self, stream: Box<dyn Stream>, signal: Signal, body: Vec<u8>) -> Result<(), Failure> {
+    fn grpc_request(&self, signal: Signal, body: &[u8]) -> Result<Request<Full<Bytes>>, Failure> {
         let (scheme, authority) = (self.endpoint.scheme_str().unwrap_or("http"), self.endpoint.authority());
         let authority = authority.map_or("", |authority| authority.as_str());
         let service = signal.service();
         let uri = format!("{scheme}://{authority}/opentelemetry.proto.collector.{service}/Export");
-        let uri: Uri = uri.parse().map_err(passing)?;
+        let uri: Uri = uri.parse().map_err(unanswered)?;
         // A frame: not compressed, its length, itself.
-        let length = u32::try_from(body.len()).map_err(passing)?;
-        let framed = [&[0], &length.to_be_bytes()[..], &body].concat();
+        let length = u32::try_from(body.len()).map_err(unanswered)?;
+        let framed = [&[0], &length.to_be_bytes()[..], body].concat();
         let mut request = self.request(uri, "application/grpc", framed);
         request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
-        let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
-        let (mut sender, connection) = shaken.map_err(passing)?;
-        let answer = async {
-            let response = sender.send_request(request).await.map_err(passing)?;
-            let (status, early) = (response.status(), response.headers().clone());
-            let (trailers, _) = read(response).await?;
-            let trailers = trailers.unwrap_or(early);
-            let text = |name: &str| trailers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
-            match text("grpc-status") {
-                "0" => Ok(()),
-                "" => Err(passing(format!("HTTP {status} without a gRPC status"))),
-                code => Err(Failure {
-                    why: format!("gRPC status {code} {}", text("grpc-message")).trim_end().to_owned(),
-                    // Cancelled, deadline, exhausted, aborted, out of range, unavailable, data loss.
-                    is_passing: matches!(code, "1" | "4" | "8" | "10" | "11" | "14" | "15"),
-                }),
-            }
-        };
-        drive(connection, answer).await
+        Ok(request)
     }
 }
 
-/// Waits for an answer while its connection works.
-async fn drive<T>(
-    connection: impl Future<Output = Result<(), hyper::Error>>,
-    answer: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    let mut answer = std::pin::pin!(answer);
-    tokio::select! {
-        biased;
-        done = answer.as_mut() => return done,
-        ended = connection => ended.map_err(passing)?,
+fn judge_http(status: StatusCode, said: &[u8]) -> Result<(), Failure> {
+    if status.is_success() {
+        return Ok(());
     }
-    answer.await
+    let said: String = String::from_utf8_lossy(said).chars().take(200).collect();
+    let why = format!("HTTP {status} {said}").trim_end().to_owned();
+    Err(Failure { why, refusal: Refusal::of_http(status) })
 }
 
-/// The trailers and the body of an answer.
-async fn read(response: Response<Incoming>) -> Result<(Option<hyper::HeaderMap>, Bytes), Failure> {
-    let collected = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-    let collected = collected.map_err(passing)?;
-    Ok((collected.trailers().cloned(), collected.to_bytes()))
+fn judge_grpc(status: StatusCode, trailers: &HeaderMap) -> Result<(), Failure> {
+    let text = |name: &str| trailers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    match text("grpc-status") {
+        "0" => Ok(()),
+        // Somebody in between answered, who does not speak it.
+        "" => {
+            let refusal = if status.is_success() { Refusal::Passing } else { Refusal::of_http(status) };
+            Err(Failure { why: format!("HTTP {status} without a gRPC status"), refusal })
+        }
+        code => Err(Failure {
+            why: format!("gRPC status {code} {}", text("grpc-message")).trim_end().to_owned(),
+            refusal: Refusal::of_grpc(code),
+        }),
+    }
 }
