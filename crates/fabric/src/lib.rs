@@ -19,5 +19,5 @@ pub use holders::{Holder, Holders};
 pub use hub::{Hub, Limits, Subscription};
 pub use options::StreamsOptions;
 pub use plane::{ConsumerSeen, Figures, Inbox, Plane, PlaneOptions, StreamSeen, Survey};
-pub use session::{Captured, Kept, Session};
+pub use session::{Captured, Session};
 pub use woken::Woken;

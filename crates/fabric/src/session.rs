@@ -5,6 +5,7 @@ use std::sync::Arc;
 use auth::{Answer, Principal};
 use bus::{Budget, Entry, Found, Groups, Hit, Interest, Route, RouteCache};
 use kernel::{Code, ConnectionId, Keeps, Listener, Msg, SubId, SubjectPattern};
+use wire::jetstream::pub_headers::must_be_kept;
 
 use crate::hub::Hub;
 use crate::watch::Watch;
@@ -37,15 +38,6 @@ impl Captured {
         self.streams += usize::from(keeps != Keeps::Nothing);
         self.acknowledging += usize::from(keeps == Keeps::Acknowledged);
     }
-}
-
-/// What became of a message that had to be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kept {
-    /// How many took it, streams included.
-    pub heard: usize,
-    /// Who keeps it: at least one stream.
-    pub captured: Captured,
 }
 
 /// How many took a message, and whether somebody who must have it did not.
@@ -98,28 +90,28 @@ impl Session {
         self
     }
 
-    /// Puts a message to everybody who hears its subject, and says how many took it. Errors with
-    /// [`Code::PermissionDenied`]: nobody heard it; [`Code::Backpressure`]: a listener that must have it is full, and
-    /// others may have heard it.
+    /// Publishes what a client says: to everybody who hears the subject; says how many took it. Whether its headers demand
+    /// a stream ([`must_be_kept`]) is decided here and nowhere else, so that no door can forget it. Errors with
+    /// [`Code::PermissionDenied`], and with [`Code::StreamNotFound`] where it must be kept and no stream captures the
+    /// subject: nobody heard it; [`Code::Backpressure`]: a listener that must have it is full, and others may have heard
+    /// it.
     #[inline]
     pub fn publish(&mut self, m: &Msg<'_>, woken: &mut Woken) -> Result<usize, Code> {
-        self.send(m.subject, m, woken)
+        match !m.headers.is_empty() && must_be_kept(m.headers) {
+            false => self.send(m.subject, m, woken),
+            true => self.publish_kept(m, woken),
+        }
     }
 
-    /// The same for a message that asks for more than to be heard now ([`must_be_kept`]): a delay, or a guarantee. Says how
-    /// many took it, and how many of these are streams. Errors as [`Session::publish`], and with
-    /// [`Code::StreamNotFound`] when no stream captures the subject: nobody heard it then.
-    ///
-    /// [`must_be_kept`]: wire::jetstream::pub_headers::must_be_kept
-    pub fn publish_kept(&mut self, m: &Msg<'_>, woken: &mut Woken) -> Result<Kept, Code> {
+    /// The same for a message that must be kept whatever its headers say.
+    pub fn publish_kept(&mut self, m: &Msg<'_>, woken: &mut Woken) -> Result<usize, Code> {
         if !self.who.permissions.may_publish(m.subject) {
             return Err(Code::PermissionDenied);
         }
-        let captured = self.capturing(m.subject);
-        if captured.streams == 0 {
-            return Err(Code::StreamNotFound);
+        match self.capturing(m.subject).streams {
+            0 => Err(Code::StreamNotFound),
+            _ => self.send(m.subject, m, woken),
         }
-        self.publish(m, woken).map(|heard| Kept { heard, captured })
     }
 
     /// Which streams capture a subject; none where the session may not publish on it. A subject that is not known yet costs
@@ -139,7 +131,8 @@ impl Session {
     }
 
     /// Puts a message to everybody who hears the subject `to`, whatever subject the message itself shows: what a stream
-    /// delivers to a client keeps the subject under which it was stored.
+    /// delivers to a client keeps the subject under which it was stored. What its headers ask was heeded when it was
+    /// published. Errors as [`Session::publish`], but for the stream.
     #[inline]
     pub fn send(&mut self, to: &[u8], m: &Msg<'_>, woken: &mut Woken) -> Result<usize, Code> {
         let worthwhile = match self.cache.find(to, &self.interest) {

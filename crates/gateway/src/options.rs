@@ -111,12 +111,12 @@ fn has(path: &std::path::Path) -> bool {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Monitor {
-    /// Anybody where the door listens on loopback, users elsewhere.
+    /// Anybody where the door listens on loopback and there is one tenant, else users.
     #[default]
     Local,
     /// Anybody who reaches the door.
     Open,
-    /// Users who may publish on `$NP.monitor`.
+    /// Users of the node's own tenant who may publish on `$NP.monitor`.
     Users,
 }
 
@@ -130,7 +130,8 @@ pub struct HttpOptions {
     #[schemars(extend("x-reload" = true))]
     pub hosts: Vec<String>,
     /// Who may read metrics and the monitoring documents where there are users: `local` (anybody where the door listens on
-    /// loopback, users elsewhere), `open` (anybody) or `users` (those who may publish on `$NP.monitor`).
+    /// loopback and there is one tenant, else users), `open` (anybody) or `users` (those of the node's own tenant who may
+    /// publish on `$NP.monitor`).
     #[schemars(extend("x-reload" = true))]
     pub monitor: Monitor,
     /// Certificate chain in PEM; with it the door speaks TLS only. Empty: no TLS.

@@ -1,5 +1,5 @@
-//! What every door promises: publish, subscribe, queue groups, request, nobody listens, denied, oversize,
-//! overloaded, slow reader, strangers kept out.
+//! What every door promises: publish, subscribe, queue groups, request, nobody listens, nobody keeps it, denied,
+//! oversize, overloaded, slow reader, strangers kept out.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -93,11 +93,12 @@ pub fn hub() -> Arc<Hub> {
 
 /// Runs the whole suite against doors made by `open`, a fresh one for each promise.
 pub fn suite<D: Door>(open: impl Fn(Arc<Hub>) -> D) {
-    let promises: [(&str, Promise); 11] = [
+    let promises: [(&str, Promise); 12] = [
         ("a message reaches everybody who listens", reaches),
         ("wildcards hear what they say", wildcards),
         ("a queue group shares its messages", shares),
         ("a request is answered", request),
+        ("what must be kept goes to nobody where no stream keeps it", kept),
         ("what ends is heard no more", unsubscribe),
         ("what is not permitted is refused", denied),
         ("what the node answers is heard by who asked alone", answers),
@@ -217,6 +218,29 @@ fn request(door: &dyn Door, _: &Hub) {
         assert_eq!(refused, None);
         let told = client.next(PATIENCE).unwrap().expect("the door says that nobody listens");
         assert_eq!(kernel::Headers::new(&told.headers).status(), Some(503));
+    }
+}
+
+fn kept(door: &dyn Door, _: &Hub) {
+    let (mut listener, mut publisher) = (agent(door, Who::Trusted), agent(door, Who::Trusted));
+    listener.subscribe("open.loose", None).unwrap();
+    for header in [
+        ("Np-Delay", "1h"),
+        ("np-delay", "1h"),
+        ("Np-Guarantee", "at-least-once"),
+        ("NP-GUARANTEE", "exactly-once"),
+        ("Np-Ack", "disk"),
+        ("Np-Persistent", "true"),
+    ] {
+        let headers = kernel::headers::block([header]).unwrap().into();
+        let refused = publisher.publish(&Message { headers, ..message("open.loose", b"kept") }).err();
+        // Some protocols have no word for it where nobody waits for an answer.
+        assert!(matches!(refused, None | Some(Code::StreamNotFound)), "{header:?}: {refused:?}");
+    }
+    for header in [("Np-Delay", "0"), ("Np-Guarantee", "at-most-once"), ("Np-Priority", "high")] {
+        let headers = kernel::headers::block([header]).unwrap().into();
+        publisher.publish(&Message { headers, ..message("open.loose", header.0.as_bytes()) }).unwrap();
+        expect(&mut *listener, header.0.as_bytes());
     }
 }
 

@@ -3,6 +3,8 @@
 //! text stands there as a string, and bytes that are no UTF-8 stand in `payloadBase64`.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -10,7 +12,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use kernel::envelope::name;
 use kernel::{Code, Message, Msg, headers};
-use serde::de::Error as _;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Number;
 use serde_json::value::RawValue;
@@ -44,7 +47,7 @@ struct Form<'a> {
     payload: Option<&'a RawValue>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     payload_base64: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "object_or_none", skip_serializing_if = "Option::is_none")]
     delivery_options: Option<Options>,
 }
 
@@ -69,7 +72,7 @@ impl OneOrMany {
 struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     guarantee: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object_or_none", skip_serializing_if = "Option::is_none")]
     retry: Option<Retry>,
     #[serde(deserialize_with = "whole_or_none", skip_serializing_if = "Option::is_none")]
     timeout: Option<u64>,
@@ -86,6 +89,33 @@ struct Retry {
     base_delay_ms: u64,
     #[serde(deserialize_with = "whole")]
     max_delay_ms: u64,
+}
+
+/// What stands in an object. By itself serde also takes an array of the values for a struct.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Object<T>, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = T;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+
+        input.deserialize_map(Members(PhantomData)).map(Object)
+    }
+}
+
+fn object_or_none<'de, D: Deserializer<'de>, T: Deserialize<'de>>(input: D) -> Result<Option<T>, D::Error> {
+    Ok(Option::<Object<T>>::deserialize(input)?.map(|object| object.0))
 }
 
 /// Reads a whole number, also one that is written with a fraction of nothing: `5.0` is 5.
@@ -195,6 +225,10 @@ pub fn read(text: &str) -> Result<Message, Error> {
 
 /// Reads a message from its JSON form; where it goes when it does not say so is `otherwise`.
 pub fn read_for(text: &str, otherwise: Option<&str>) -> Result<Message, Error> {
+    // As with objects inside: serde takes an array of the values, too.
+    if text.trim_start().starts_with('[') {
+        return Err(Error::Field("a message is an object"));
+    }
     let form: Form<'_> = serde_json::from_str(text)?;
     let subject = form.subject.or_else(|| otherwise.map(str::to_owned));
     let subject = subject.ok_or(Error::Field("subject: missing"))?;
@@ -357,6 +391,9 @@ mod tests {
             r#"{"subject":"a","payload":"x","payloadBase64":"eA=="}"#,
             r#"{"subject":"a","payloadBase64":"!"}"#,
             r#"{"subject":"a","headers":{"A":"1\r\nB: 2"}}"#,
+            r#" ["a"]"#,
+            r#"{"subject":"a","deliveryOptions":["exactly-once"]}"#,
+            r#"{"subject":"a","deliveryOptions":{"retry":[3,100,2000]}}"#,
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }

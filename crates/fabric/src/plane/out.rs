@@ -250,14 +250,16 @@ impl Out {
     pub(crate) fn tell(&mut self, tenant: TenantId, m: &Msg<'_>) {
         if let Some((_, session)) = self.sessions.get_mut(tenant.0 as usize) {
             // Nobody waits for it.
-            let _ = session.publish(m, &mut self.woken);
+            let _ = session.send(m.subject, m, &mut self.woken);
         }
     }
 
     /// Says a message; how many heard it.
     pub(crate) fn say(&mut self, tenant: TenantId, m: &Msg<'_>) -> usize {
         match self.sessions.get_mut(tenant.0 as usize) {
-            Some((session, _)) if !m.subject.is_empty() => session.publish(m, &mut self.woken).unwrap_or(0),
+            Some((session, _)) if !m.subject.is_empty() => {
+                session.send(m.subject, m, &mut self.woken).unwrap_or(0)
+            }
             _ => 0,
         }
     }

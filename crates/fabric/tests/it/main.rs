@@ -5,6 +5,7 @@
 mod consumers;
 mod events;
 mod idle;
+mod kept;
 mod levels;
 mod plane;
 mod survey;

@@ -169,10 +169,9 @@ impl Call {
         self.publish(m, Session::publish)
     }
 
-    /// The same with a message that a stream must have: only where one captures its subject. Errors as
-    /// [`Session::publish_kept`].
+    /// The same with a message that a stream must have, whatever its headers say. Errors as [`Session::publish_kept`].
     pub(super) fn ask_kept(&mut self, m: &Msg<'_>) -> Result<u64, Code> {
-        self.publish(m, |session, m, woken| session.publish_kept(m, woken).map(|kept| kept.heard))
+        self.publish(m, Session::publish_kept)
     }
 
     fn publish(
@@ -262,6 +261,7 @@ pub(super) fn refused(code: Code, subject: &str) -> Problem {
         Code::PermissionDenied => format!("this user may not publish on `{subject}`"),
         Code::AuthFailed => DISMISSED.to_owned(),
         Code::NoResponders => format!("nobody listens on `{subject}`"),
+        Code::StreamNotFound => format!("no stream captures `{subject}`"),
         Code::Backpressure => "the streams have more to do than they can; send it again".to_owned(),
         _ => format!("`{subject}` could not be published"),
     };

@@ -174,15 +174,17 @@ async fn nodes(caller: Caller, Params(page): Params<Page>) -> Result<Response, P
     check(&caller, "$NP.nodes")?;
     let door = &caller.door;
     let started_ms = door.identity.started_wall_ms;
-    let own = Node {
+    let all = door.hub.clients.all();
+    let own = all.iter().filter(|client| client.info().tenant == caller.who.tenant);
+    let node = Node {
         id: door.identity.node_id.clone(),
         version: env!("CARGO_PKG_VERSION"),
         state: if door.is_stopping() { "stopping" } else { "ready" },
         started_ms,
         uptime_ms: door.wall_ms.load(Relaxed).saturating_sub(started_ms),
-        connections: door.hub.clients.len(),
-        subscriptions: door.hub.subscriptions(),
+        connections: own.count(),
+        subscriptions: door.hub.subscriptions_of(caller.who.tenant, 0).0 as u64,
         nats: door.identity.nats_address.map(|a| a.to_string()),
     };
-    list(&page, 1, std::iter::once(own))
+    list(&page, 1, std::iter::once(node))
 }

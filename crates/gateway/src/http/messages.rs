@@ -4,9 +4,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::post;
 use kernel::envelope::name;
-use kernel::{Code, Headers, Message, Msg, headers};
+use kernel::{Code, Headers, Message, headers};
 use serde::Serialize;
-use wire::jetstream::api::PubAck;
 
 use super::caller::Caller;
 use super::id;
@@ -14,7 +13,7 @@ use super::intake::Intake;
 use super::problem::Problem;
 use super::publish::{check_subject, json};
 use super::route::{self, JSON, Route};
-use super::stored::{Terms, Wish, deliver};
+use super::stored::{self, Terms, Wish, deliver_to};
 
 /// Most addressees of one message.
 pub(super) const DESTINATIONS_MAX: usize = 64;
@@ -60,6 +59,7 @@ async fn send_message(caller: Caller, mut body: Intake) -> Result<Response, Prob
     let text = std::str::from_utf8(&body).map_err(|e| wrong(format!("the body is not UTF-8: {e}")))?;
     // Where it goes may be said by its addressees alone.
     let message = wire::json::read_for(text, Some("")).map_err(|e| wrong(e.to_string()))?;
+    id::check(&message)?;
     let (id, message) = with_id(message)?;
     let subjects = subjects(&message)?;
     let delivery = message.envelope().delivery();
@@ -70,12 +70,14 @@ async fn send_message(caller: Caller, mut body: Intake) -> Result<Response, Prob
         return Err(Problem::new(Code::PayloadTooLarge, detail));
     }
     let wish = Wish::of(&message.headers);
-    let mut sent = Vec::with_capacity(subjects.len());
-    for subject in subjects {
-        let m = Msg { subject: subject.as_bytes(), ..message.as_msg() };
-        let done = deliver(&caller, &m, wish, terms).await;
-        sent.push(Fate::of(subject, done));
+    if wish == Wish::Must && !message.reply.is_empty() {
+        return Err(wrong(
+            "replyTo: what must be stored is acknowledged to who sends it, and to nobody else".into(),
+        ));
     }
+    let fates = deliver_to(&caller, &message.as_msg(), &subjects, wish, terms).await;
+    let sent: Vec<Fate> =
+        subjects.into_iter().zip(fates).map(|(subject, fate)| Fate::of(subject, fate)).collect();
     // What failed everywhere failed as it did first.
     if sent.iter().all(|fate| fate.error.is_some())
         && let Some(first) = sent.first().and_then(|fate| fate.error.clone())
@@ -88,7 +90,7 @@ async fn send_message(caller: Caller, mut body: Intake) -> Result<Response, Prob
 }
 
 impl Fate {
-    fn of(subject: String, done: Result<Option<PubAck>, Problem>) -> Fate {
+    fn of(subject: String, done: stored::Fate) -> Fate {
         let (ack, error) = match done {
             Ok(ack) => (ack, None),
             Err(problem) => (None, Some(problem)),

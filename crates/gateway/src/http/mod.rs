@@ -41,7 +41,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use auth::Principal;
+use auth::{Accounts, Principal};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -164,11 +164,12 @@ impl HttpDoor {
         tracing: Tracing,
     ) -> Arc<HttpDoor> {
         let ms = Duration::from_millis;
+        let is_monitor_open = AtomicBool::new(is_open(options.monitor, address, &hub.accounts()));
         Arc::new(HttpDoor {
             hub,
             guard: RwLock::new(guard::Guard::new(address, &options.hosts)),
             address,
-            is_monitor_open: AtomicBool::new(is_open(options.monitor, address)),
+            is_monitor_open,
             phase: watch::Sender::new(Phase::Starting),
             renewed: watch::Sender::new(()),
             places: Arc::new(Semaphore::new(options.connections_max)),
@@ -212,7 +213,8 @@ impl HttpDoor {
     pub fn renew(&self, options: &HttpOptions, tls: Option<TlsAcceptor>) {
         let guard = guard::Guard::new(self.address, &options.hosts);
         *self.guard.write().unwrap_or_else(PoisonError::into_inner) = guard;
-        self.is_monitor_open.store(is_open(options.monitor, self.address), Relaxed);
+        let is_open = is_open(options.monitor, self.address, &self.hub.accounts());
+        self.is_monitor_open.store(is_open, Relaxed);
         *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
         self.renewed.send_replace(());
     }
@@ -392,10 +394,10 @@ impl HttpDoor {
     }
 }
 
-/// Whether anybody may monitor a door that listens there.
-fn is_open(monitor: Monitor, address: SocketAddr) -> bool {
+/// Whether anybody may monitor a door that listens there. Tenants of one machine are strangers to each other.
+fn is_open(monitor: Monitor, address: SocketAddr, accounts: &Accounts) -> bool {
     match monitor {
-        Monitor::Local => address.ip().to_canonical().is_loopback(),
+        Monitor::Local => address.ip().to_canonical().is_loopback() && accounts.tenants().len() < 2,
         Monitor::Open => true,
         Monitor::Users => false,
     }

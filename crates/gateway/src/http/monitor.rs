@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::routing::get;
+use kernel::{Code, TenantId};
 use serde::{Deserialize, Serialize};
 
 use super::HttpDoor;
@@ -70,7 +71,15 @@ impl FromRequestParts<Arc<HttpDoor>> for Watcher {
             return Ok(Watcher);
         }
         let caller = Caller::from_request_parts(parts, door).await?;
-        check(&caller, SUBJECT).map(|()| Watcher)
+        check(&caller, SUBJECT)?;
+        match caller.who.tenant == TenantId::default() {
+            true => Ok(Watcher),
+            false => {
+                let detail =
+                    "this speaks of all tenants: a user of the node's own (`tenant = \"\"`) may read it";
+                Err(Problem::new(Code::PermissionDenied, detail))
+            }
+        }
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) const GIVEN: &[Param] = &[
     ),
     Param::header(
         NATS_TTL,
-        Kind::Text { chars_min: 1, chars_max: 20, form: "^(never|[1-9][0-9]{0,8}[smh]?)$" },
+        Kind::Text { chars_min: 1, chars_max: 20, form: "^(never|[1-9][0-9]{0,8}s?|[1-9][0-9]{0,5}[mh])$" },
         "How long it is kept.",
     ),
     Param::header(

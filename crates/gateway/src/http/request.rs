@@ -48,7 +48,7 @@ pub(super) const ROUTES: &[Route] =
             schema: "",
             what: "The answer; its headers are `Np-Header-NAME`.",
         }])
-        .fails(&[Code::NoResponders, Code::Timeout, Code::Backpressure])];
+        .fails(&[Code::NoResponders, Code::StreamNotFound, Code::Timeout, Code::Backpressure])];
 
 #[derive(Deserialize)]
 pub(super) struct Asked {

@@ -10,7 +10,6 @@ use fabric::{Session, Woken};
 use kernel::limits::SHARED_PAYLOAD_BYTES_MIN;
 use kernel::{Code, Msg, Spare, Subject, SubjectPattern};
 use wire::jetstream::api::{busy, unkept};
-use wire::jetstream::pub_headers::must_be_kept;
 use wire::nats::{Connect, Op, Step, encode};
 
 use super::delivery::Lines;
@@ -209,11 +208,7 @@ impl Protocol {
         let Protocol { peer, session: Some(session), .. } = self else { return Flow::On };
         let m = Msg { shared: shared.as_ref(), ..m };
         let whose = Msg { from: Some(&peer.producer), ..m };
-        let heard = match !m.headers.is_empty() && must_be_kept(m.headers) {
-            false => session.publish(&whose, woken),
-            true => session.publish_kept(&whose, woken).map(|kept| kept.heard),
-        };
-        match heard {
+        match session.publish(&whose, woken) {
             Ok(0) if !m.reply.is_empty() && self.no_responders => self.nobody_listens(&m, woken),
             Ok(heard) => self.asked |= heard > 0 && !m.reply.is_empty(),
             Err(Code::PermissionDenied) => {

@@ -1,5 +1,6 @@
 //! Messages through the HTTP door: published, asked, listened to.
 
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::command::{Running, run};
@@ -145,6 +146,64 @@ fn a_message_with_options_is_delivered_as_they_say() {
         web.ask("POST", "/v1/messages", bad).problem(400, 4001);
     }
     web.ask("POST", "/v1/messages", r#"{"subject":"a b"}"#).problem(400, 4003);
+}
+
+#[test]
+fn what_must_be_kept_is_refused_on_every_route_where_no_stream_captures_it() {
+    let server = Server::start();
+    let web = server.web();
+    web.ask("PUT", "/v1/streams/S", r#"{"subjects":["s"]}"#).ok(201);
+    let mut listener = web.events("/v1/subscribe?subject=loose", &[]);
+    for header in [("Np-Delay", "1h"), ("np-guarantee", "at-least-once"), ("Np-Ack", "mem")] {
+        web.post("/v1/publish/loose", &[header], b"x").problem(404, 6002);
+        web.post("/v1/request/loose", &[header], b"x").problem(404, 6002);
+        for name in [header.0.to_owned(), header.0.to_lowercase(), header.0.to_uppercase()] {
+            let message = json!({"subject": "loose", "headers": {name: header.1}});
+            web.ask("POST", "/v1/messages", &message.to_string()).problem(404, 6002);
+        }
+        web.post("/v1/publish/s", &[header], b"x").ok(200);
+    }
+    // No time is no delay, on this door as on the others.
+    web.post("/v1/publish/loose", &[("Np-Delay", "0")], b"now").ok(202);
+    assert_eq!(listener.next().unwrap().data["payload"], "now", "and nothing of what was refused");
+    let late = json!({"subject": "s", "headers": {"np-delay": "9000h"}});
+    web.ask("POST", "/v1/messages", &late.to_string()).problem(400, 4001);
+}
+
+#[test]
+fn a_message_that_must_be_stored_has_no_other_reply_and_one_that_need_not_keeps_its_own() {
+    let server = Server::start();
+    let web = server.web();
+    web.ask("PUT", "/v1/streams/S", r#"{"subjects":["s"]}"#).ok(201);
+    let must = r#"{"subject":"s","replyTo":"r","deliveryOptions":{"guarantee":"at-least-once"}}"#;
+    let problem = web.ask("POST", "/v1/messages", must).problem(400, 4001);
+    assert!(problem["detail"].as_str().unwrap().contains("replyTo"), "{problem}");
+    let mut replies = web.events("/v1/subscribe?subject=r", &[]);
+    web.ask("POST", "/v1/messages", r#"{"subject":"s","replyTo":"r"}"#).ok(202);
+    assert_eq!(replies.next().unwrap().data["payload"]["seq"], 1, "the stream answers where it was told");
+}
+
+#[test]
+fn a_message_goes_to_all_its_subjects_at_once_and_a_node_that_stops_waits_for_none() {
+    let server = Server::start();
+    let web = server.web();
+    let full = r#"{"subjects":["full"],"max_msgs":1,"discard":"new"}"#;
+    web.ask("PUT", "/v1/streams/FULL", full).ok(201);
+    web.post("/v1/publish/full", &[], b"x").ok(200);
+    web.ask("PUT", "/v1/streams/S", r#"{"subjects":["s"]}"#).ok(201);
+    let message = json!({"destination": ["full", "s"], "deliveryOptions":
+        {"guarantee": "at-least-once", "timeout": 300_000, "retry": {"maxAttempts": 9, "baseDelayMs": 200_000, "maxDelayMs": 200_000}}});
+    let waits = std::thread::spawn({
+        let web = server.web();
+        move || web.ask("POST", "/v1/messages", &message.to_string())
+    });
+    let stored = |_: &Server| web.ask("GET", "/v1/streams/S", "").ok(200)["state"]["messages"] == 1;
+    server.until("the second subject has it while the first is tried again", stored);
+    server.signal(Signal::INT);
+    let sent = waits.join().unwrap().ok(200);
+    assert_eq!(sent["sent"][0]["error"]["code"], 1003);
+    assert_eq!((&sent["sent"][1]["stream"], &sent["sent"][1]["seq"]), (&json!("S"), &json!(1)));
+    assert!(server.ended().success());
 }
 
 #[test]

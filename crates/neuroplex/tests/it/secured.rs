@@ -178,3 +178,25 @@ fn only_who_may_monitor_reads_the_figures_where_the_door_says_so() {
         assert_eq!(asks, monitor == "users");
     }
 }
+
+#[test]
+fn tenants_of_one_machine_do_not_see_each_other_in_figures() {
+    let user = |name: &str, tenant: &str| {
+        format!("[[auth.users]]\nuser = '{name}'\npassword = 'p'\ntenant = '{tenant}'\n")
+    };
+    let server = Server::with(&[user("own", ""), user("here", "here"), user("there", "there")].concat(), &[]);
+    let web = server.web();
+    // own:p, here:p and there:p.
+    let shown = |credentials: &'static str| [("Authorization", credentials)];
+    let [own, here, there] = [shown("Basic b3duOnA="), shown("Basic aGVyZTpw"), shown("Basic dGhlcmU6cA==")];
+    let _of_here = web.events("/v1/subscribe?subject=a", &here);
+    for path in ["/metrics", "/varz", "/connz", "/subsz"] {
+        let status = |headers: &[(&str, &str)]| web.try_ask("GET", path, headers, b"").unwrap().status;
+        assert_eq!([status(&[]), status(&here), status(&own)], [401, 403, 200], "{path}");
+    }
+    for (who, count) in [(&here, 1), (&there, 0)] {
+        let nodes = web.try_ask("GET", "/v1/nodes", who, b"").unwrap().ok(200);
+        let node = &nodes["items"][0];
+        assert_eq!((&node["connections"], &node["subscriptions"]), (&count.into(), &count.into()));
+    }
+}

@@ -190,6 +190,20 @@ async fn a_stream_acknowledges_what_asks_for_it() {
     }
     client.send(json!({"op": "pub", "sid": 3, "subject": "elsewhere", "ack": true})).await;
     assert_eq!(client.frame().await["code"], 6002);
+    let mut listener = Client::json(&server).await;
+    listener.send(json!({"op": "sub", "sid": 1, "subject": "elsewhere"})).await;
+    listener.until_pong().await;
+    for (op, headers) in [
+        ("pub", json!({"Np-Delay": "1h"})),
+        ("pub", json!({"np-guarantee": "at-least-once"})),
+        ("request", json!({"Np-Delay": "1h"})),
+    ] {
+        client.send(json!({"op": op, "sid": 4, "subject": "elsewhere", "headers": headers})).await;
+        assert_eq!(client.frame().await["code"], 6002, "{op} {headers}");
+    }
+    client.send(json!({"op": "pub", "sid": 5, "subject": "elsewhere", "ack": true})).await;
+    assert_eq!(client.frame().await["code"], 6002, "who listens is no stream");
+    assert_eq!(listener.until_pong().await, Vec::<Value>::new());
 }
 
 #[tokio::test]

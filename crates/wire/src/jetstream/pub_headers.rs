@@ -1,8 +1,9 @@
 //! What a publisher asks of a stream, read from a message's headers in one pass and without allocation. What follows
 //! from it, and in which order a stream checks it, is *not* decided here.
 //!
-//! As on the real server, names are compared with case, the first header of a name counts, blanks in front of a
-//! value are cut off, an empty value is none, and a sequence that is no number matches nothing.
+//! As on the real server, its names are compared with case, the first header of a name counts, blanks in front of a
+//! value are cut off, an empty value is none, and a sequence that is no number matches nothing. Our own names, `Np-…`,
+//! count in any case: clients of HTTP do not keep it.
 
 use kernel::envelope::name;
 use kernel::journal::Level;
@@ -158,11 +159,11 @@ impl<'a> PublishHeaders<'a> {
         let mut found = PublishHeaders::default();
         let (mut producer, mut epoch, mut sequence) = (None, None, None);
         for (name, value) in lines(block) {
-            // Every name begins with one of two letters; most headers of applications do not.
-            if !matches!(name.first(), Some(b'N' | b'K')) || value.is_empty() {
+            // Every name begins with one of three letters; most headers of applications do not.
+            if !matches!(name.first(), Some(b'N' | b'n' | b'K')) || value.is_empty() {
                 continue;
             }
-            match std::str::from_utf8(name).unwrap_or_default() {
+            match own(name).unwrap_or_else(|| std::str::from_utf8(name).unwrap_or_default()) {
                 name::NATS_ID => set(&mut found.msg_id, value),
                 header::EXPECTED_STREAM => set(&mut found.expected_stream, value),
                 header::EXPECTED_LAST_SEQUENCE => set(&mut found.expected_last_seq, sequence_of(value)),
@@ -222,19 +223,46 @@ impl<'a> PublishHeaders<'a> {
 /// as safe as a stream makes it. Such a one must not go to a subject that no stream captures. Blocks without a header of
 /// ours are told apart by one search.
 pub fn must_be_kept(block: &[u8]) -> bool {
-    if memchr::memmem::find(block, b"\nNp-").is_none() {
-        return false;
-    }
-    lines(block).any(|(name, value)| match std::str::from_utf8(name) {
-        Ok(name::DELAY) => Delay::read(value) != Delay::Ms(0),
-        Ok(name::ACK) => !value.is_empty(),
-        Ok(name::PERSISTENT) => value == b"true",
-        Ok(name::GUARANTEE) => {
+    let mut lines = memchr::memchr_iter(b'\n', block).filter_map(|at| block.get(at + 1..));
+    lines.any(|text| is_own(text) && line(text).is_some_and(|(name, value)| demands(name, value)))
+}
+
+/// Whether a header asks for a stream.
+fn demands(name: &[u8], value: &[u8]) -> bool {
+    match own(name) {
+        Some(name::DELAY) => Delay::read(value) != Delay::Ms(0),
+        Some(name::ACK) => !value.is_empty(),
+        Some(name::PERSISTENT) => value == b"true",
+        Some(name::GUARANTEE) => {
             let guarantee = std::str::from_utf8(value).ok().and_then(|value| value.trim().parse().ok());
             matches!(guarantee, Some(Guarantee::AtLeastOnce | Guarantee::ExactlyOnce))
         }
         _ => false,
-    })
+    }
+}
+
+/// Whether a name begins as ours do.
+#[inline]
+fn is_own(name: &[u8]) -> bool {
+    name.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b"Np-"))
+}
+
+/// One of our names as we write it, whatever its case here.
+fn own(name: &[u8]) -> Option<&'static str> {
+    const OWN: [&str; 8] = [
+        name::PRIORITY,
+        name::DELAY,
+        name::GUARANTEE,
+        name::ACK,
+        name::PERSISTENT,
+        name::PRODUCER,
+        name::EPOCH,
+        name::SEQUENCE,
+    ];
+    if !is_own(name) {
+        return None;
+    }
+    OWN.into_iter().find(|own| own.as_bytes().eq_ignore_ascii_case(name))
 }
 
 impl<'a> Rollup<'a> {
@@ -283,13 +311,17 @@ impl Ttl {
 
 /// The lines behind the first: name and value, the blanks in front of the value cut off.
 pub(crate) fn lines(block: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    block.split(|b| *b == b'\n').skip(1).filter_map(|line| {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let colon = line.iter().position(|b| *b == b':')?;
-        let (name, value) = line.split_at(colon);
-        let blanks = value.iter().skip(1).take_while(|b| **b == b' ').count();
-        Some((name, value.get(1 + blanks..)?))
-    })
+    block.split(|b| *b == b'\n').skip(1).filter_map(line)
+}
+
+/// The line that `text` begins with.
+fn line(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let line = text.split(|b| *b == b'\n').next()?;
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let colon = line.iter().position(|b| *b == b':')?;
+    let (name, value) = line.split_at(colon);
+    let blanks = value.iter().skip(1).take_while(|b| **b == b' ').count();
+    Some((name, value.get(1 + blanks..)?))
 }
 
 /// Digits only.
@@ -461,6 +493,23 @@ mod tests {
     }
 
     #[test]
+    fn our_own_names_count_in_any_case_and_those_of_jetstream_only_as_they_are() {
+        let names = [name::PRIORITY, name::DELAY, name::ACK, name::PERSISTENT, name::PRODUCER, name::EPOCH];
+        let pairs = [names.as_slice(), &[name::SEQUENCE]].concat();
+        let values = ["high", "1m", "os", "true", "p", "2", "9"];
+        let read = |names: Vec<String>| {
+            let bytes = block(names.iter().map(String::as_str).zip(values)).unwrap();
+            format!("{:?}", PublishHeaders::read(&bytes))
+        };
+        let written = read(pairs.iter().map(|name| (*name).to_owned()).collect());
+        assert!(written.contains("60000") && written.contains("Numbered"), "{written}");
+        assert_eq!(read(pairs.iter().map(|name| name.to_lowercase()).collect()), written);
+        assert_eq!(read(pairs.iter().map(|name| name.to_uppercase()).collect()), written);
+        let theirs = block([("nats-msg-id", "m"), ("nats-rollup", "all"), ("kv-operation", "DEL")]).unwrap();
+        assert_eq!(PublishHeaders::read(&theirs), PublishHeaders::default());
+    }
+
+    #[test]
     fn only_a_delay_a_guarantee_or_a_level_makes_a_message_one_that_must_be_kept() {
         let one = |name: &str, value: &str| must_be_kept(&block([("A", "b"), (name, value)]).unwrap());
         assert!(!must_be_kept(b""));
@@ -476,6 +525,10 @@ mod tests {
             ("Np-Ack", "what", true),
             ("Np-Persistent", "true", true),
             ("Np-Persistent", "false", false),
+            ("np-delay", "5s", true),
+            ("NP-GUARANTEE", "exactly-once", true),
+            ("np-ack", "disk", true),
+            ("np-persistent", "true", true),
             ("Np-Priority", "critical", false),
             ("X-Np-Delay", "5s", false),
             ("Note", "Np-Delay: 5s", false),

@@ -17,6 +17,7 @@ use super::lines::Lines;
 use super::{ANSWER_BYTES_MAX, document, stream_name};
 use crate::http::call::{ANSWER_TIMEOUT, Call, refused};
 use crate::http::caller::{Caller, Names};
+use crate::http::id;
 use crate::http::intake::Intake;
 use crate::http::problem::Problem;
 
@@ -147,6 +148,7 @@ impl Publisher {
 
     fn check(&self, message: &Message) -> Result<(), Problem> {
         self.goal.check(&message.subject)?;
+        id::check(message)?;
         if !message.reply.is_empty() {
             return Err(Problem::new(Code::InvalidRequest, "replyTo: a stream keeps no reply subject"));
         }
@@ -170,7 +172,7 @@ impl Publisher {
         }
         let start = Instant::now();
         loop {
-            match self.call.ask(&m) {
+            match self.call.ask_kept(&m) {
                 Ok(number) => {
                     self.numbers.insert(number, self.fates.len());
                     self.waiting_bytes += m.size();
@@ -180,13 +182,10 @@ impl Publisher {
                 Err(Code::Backpressure) if start.elapsed() < FULL_PATIENCE => {
                     tokio::time::sleep(FULL_PAUSE).await;
                 }
-                Err(Code::NoResponders) => {
-                    let detail = format!("no stream hears `{}`", String::from_utf8_lossy(m.subject));
-                    return Ok(Fate::Refused(Problem::new(Code::StreamNotFound, detail)));
-                }
                 // Nothing more is published for who is not let in any more.
                 Err(code @ Code::AuthFailed) => return Err(refused(code, "")),
                 Err(code) => {
+                    let code = if code == Code::NoResponders { Code::StreamNotFound } else { code };
                     return Ok(Fate::Refused(refused(code, &String::from_utf8_lossy(m.subject))));
                 }
             }

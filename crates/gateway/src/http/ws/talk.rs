@@ -151,7 +151,7 @@ impl Talk {
                 (Some(sid), self.unsubscribe(sid, max).map(|()| ok.then(|| talk::ok(Some(sid)))))
             }
             Op::Pub { sid, message, ack: false, ok, .. } => {
-                let done = self.publish(&message, woken).and_then(|heard| match heard {
+                let done = self.publish(&message, false, woken).and_then(|heard| match heard {
                     0 if !message.reply.is_empty() => Err(nobody(&message)),
                     _ => Ok(ok.then(|| talk::ok(sid))),
                 });
@@ -203,8 +203,13 @@ impl Talk {
         Ok(())
     }
 
-    /// Publishes; says how many took it.
-    fn publish(&mut self, message: &Message, woken: &mut Woken) -> Result<usize, Refusal> {
+    /// Publishes; says how many took it. `must_be_kept`: a stream among them, or it fails.
+    fn publish(
+        &mut self,
+        message: &Message,
+        must_be_kept: bool,
+        woken: &mut Woken,
+    ) -> Result<usize, Refusal> {
         let m = message.as_msg();
         let shown = || String::from_utf8_lossy(m.subject);
         if Subject::parse(m.subject).is_err() || !m.reply.is_empty() && Subject::parse(m.reply).is_err() {
@@ -222,7 +227,11 @@ impl Talk {
         });
         let Some(session) = &mut self.session else { return Ok(0) };
         let m = Msg { shared: shared.as_ref(), from: Some(&self.peer.producer), ..m };
-        let heard = session.publish(&m, woken).map_err(|code| {
+        let done = match must_be_kept {
+            true => session.publish_kept(&m, woken),
+            false => session.publish(&m, woken),
+        };
+        let heard = done.map_err(|code| {
             let problem = refused(code, &shown());
             refuse(problem.code(), problem.text())
         })?;
@@ -255,7 +264,7 @@ impl Talk {
             let detail = format!("at most {QUESTIONS_MAX} questions wait at once");
             return Err(refuse(Code::Backpressure, detail));
         }
-        let heard = self.publish(&message, woken);
+        let heard = self.publish(&message, want == Want::Ack, woken);
         if !matches!(heard, Ok(1..)) {
             answers.forget(number);
         }
@@ -263,7 +272,7 @@ impl Talk {
             (0, Want::Answer) => Err(nobody(&message)),
             (0, Want::Ack) => {
                 let subject = String::from_utf8_lossy(&message.subject);
-                Err(refuse(Code::StreamNotFound, format!("no stream hears `{subject}`")))
+                Err(refuse(Code::StreamNotFound, format!("no stream captures `{subject}`")))
             }
             _ => Ok(()),
         }
