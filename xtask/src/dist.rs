@@ -17,7 +17,7 @@ neuroplex-VERSION-TARGET.tar.gz and .sha256. To install: tar -C /usr/local --str
 /// What the archive takes from the repository, and where it goes.
 const FILES: &[(&str, &str)] = &[
     ("deploy/systemd/neuroplex.service", "lib/systemd/system/neuroplex.service"),
-    ("deploy/neuroplex.toml", "etc/neuroplex/neuroplex.toml"),
+    ("deploy/neuroplex.toml", "share/doc/neuroplex/neuroplex.toml"),
     ("LICENSE", "share/doc/neuroplex/LICENSE"),
     ("README.md", "share/doc/neuroplex/README.md"),
     ("CHANGELOG.md", "share/doc/neuroplex/CHANGELOG.md"),
@@ -127,7 +127,7 @@ fn try_out(out: &Path, name: &str, archive: &Path, expected: &[String]) -> Resul
         if version.trim() != concat!("neuroplex ", env!("CARGO_PKG_VERSION")) {
             return Err(format!("the binary in the archive says it is `{}`", version.trim()));
         }
-        let configuration = place.join("etc/neuroplex/neuroplex.toml").display().to_string();
+        let configuration = place.join("share/doc/neuroplex/neuroplex.toml").display().to_string();
         said(&binary, &["config", "check", "--config", &configuration]).map(drop)
     };
     let done = tried();

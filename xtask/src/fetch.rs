@@ -98,7 +98,13 @@ pub(crate) fn promtool() -> Result<PathBuf, String> {
     once(&folder, "prometheus", || {
         let fix = "apt-get update, or apt-get install prometheus";
         make_dir(&folder)?;
-        run(Command::new("apt-get").args(["download", "-qq", "prometheus"]).current_dir(&folder), fix)?;
+        let download =
+            || run(Command::new("apt-get").args(["download", "-qq", "prometheus"]).current_dir(&folder), fix);
+        // A machine that is new has no lists yet.
+        if download().is_err() {
+            run(Command::new("apt-get").args(["update", "-qq"]), fix)?;
+            download()?;
+        }
         let packages = std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         let mut packages = packages.filter_map(|entry| Some(entry.ok()?.path()));
         let package = packages.find(|path| path.extension().is_some_and(|e| e == "deb"));

@@ -4,20 +4,14 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kernel::envelope::name;
+use kernel::envelope::name::{self, DELAY};
+use kernel::trace::name::{TRACEPARENT, TRACESTATE};
 use kernel::{Headers, Message, Msg, Priority, headers};
 use serde::Serialize;
+use wire::jetstream::pub_headers::header::TTL as NATS_TTL;
 
 use crate::{AsMsg, Error};
 
-/// Removes a message after a time: the header of JetStream.
-const NATS_TTL: &str = "Nats-TTL";
-/// Holds a message back for a time, in milliseconds.
-const DELAY: &str = "Np-Delay";
-/// The place in a trace, as W3C has it.
-const TRACEPARENT: &str = "traceparent";
-/// What goes with it.
-const TRACESTATE: &str = "tracestate";
 /// The end of a header block.
 const END: &[u8] = b"\r\n";
 

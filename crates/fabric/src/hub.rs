@@ -152,27 +152,34 @@ impl Hub {
         heard
     }
 
-    /// The oldest `count_max` subscriptions of a tenant, those of the node itself left out, and how many there are.
-    pub fn subscriptions_of(&self, tenant: TenantId, count_max: usize) -> (usize, Vec<Subscription>) {
+    /// So many subscriptions of a tenant behind the oldest `offset`, those of the node itself left out, and how many there
+    /// are.
+    pub fn subscriptions_of(
+        &self,
+        tenant: TenantId,
+        offset: usize,
+        limit: usize,
+    ) -> (usize, Vec<Subscription>) {
         let Some(interest) = self.interests.get(tenant.0 as usize) else { return (0, Vec::new()) };
-        let (mut total, mut oldest) = (0, BTreeMap::new());
+        let is_own = |entry: &bus::Entry| entry.listener.full() == Full::Refuse;
+        // Nothing else is made of all of them: as long as it is looked, nobody can subscribe.
+        let mut ids = Vec::new();
+        interest.read().each(&mut |_, _, entry| ids.extend((!is_own(entry)).then_some(entry.id)));
+        ids.sort_unstable();
+        let page = ids.get(offset..).unwrap_or_default();
+        let page = page.get(..limit).unwrap_or(page);
+        let (Some(first), Some(last)) = (page.first(), page.last()) else { return (ids.len(), Vec::new()) };
+        let mut shown = BTreeMap::new();
         interest.read().each(&mut |tokens, queue, entry| {
-            if entry.listener.full() == Full::Refuse {
+            if is_own(entry) || !(first..=last).contains(&&entry.id) {
                 return;
-            }
-            total += 1;
-            if oldest.len() == count_max {
-                if oldest.last_key_value().is_none_or(|(last, _)| *last < entry.id) {
-                    return;
-                }
-                oldest.pop_last();
             }
             let subject = String::from_utf8_lossy(&tokens.join(&b'.')).into_owned();
             let queue = queue.map(|queue| String::from_utf8_lossy(queue).into_owned());
             let connection = entry.listener.connection();
-            oldest.insert(entry.id, Subscription { id: entry.id, subject, queue, connection });
+            shown.insert(entry.id, Subscription { id: entry.id, subject, queue, connection });
         });
-        (total, oldest.into_values().collect())
+        (ids.len(), shown.into_values().collect())
     }
 
     /// Whether a member of a queue group hears a subject.

@@ -5,10 +5,12 @@
 pub mod http;
 mod link;
 pub mod nats;
+mod nearest;
 pub mod options;
 
 use std::io;
 
+pub use nearest::nearest;
 pub use options::{HttpOptions, NatsOptions};
 
 /// Errors of `accept` that concern one client, or pass when others leave.

@@ -19,7 +19,7 @@ mod units;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use kernel::Code;
 
 use crate::failure::Failure;
@@ -27,13 +27,30 @@ use crate::failure::Failure;
 /// The exit code of what cannot be understood.
 const WRONG_USAGE: u8 = 2;
 
-/// The nervous system for AI agents
+const EXAMPLES: &str = "\
+Examples:
+  neuroplex demo                 # what it does, in half a minute; needs nothing
+  neuroplex up                   # a node here; then, in other terminals:
+  neuroplex sub 'events.>'       # show what comes
+  neuroplex pub events.hello hi  # send something
+  neuroplex check                # is everything as it should be?
+  neuroplex pub --help           # every command has examples
+
+Exit codes:
+  0    done
+  2    wrong usage
+  10   connection: nobody there, no answer in time, TLS
+  20   credentials and permissions
+  30   models
+  40   the request or the configuration
+  50   the node or its disk
+  60   streams, messages, keys and objects
+  130  interrupted
+`neuroplex explain 6001` explains the code of an error.";
+
+/// Messages, durable streams, keys, objects and HTTP in one program: the nervous system for AI agents
 #[derive(clap::Parser, Debug)]
-#[command(name = "neuroplex", version, propagate_version = true)]
-#[command(
-    after_help = "See what it does with `neuroplex demo`. Start a node with `neuroplex up`, then try `neuroplex sub 'events.>'` and `neuroplex pub events.hello hi`.
-Exit codes: 0 done, 2 wrong usage, 10 connection, 20 credentials and permissions, 30 models, 40 request or configuration, 50 node or disk, 60 streams and messages, 130 interrupted. They are ten times the family of the error's code: `neuroplex explain 1001`."
-)]
+#[command(name = "neuroplex", version, propagate_version = true, after_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(flatten)]
     global: global::Global,
@@ -41,11 +58,29 @@ pub(crate) struct Cli {
     command: cmd::Command,
 }
 
+/// Commands that reach no server. They take the options that say where one is, so that an alias with them works, and do not
+/// show them.
+const WITHOUT_SERVER: &[&str] = &["up", "demo", "explain", "config", "completions", "man"];
+
+/// The command line as it is parsed, and as help, pages and completions show it.
+pub(crate) fn program() -> clap::Command {
+    let program = Cli::command();
+    let unused: Vec<_> = program
+        .get_arguments()
+        .filter(|arg| arg.is_global_set() && arg.get_id() != "json")
+        .map(|arg| arg.clone().hide(true))
+        .collect();
+    let hide =
+        |program: clap::Command, name| program.mut_subcommand(name, |c| c.args(unused.iter().cloned()));
+    WITHOUT_SERVER.iter().fold(program, hide)
+}
+
 fn main() -> ExitCode {
     let started = Instant::now();
-    let cli = match Cli::try_parse() {
+    let matches = program().try_get_matches();
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(e) => return misused(&e),
+        Err(e) => return misused(e),
     };
     match cli.command.run(&cli.global, started) {
         Ok(()) => ExitCode::SUCCESS,
@@ -59,7 +94,8 @@ fn main() -> ExitCode {
 }
 
 /// Help and the version where they were asked for; else what is wrong with the command line, as JSON to who wants it so.
-fn misused(e: &clap::Error) -> ExitCode {
+fn misused(e: clap::Error) -> ExitCode {
+    let e = e.format(&mut program());
     let mut words = std::env::args_os().take_while(|word| word != "--");
     if !e.use_stderr() || !words.any(|word| word == "--json") {
         e.exit();

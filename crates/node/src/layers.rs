@@ -217,10 +217,9 @@ fn check_keys(given: &Table, known: &Table, path: &str) -> Result<(), String> {
 
 /// The end of a sentence about an unknown word: the known one most like it, or all of them.
 pub(crate) fn nearest(word: &str, words: &[&str]) -> String {
-    let near = words.iter().map(|w| (strsim::jaro_winkler(word, w), w)).max_by(|a, b| a.0.total_cmp(&b.0));
-    match near {
-        Some((likeness, known)) if likeness > 0.7 => format!("; did you mean `{known}`?"),
-        _ => format!("; known are: {}", words.join(", ")),
+    match gateway::nearest(word, words) {
+        Some(known) => format!("; did you mean `{known}`?"),
+        None => format!("; known are: {}", words.join(", ")),
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod consumers;
 mod events;
+mod hub;
 mod idle;
 mod kept;
 mod levels;

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use atomic_waker::AtomicWaker;
 use auth::Principal;
+use bytes::Bytes;
 use fabric::{Hub, Session, Woken};
-use kernel::limits::PUBLISHER_PAUSE_MS_MAX;
+use kernel::limits::{PUBLISHER_PAUSE_MS_MAX, SHARED_PAYLOAD_BYTES_MIN};
 use kernel::{
     Code, ConnectionId, Drain, Full, Listener, Message, Msg, Producer, Put, Spare, SubId, SubjectPattern,
 };
@@ -187,6 +188,8 @@ impl Call {
         let carried = trace::carried(m.headers);
         let headers = carried.as_deref().unwrap_or(m.headers);
         let m = Msg { headers, reply: reply.as_bytes(), from: Some(&self.producer), ..*m };
+        let shared = shared(&m);
+        let m = Msg { shared: shared.as_ref(), ..m };
         let heard = how(&mut self.session, &m, &mut self.woken);
         self.woken.flush();
         match heard? {
@@ -253,6 +256,11 @@ impl Drop for Call {
         // Publishers may remember the ear for a while.
         self.listen(false);
     }
+}
+
+/// A large message back to back, to be shared with whoever hears it instead of copied for each.
+pub(super) fn shared(m: &Msg<'_>) -> Option<Bytes> {
+    (m.payload.len() >= SHARED_PAYLOAD_BYTES_MIN).then(|| [m.headers, m.payload].concat().into())
 }
 
 /// Why something could not be published.

@@ -4,20 +4,17 @@
 //! known here.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use kernel::envelope::name;
+use kernel::envelope::name::{self, DELAY};
 use kernel::journal::Level;
 use kernel::{Code, Headers, headers};
+use wire::jetstream::pub_headers::header::TTL as NATS_TTL;
 use wire::jetstream::{Delay, Ttl};
 
 use super::problem::Problem;
-use super::route::nearest;
+use crate::nearest;
 
 /// What the headers of a message's own begin with.
 pub(super) const OWN: &str = "np-header-";
-/// How long after it is published a message is delivered.
-pub(super) const DELAY: &str = "Np-Delay";
-/// How long a stream keeps it.
-pub(super) const NATS_TTL: &str = "Nats-TTL";
 
 /// The block of headers that a request gives to its message, and the identity among them.
 pub(super) struct Given {

@@ -70,8 +70,11 @@ struct Listed<T> {
 fn list<T: Serialize>(page: &Page, total: usize, all: impl Iterator<Item = T>) -> Result<Response, Problem> {
     let (offset, limit) = page.cut()?;
     let items = all.skip(offset).take(limit).collect();
-    let listed = Listed { total, offset, limit, items };
-    Ok(json(StatusCode::OK, serde_json::to_string(&listed).unwrap_or_default()))
+    Ok(listed(Listed { total, offset, limit, items }))
+}
+
+fn listed<T: Serialize>(listed: Listed<T>) -> Response {
+    json(StatusCode::OK, serde_json::to_string(&listed).unwrap_or_default())
 }
 
 /// Refuses whose lists do not admit the subject that stands for it. Nobody publishes there: the node alone answers it.
@@ -147,14 +150,14 @@ struct Subscription {
 async fn subscriptions(caller: Caller, Params(page): Params<Page>) -> Result<Response, Problem> {
     check(&caller, "$NP.subscriptions")?;
     let (offset, limit) = page.cut()?;
-    let (total, all) = caller.door.hub.subscriptions_of(caller.who.tenant, offset.saturating_add(limit));
+    let (total, all) = caller.door.hub.subscriptions_of(caller.who.tenant, offset, limit);
     let shown = all.into_iter().map(|found| Subscription {
         id: found.id.0,
         subject: found.subject,
         queue: found.queue,
         connection: found.connection.map(|c| c.0),
     });
-    list(&page, total, shown)
+    Ok(listed(Listed { total, offset, limit, items: shown.collect() }))
 }
 
 #[derive(Serialize)]

@@ -126,6 +126,11 @@ fn subjects(message: &Message) -> Result<Vec<String>, Problem> {
     let own = String::from_utf8_lossy(&message.subject).into_owned();
     let mut all: Vec<String> = Vec::new();
     let envelope = message.envelope();
+    // Counted as they are written: the same one twice goes there once, and is twice in the list.
+    if envelope.destination().count() > DESTINATIONS_MAX {
+        let detail = format!("at most {DESTINATIONS_MAX} destinations");
+        return Err(Problem::new(Code::InvalidRequest, detail));
+    }
     for subject in
         Some(own).filter(|s| !s.is_empty()).into_iter().chain(envelope.destination().map(str::to_owned))
     {
@@ -137,13 +142,9 @@ fn subjects(message: &Message) -> Result<Vec<String>, Problem> {
     if !message.reply.is_empty() {
         check_subject(&message.reply)?;
     }
-    match all.len() {
-        0 => Err(Problem::new(Code::InvalidRequest, "give a subject, or at least one destination")),
-        1..=DESTINATIONS_MAX => Ok(all),
-        _ => {
-            let detail = format!("at most {DESTINATIONS_MAX} destinations");
-            Err(Problem::new(Code::InvalidRequest, detail))
-        }
+    match all.is_empty() {
+        true => Err(Problem::new(Code::InvalidRequest, "give a subject, or at least one destination")),
+        false => Ok(all),
     }
 }
 
@@ -163,6 +164,16 @@ mod tests {
         for bad in ["{}", r#"{"destination":["b.*"]}"#, r#"{"subject":"a","replyTo":"a b"}"#] {
             assert!(subjects(&read(bad)).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn beside_its_subject_a_message_has_so_many_addressees_as_they_are_written() {
+        let to = |names: Vec<String>| serde_json::json!({"subject": "own", "destination": names}).to_string();
+        let different = to((0..DESTINATIONS_MAX).map(|n| format!("d{n}")).collect());
+        assert_eq!(subjects(&read(&different)).unwrap().len(), DESTINATIONS_MAX + 1);
+        let same = |count| to(vec!["d".to_owned(); count]);
+        assert_eq!(subjects(&read(&same(DESTINATIONS_MAX))).unwrap(), ["own", "d"]);
+        assert!(subjects(&read(&same(DESTINATIONS_MAX + 1))).is_err());
     }
 
     #[test]

@@ -7,13 +7,14 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing::post;
-use kernel::envelope::name;
+use kernel::envelope::name::{self, DELAY};
 use kernel::{Code, Headers, Msg, Subject};
 use serde::Deserialize;
+use wire::jetstream::pub_headers::header::TTL as NATS_TTL;
 
 use super::call::refused;
 use super::caller::{Caller, Names, Params};
-use super::headers::{DELAY, Given, NATS_TTL};
+use super::headers::Given;
 use super::intake::Intake;
 use super::problem::Problem;
 use super::route::{self, Kind, Param, Route};

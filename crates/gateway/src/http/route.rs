@@ -11,6 +11,7 @@ use kernel::Code;
 
 use super::HttpDoor;
 use super::problem::Problem;
+use crate::nearest;
 
 /// Where a parameter stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -323,14 +324,6 @@ fn unknown(name: &str, route: &Route) -> Problem {
         (None, false) => format!("there is no parameter `{shown}`; this route takes {}", known.join(", ")),
     };
     Problem::new(Code::InvalidRequest, detail)
-}
-
-/// The name that was probably meant.
-pub(super) fn nearest<'n>(name: &str, known: &[&'n str]) -> Option<&'n str> {
-    let lower = name.to_ascii_lowercase();
-    let edits = |known: &str| strsim::damerau_levenshtein(&lower, &known.to_ascii_lowercase());
-    let best = known.iter().copied().map(|known| (edits(known), known)).min();
-    best.filter(|(edits, known)| *edits <= 1 + known.len() / 4).map(|(_, known)| known)
 }
 
 #[cfg(test)]

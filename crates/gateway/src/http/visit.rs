@@ -16,7 +16,7 @@ use kernel::{Code, Msg, Producer};
 
 use tokio::sync::Notify;
 
-use super::call::Call;
+use super::call::{Call, shared};
 use super::hold::Hold;
 use super::problem::Problem;
 use super::trace;
@@ -121,6 +121,8 @@ impl Visit {
         }
         let carried = trace::carried(m.headers);
         let m = Msg { headers: carried.as_deref().unwrap_or(m.headers), ..*m };
+        let shared = shared(&m);
+        let m = Msg { shared: shared.as_ref(), ..m };
         let done = self.with_session(hub, who, |Publishing { session, producer }| {
             WOKEN.with_borrow_mut(|woken| {
                 let done = session.publish(&Msg { from: Some(producer), ..m }, woken);
@@ -215,5 +217,56 @@ impl DerefMut for Lent {
     )]
     fn deref_mut(&mut self) -> &mut Call {
         self.call.as_mut().expect("an inbox that is lent is there")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use kernel::{ConnectionId, Drain, Full, Listener, Put, Spare, SubjectPattern};
+
+    use super::*;
+
+    /// Remembers what it was given to share.
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<Option<Vec<u8>>>>);
+
+    impl Drain for Heard {
+        fn on_drain(&self, _: &Waker) -> bool {
+            false
+        }
+    }
+
+    impl Listener for Heard {
+        fn put(&self, m: &Msg<'_>, _: &mut Spare) -> Put {
+            lock(&self.0).push(m.shared.map(|shared| shared.to_vec()));
+            Put::Queued
+        }
+        fn full(&self) -> Full {
+            Full::Drop
+        }
+        fn flush(&self, _: &mut Spare) {}
+        fn connection(&self) -> Option<ConnectionId> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_large_payload_is_shared_and_a_small_one_copied() {
+        let hub = crate::http::subscribe::tests::hub();
+        let who = Arc::<Principal>::default();
+        let visit = Visit::new(([127, 0, 0, 1], 0).into(), false, Hold::new(hub.budget()));
+        let mut session = Session::new(&hub, who.clone());
+        let pattern = SubjectPattern::parse(b"a").unwrap();
+        let (_, heard) = session.subscribe(&pattern, None, |_| Arc::<Heard>::default()).unwrap();
+        let mut call = Call::open(&hub, who.clone(), 100, &visit.hold).unwrap();
+        for payload in [vec![b'x'; 100], vec![b'x'; 4096]] {
+            let m = Msg { subject: b"a", headers: b"A: b\r\n\r\n", payload: &payload, ..Msg::default() };
+            visit.publish(&hub, &who, &m).unwrap();
+            call.ask(&m).unwrap();
+        }
+        let large = [&b"A: b\r\n\r\n"[..], &[b'x'; 4096]].concat();
+        assert_eq!(*lock(&heard.0), [None, None, Some(large.clone()), Some(large)]);
     }
 }

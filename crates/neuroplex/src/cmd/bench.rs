@@ -14,46 +14,58 @@ use crate::progress::turning;
 
 const EXAMPLES: &str = "\
 Examples:
-  neuroplex bench pubsub bench --size 16 --msgs 10000000
-  neuroplex bench fanout bench --clients 100 --duration 5 --server-pid $(pidof nats-server)
+  neuroplex bench pubsub bench  # a million messages of 128 bytes
+  neuroplex bench fanout bench --clients 100 --duration 5
   neuroplex bench pubsub bench --subjects 100000 --headers
   neuroplex bench request bench --clients 50 --rate 20000 --duration 10
-  neuroplex bench connections bench --clients 5000 --server-pid $(pidof nats-server)
+  # the CPU time and memory of the server, too
+  neuroplex bench pub bench --server-pid $(pidof neuroplex)
   neuroplex bench publish-ack bench --clients 10 --in-flight 500 --duration 5
   neuroplex bench pull-consume bench --msgs 500000 --batch 256
-  neuroplex bench http-publish bench --clients 64 --duration 5 --server http://127.0.0.1:7400
+  neuroplex bench http-publish bench --duration 5 --server http://127.0.0.1:7400
 
-pub: CLIENTS publishers, no subscriber. sub: CLIENTS subscribers of what another bench publishes.
-pubsub: CLIENTS publishers, one subscriber. fanout: one publisher, CLIENTS subscribers.
-request: CLIENTS requesters, one responder. connections: CLIENTS connections with one subscription each, idle.
-publish-ack: CLIENTS publishers to durable streams, each message acknowledged; with --server redis://… as XADD.
-replay, replay-pull: a stream of MSGS messages from its start, pushed or pulled. pull-consume: pulled, each acknowledged.
-ws-fanout, sse-fanout: as fanout, in JSON frames over WebSocket, or heard as events; --server http://127.0.0.1:7400.
-http-publish: CLIENTS connections to the same, each with one POST on the way.
-overtake: critical messages past a stored backlog of MSGS, to a worker that takes one message after another.
-streams: makes STREAMS empty streams. Streams are named BENCH_SUBJECT, and removed at the end without --keep.
-Every message is counted and compared; a lost, doubled or damaged one makes the command fail.";
+The traffics; N is --clients:
+  pub           N publishers, and nobody who subscribes
+  sub           N subscribers of what another bench publishes
+  pubsub        N publishers, one subscriber
+  fanout        one publisher, N subscribers
+  request       N that ask, one that answers
+  connections   N idle connections with one subscription each
+  publish-ack   N publishers to a durable stream, each message acknowledged
+  replay        a stream of --msgs messages read from its start, as it is pushed
+  replay-pull   the same, pulled in batches
+  pull-consume  the same, each message acknowledged
+  streams       makes --streams empty streams
+  overtake      critical messages past a stored backlog of --msgs, to one worker
+  http-publish  N connections to an HTTP door, each with one POST on the way
+  ws-fanout     as fanout, over WebSocket (--server http://127.0.0.1:7400)
+  sse-fanout    as fanout, as server-sent events (likewise)
+
+Streams are named BENCH_SUBJECT, and removed at the end without --keep. Every
+message is counted and compared; a lost, doubled or damaged one makes the
+command fail. With --server redis://… publish-ack measures XADD there, to
+compare.";
 
 /// Put load on a server and measure it
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The traffic
+    /// What kind of traffic: see below
     #[arg(value_enum)]
     mode: Traffic,
 
-    /// Where it goes; with --subjects, SUBJECT.000000 and up
+    /// The subject of its messages, any that nobody else uses; with --subjects, SUBJECT.000000 and up
     subject: String,
 
     /// Messages to publish, or requests to send; with --duration, the most [default: 1000000, or no limit; overtake: 100000]
     #[arg(long, value_name = "N")]
     msgs: Option<u64>,
 
-    /// Payload of a message
+    /// Content of a message
     #[arg(long, value_name = "BYTES", default_value_t = 128)]
     size: usize,
 
-    /// Connections of the kind that the traffic multiplies
+    /// How many connections: N below
     #[arg(long, value_name = "N", default_value_t = 1)]
     clients: usize,
 
@@ -73,7 +85,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS")]
     duration: Option<f64>,
 
-    /// Of what is drawn at random
+    /// Begins the random draws: the same seed draws the same
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 
@@ -109,7 +121,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "LEVEL")]
     ack: Option<String>,
 
-    /// Leave the streams there
+    /// Do not remove the streams at the end
     #[arg(long)]
     keep: bool,
 }

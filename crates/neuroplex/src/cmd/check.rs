@@ -24,10 +24,10 @@ Examples:
   neuroplex check
   neuroplex check --server nats://10.0.0.7:4222 --http http://10.0.0.7:7400
   neuroplex check --data /var/lib/neuroplex
-  neuroplex check --only http                 for a container's health check
+  neuroplex check --only http  # for a container's health check
   neuroplex check --json
 
-The exit code is that of the first cross: 10, 20 … 60 for the code families 1xxx … 6xxx.";
+The exit code is that of the first cross; `neuroplex --help` lists them.";
 
 /// Where `neuroplex up` keeps its data unless it is told otherwise.
 const USUAL_DATA: &str = ".neuroplex";

@@ -9,8 +9,8 @@ use crate::output::print;
 
 const SHOW_EXAMPLES: &str = "\
 Examples:
-  neuroplex config show                       every key, its value, and who said it
-  NEUROPLEX_NATS_SPIN_US=0 neuroplex config show --config neuroplex.toml --nats off
+  neuroplex config show  # every key, its value, and who said it
+  NEUROPLEX_NATS_SPIN_US=0 neuroplex config show --nats off
   neuroplex config show --json | jq .config.nats.listen";
 
 const CHECK_EXAMPLES: &str = "\
@@ -21,17 +21,20 @@ Examples:
 const SCHEMA_EXAMPLES: &str = "\
 Examples:
   neuroplex config schema > neuroplex.schema.json
-  head -1 neuroplex.toml                      for editors that read TOML schemas
-  #:schema ./neuroplex.schema.json";
+  neuroplex config schema | jq .properties.nats
+
+Editors that read TOML schemas check a file that begins with this line:
+#:schema ./neuroplex.schema.json";
 
 /// Show or check the configuration
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
-  neuroplex config show                       every key, its value, and who said it
+  neuroplex config show  # every key, its value, and who said it
   neuroplex config check --config neuroplex.toml
   neuroplex config schema > neuroplex.schema.json
 
-Later wins: defaults, --profile, --config, environment (nats.listen is NEUROPLEX_NATS_LISTEN), flags.")]
+Later wins: defaults, --profile, --config, environment (nats.listen is
+NEUROPLEX_NATS_LISTEN), flags.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,

@@ -11,7 +11,7 @@ use crate::global::Global;
 
 const EXAMPLES: &str = "\
 Examples:
-  neuroplex consumer add ORDERS kitchen --filter 'orders.tea.*' --ack-wait 1m --max-deliver 5
+  neuroplex consumer add ORDERS kitchen --filter 'orders.tea.*' --ack-wait 1m
   neuroplex consumer next ORDERS kitchen --count 10
   neuroplex consumer info ORDERS kitchen
   neuroplex consumer rm ORDERS kitchen --yes";

@@ -12,16 +12,19 @@ use crate::global::Global;
 
 const EXAMPLES: &str = "\
 Examples:
-  neuroplex context add prod --server tls://fabric.example:4222 --user ann --password-file ~/.prod-password
-  neuroplex context use prod                  from now on, every command goes there
-  neuroplex --context staging stream ls       this one goes elsewhere
-  neuroplex context show                      what counts now, and who said it
+  neuroplex context add prod --server tls://fabric.example:4222 --user ann \\
+    --password-file ~/.prod-password
+  neuroplex context use prod             # from now on, every command goes there
+  neuroplex --context staging stream ls  # this one goes elsewhere
+  neuroplex context show                 # what counts now, and who said it
 
-Nearer wins: flags, then NEUROPLEX_SERVER and NEUROPLEX_CONTEXT, then the context that `context use` chose, then
-nats://127.0.0.1:4222. A server that is named nearer than the context sets the whole context aside: its credentials
-are for its own server.
+Nearer wins: flags, then NEUROPLEX_SERVER and NEUROPLEX_CONTEXT, then the
+context that `context use` chose, then nats://127.0.0.1:4222. A server that is
+named nearer than the context sets the whole context aside: its credentials are
+for its own server.
 
-Each is a TOML file in $XDG_CONFIG_HOME/neuroplex/contexts (or ~/.config/neuroplex/contexts) that only you can read.";
+Each is a TOML file in $XDG_CONFIG_HOME/neuroplex/contexts (without it
+~/.config/neuroplex/contexts) that only you can read.";
 
 /// Contexts: servers under names, with credentials and certificates
 #[derive(clap::Args, Debug)]

@@ -24,17 +24,18 @@ use told::Told;
 
 const EXAMPLES: &str = "\
 Examples:
-  neuroplex demo                a node of its own on free ports, in a temporary folder; about half a minute
-  neuroplex demo --fast         the same without pauses for reading
-  neuroplex demo --json         what happens as events, one JSON object a line
+  neuroplex demo         # about half a minute
+  neuroplex demo --fast  # the same without pauses for reading
+  neuroplex demo --json  # what happens as events, one JSON object a line
 
-It needs no running node, no network and leaves nothing behind. Ctrl-C stops it and everything that it started.";
+It runs a node of its own, on free ports and in a temporary folder, and leaves
+nothing behind. Ctrl-C stops it and everything that it started.";
 
 /// Show durable streams at work: workers and a node are killed, and nothing is lost
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Shorter jobs and leases, no pauses
+    /// Shorter jobs, and no pauses for reading
     #[arg(long)]
     fast: bool,
 

@@ -1,8 +1,8 @@
 //! What holds for the help of every command.
 
-use clap::{Arg, Command, CommandFactory as _, Parser as _};
+use clap::{Arg, Command};
 
-use crate::Cli;
+use crate::program;
 
 /// Every command that does something, with the words that name it.
 fn leaves() -> Vec<(Vec<String>, Command)> {
@@ -15,7 +15,7 @@ fn leaves() -> Vec<(Vec<String>, Command)> {
             gather(command, &[words, &[command.get_name().to_owned()]].concat(), all);
         }
     }
-    let mut program = Cli::command().disable_help_subcommand(true);
+    let mut program = program().disable_help_subcommand(true);
     program.build();
     let mut all = Vec::new();
     gather(&program, &[], &mut all);
@@ -26,40 +26,28 @@ fn leaves() -> Vec<(Vec<String>, Command)> {
 /// The example lines of a command's help, as the words that a shell would give us; those that are no call of ours are
 /// left out.
 fn examples(command: &Command) -> Vec<Vec<String>> {
-    let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let text = command.get_after_help().map(ToString::to_string).unwrap_or_default().replace("\\\n", "");
     let block = text.split("Examples:\n").nth(1).unwrap_or_default();
     let lines = block.lines().take_while(|line| line.starts_with("  "));
     lines.filter_map(|line| Some(words(line.get(line.find("neuroplex ")?..)?))).collect()
 }
 
-/// The words up to a pipe, a redirection, a further command or a remark, which two spaces set apart.
+/// The words up to a pipe, a redirection, a further command or a remark.
 fn words(line: &str) -> Vec<String> {
-    let (mut all, mut word, mut quote, mut spaces) = (Vec::new(), String::new(), None, 0);
-    for c in line.chars() {
+    let (mut all, mut word, mut quote) = (Vec::new(), String::new(), None);
+    // A word of its own stands for what another program says.
+    for c in line.replace("$(pidof neuroplex)", "1").chars() {
         match (quote, c) {
             (Some(q), c) if c == q => quote = None,
             (Some(_), c) => word.push(c),
-            (None, '\'' | '"') => (quote, spaces) = (Some(c), 0),
-            (None, ' ') => {
-                if !word.is_empty() {
-                    all.push(std::mem::take(&mut word));
-                }
-                spaces += 1;
-            }
-            (None, '|' | '<' | '>' | '&' | ';') => break,
-            (None, _) if spaces > 1 => break,
-            (None, c) => {
-                word.push(c);
-                spaces = 0;
-            }
+            (None, '\'' | '"') => quote = Some(c),
+            (None, ' ') => all.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty())),
+            (None, '|' | '<' | '>' | '&' | ';' | '#' | ')') => break,
+            (None, c) => word.push(c),
         }
     }
-    if !word.is_empty() && spaces == 0 {
-        all.push(word);
-    }
-    // What another program is asked for.
-    let stands_for = |word: String| if word.starts_with("$(") { "1".into() } else { word };
-    all.into_iter().filter(|word| !word.ends_with(')')).map(stands_for).collect()
+    all.extend(Some(word).filter(|word| !word.is_empty()));
+    all
 }
 
 #[test]
@@ -85,7 +73,7 @@ fn every_command_shows_examples_of_itself_that_it_understands() {
         };
         assert!(examples.iter().any(calls), "{name:?} has no example of itself: {examples:?}");
         for words in &examples {
-            if let Err(e) = Cli::try_parse_from(words) {
+            if let Err(e) = program().try_get_matches_from(words) {
                 panic!("{name:?}: {words:?}\n{e}");
             }
         }
@@ -94,10 +82,20 @@ fn every_command_shows_examples_of_itself_that_it_understands() {
 
 #[test]
 fn every_exit_code_stands_in_the_help() {
-    let help = Cli::command().render_long_help().to_string();
+    let help = program().render_long_help().to_string();
     let said = help.split("Exit codes:").nth(1).expect("a list of exit codes");
     let of_errors = kernel::Code::ALL.iter().map(|code| code.exit_code());
     for code in of_errors.chain([0, 2, 130]) {
         assert!(said.split_whitespace().any(|word| word == code.to_string()), "{code}: {said}");
+    }
+}
+
+#[test]
+fn what_stands_below_the_options_fits_a_narrow_terminal() {
+    for (name, command) in leaves() {
+        let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        for line in text.lines() {
+            assert!(line.chars().count() <= 80, "{name:?}: {line}");
+        }
     }
 }

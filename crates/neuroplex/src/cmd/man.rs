@@ -3,9 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::{Command, CommandFactory as _};
+use clap::Command;
 use clap_mangen::Man;
-use clap_mangen::roff::{Roff, roman};
+use clap_mangen::roff::{Roff, bold, roman};
 use kernel::Code;
 use serde_json::json;
 
@@ -15,9 +15,12 @@ use crate::output::{Output, print};
 
 const EXAMPLES: &str = "\
 Examples:
-  neuroplex man | man -l -                    the program's page
-  neuroplex man stream add | man -l -         the page of a command
+  neuroplex man | man -l -             # the program's page
+  neuroplex man stream add | man -l -  # the page of a command
   neuroplex man --out ~/.local/share/man/man1";
+
+/// The page of the whole.
+const PROGRAM: &str = "neuroplex";
 
 /// Print a manual page, or write all of them
 #[derive(clap::Args, Debug)]
@@ -34,7 +37,7 @@ pub(crate) struct Args {
 
 /// Prints one page, or writes all.
 pub(crate) fn run(global: &Global, args: &Args) -> Result<(), Failure> {
-    let mut program = crate::Cli::command().disable_help_subcommand(true);
+    let mut program = crate::program().disable_help_subcommand(true);
     program.build();
     if let Some(folder) = &args.out {
         return write(global, &program, folder);
@@ -100,7 +103,8 @@ fn name(command: &Command) -> &str {
 
 /// The page as `man` reads it. What stands below the options in `--help` keeps its lines.
 fn page(command: &Command) -> io::Result<Vec<u8>> {
-    let man = Man::new(command.clone()).manual("neuroplex");
+    let man =
+        Man::new(command.clone()).manual(PROGRAM).source(concat!("neuroplex ", env!("CARGO_PKG_VERSION")));
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
@@ -110,12 +114,8 @@ fn page(command: &Command) -> io::Result<Vec<u8>> {
     if command.get_subcommands().any(|c| !c.is_hide_set()) {
         man.render_subcommands_section(&mut page)?;
     }
-    if let Some(text) = command.get_after_long_help().or_else(|| command.get_after_help()) {
-        let text = text.to_string();
-        let (heading, text) = match text.strip_prefix("Examples:\n") {
-            Some(rest) => ("EXAMPLES", rest),
-            None => ("NOTES", text.as_str()),
-        };
+    let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    for (heading, text) in sections(&text) {
         let mut roff = Roff::new();
         roff.control("SH", [heading]).control("nf", []);
         for line in text.lines() {
@@ -123,7 +123,30 @@ fn page(command: &Command) -> io::Result<Vec<u8>> {
         }
         roff.control("fi", []).to_writer(&mut page)?;
     }
+    if command.get_name() != PROGRAM {
+        let mut roff = Roff::new();
+        let exit = "Exit codes and the options of every command: ";
+        roff.control("SH", ["SEE ALSO"]).text([roman(exit), bold(PROGRAM), roman("(1).")]);
+        roff.to_writer(&mut page)?;
+    }
     Ok(page)
+}
+
+/// What stands below the options, by its headings; paragraphs without one are notes.
+fn sections(text: &str) -> Vec<(&'static str, String)> {
+    let mut all: Vec<(&str, String)> = Vec::new();
+    for paragraph in text.split("\n\n").filter(|p| !p.is_empty()) {
+        let (heading, text) = match paragraph.split_once('\n') {
+            Some(("Examples:", rest)) => ("EXAMPLES", rest),
+            Some(("Exit codes:", rest)) => ("EXIT STATUS", rest),
+            _ => ("NOTES", paragraph),
+        };
+        match all.last_mut() {
+            Some((last, notes)) if *last == heading => *notes += &format!("\n\n{text}"),
+            _ => all.push((heading, text.to_owned())),
+        }
+    }
+    all
 }
 
 #[cfg(test)]
@@ -132,13 +155,16 @@ mod tests {
 
     #[test]
     fn a_page_has_the_words_of_the_help_and_its_examples_line_by_line() {
-        let mut program = crate::Cli::command();
+        let mut program = crate::program();
         program.build();
         let words = ["stream".to_owned(), "add".to_owned()];
         let text = String::from_utf8(page(find(&program, &words).unwrap()).unwrap()).unwrap();
         assert!(text.contains("neuroplex\\-stream\\-add") || text.contains("neuroplex-stream-add"), "{text}");
         let examples = text.split(".SH EXAMPLES\n.nf\n").nth(1).expect("a section");
         assert!(examples.lines().next().unwrap().contains("neuroplex stream add ORDERS"), "{examples}");
+        assert!(text.contains(".SH NOTES\n") && text.contains(".SH \"SEE ALSO\"\n"), "{text}");
         assert!(find(&program, &["strem".to_owned()]).is_err());
+        let whole = String::from_utf8(page(&program).unwrap()).unwrap();
+        assert!(whole.contains(".SH \"EXIT STATUS\"\n") && !whole.contains("SEE ALSO"), "{whole}");
     }
 }

@@ -20,8 +20,13 @@ Examples:
   neuroplex pub tasks.plan -H Np-Type:command -H 'Color: blue' 'make tea'
   cat photo.jpg | neuroplex pub photos.new -
   neuroplex pub load.test x --count 100000
-  neuroplex pub jobs.clean x --priority low --delay 5m                 given out in five minutes
-  neuroplex pub orders.new '{\"tea\":2}' --ack -H Nats-Msg-Id:o1     stored once, however often it is sent";
+  # a stream keeps it, and gives it out in five minutes
+  neuroplex pub jobs.clean x --priority low --delay 5m
+  # stored once, however often it is sent
+  neuroplex pub orders.new '{\"tea\":2}' --ack -H Nats-Msg-Id:o1
+
+--ack, --delay and --ttl need a stream that takes the subject:
+`neuroplex stream add JOBS --subjects 'jobs.>'`.";
 
 /// Messages that may wait for their acknowledgement at once.
 const IN_FLIGHT_MAX: usize = 256;

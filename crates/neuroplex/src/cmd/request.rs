@@ -17,7 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   neuroplex request sum '1 2'
   neuroplex request models.echo - --timeout-ms 30000 < prompt.txt
-  neuroplex request sum '1 2' --json           the whole answer, with its headers";
+  neuroplex request sum '1 2' --json  # the whole answer, with its headers";
 
 /// Ask, and print the first answer
 #[derive(clap::Args, Debug)]

@@ -14,7 +14,7 @@ use crate::global::Global;
 
 const EXAMPLES: &str = "\
 Examples:
-  neuroplex stream add ORDERS --subjects 'orders.>' --max-age 7d --max-bytes 1GiB
+  neuroplex stream add ORDERS --subjects 'orders.>' --max-age 7d
   neuroplex pub orders.new '{\"tea\":2}' --ack
   neuroplex stream info ORDERS
   neuroplex stream get ORDERS 1

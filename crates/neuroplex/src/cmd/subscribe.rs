@@ -9,14 +9,15 @@ use crate::text;
 const EXAMPLES: &str = "\
 Examples:
   neuroplex sub 'events.>'
-  neuroplex sub 'tasks.*' --queue workers      share the messages with others of the group
-  neuroplex sub events.hello --max 1 --json    one message, as JSON, then end";
+  # share the messages with others of the group
+  neuroplex sub 'tasks.*' --queue workers
+  neuroplex sub events.hello --max 1 --json  # one message, as JSON, then end";
 
 /// Show the messages that arrive
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// What to hear: `*` stands for one token, `>` for the rest (quote them)
+    /// Which subjects: `*` stands for one word between dots, `>` for all that follow (quote them)
     pattern: String,
 
     /// Share the messages with the others of this group

@@ -40,18 +40,20 @@ const INTERVAL_MAX: Duration = Duration::from_secs(3600);
 
 const EXAMPLES: &str = "\
 Examples:
-  neuroplex top                               a live screen; ? shows the keys, q quits
+  neuroplex top  # a live screen; ? shows the keys, q quits
   neuroplex top --http https://ann:s3cret@10.0.0.7:7400 --tls-ca ca.pem
-  neuroplex top --once                        text: two readings, and what came between them
+  neuroplex top --once  # text: two readings, and what came between them
   neuroplex top --once --json | jq .rates
-  neuroplex top --json --interval 10s         an object a line, until it is stopped
+  neuroplex top --json --interval 10s  # an object a line, until it is stopped
 
-Without credentials in --http, those for the server are used where both are the same host; what goes to
-the server with TLS goes to no http:// door but on this machine.
+Without credentials in --http, those for the server are used where both are the
+same host; what goes to the server with TLS goes to no http:// door but on this
+machine.
 
-A list is a page: the oldest 500 connections, the first 256 streams, the subjects of the oldest 500
-subscriptions. The next page is a key away; sorting is within the page. The live screen asks for streams and
-subjects only while it shows them, and never spends more than a fifth of the time on asking.";
+A list is a page: the oldest 500 connections, the first 256 streams, the
+subjects of the oldest 500 subscriptions. The next page is a key away; sorting
+is within the page. The live screen asks for streams and subjects only while it
+shows them, and never spends more than a fifth of the time on asking.";
 
 /// Watch a node: connections, subjects, rates, streams, slow consumers
 #[derive(clap::Args, Debug)]

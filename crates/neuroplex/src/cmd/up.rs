@@ -19,13 +19,15 @@ use crate::supervisor::Supervisor;
 /// Run a node
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
-  neuroplex up                                a node on this machine, data in ./.neuroplex
-  neuroplex up --data /var/lib/neuroplex --config /etc/neuroplex.toml
+  neuroplex up  # a node on this machine, data in ./.neuroplex
+  neuroplex up --data /var/lib/neuroplex --config /etc/neuroplex/neuroplex.toml
+  # on a free port, and it says which
   neuroplex up --nats 127.0.0.1:0 --http off --json
 
-Every setting can also stand in the file and in the environment: `neuroplex config show`.
-SIGTERM lets clients leave first; Ctrl-C (SIGINT) stops at once; SIGHUP reads the configuration and the certificates
-again. Under systemd it says when it is ready, reloading and stopping (Type=notify).")]
+Every setting can also stand in the file and in the environment:
+`neuroplex config show`. SIGTERM lets clients leave first; Ctrl-C (SIGINT) stops
+at once; SIGHUP reads the configuration and the certificates again. Under
+systemd it says when it is ready, reloading and stopping (Type=notify).")]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) node: NodeArgs,
@@ -34,7 +36,7 @@ pub(crate) struct Args {
 /// What a node is started with; `config` takes it too.
 #[derive(clap::Args, Debug)]
 pub(crate) struct NodeArgs {
-    /// Data folder [default: .neuroplex]
+    /// Where everything is kept that outlives a restart [default: .neuroplex]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 
@@ -42,15 +44,15 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "FILE", env = "NEUROPLEX_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
 
-    /// Address of the HTTP door, or off [default: 127.0.0.1:7400]
+    /// Where HTTP and WebSocket clients connect, or off [default: 127.0.0.1:7400]
     #[arg(long, value_name = "ADDR|off")]
     http: Option<String>,
 
-    /// Address of the NATS door, or off [default: 127.0.0.1:4222]
+    /// Where NATS clients connect, these commands among them, or off [default: 127.0.0.1:4222]
     #[arg(long, value_name = "ADDR|off")]
     nats: Option<String>,
 
-    /// A named set of settings
+    /// A named set of settings: default, development or production
     #[arg(long, value_name = "NAME", env = "NEUROPLEX_PROFILE", hide_env_values = true)]
     profile: Option<String>,
 

@@ -8,6 +8,7 @@ mod command;
 mod commands;
 mod contexts;
 mod demo;
+mod examples;
 mod guide;
 mod hostile;
 mod http;

@@ -123,7 +123,7 @@ impl Publisher {
 
     /// Publishes one line; an empty one is passed over.
     async fn line(&mut self, number: u64, line: &[u8]) -> Result<(), Problem> {
-        if line.trim_ascii().is_empty() {
+        if is_blank(line) {
             return Ok(());
         }
         let malformed = |why: String| {
@@ -245,6 +245,11 @@ impl Publisher {
     }
 }
 
+/// Whether a line has nothing but what JSON counts as space.
+fn is_blank(line: &[u8]) -> bool {
+    line.iter().all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'))
+}
+
 /// What a stream says to a message; `None`: it was no stream.
 fn read(answer: &Message) -> Option<Fate> {
     Some(match PubAnswer::of_stream(&answer.headers, &answer.payload)? {
@@ -256,6 +261,12 @@ fn read(answer: &Message) -> Option<Fate> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_empty_where_json_counts_all_of_it_as_space() {
+        assert!(is_blank(b"") && is_blank(b" \t\r"));
+        assert!(!is_blank(b"\x0c") && !is_blank(b" {"));
+    }
 
     #[test]
     fn a_streams_answer_becomes_a_fate() {

@@ -225,13 +225,13 @@ impl Drop for Events {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use auth::{Accounts, options::Options};
     use fabric::{Hub, Limits};
 
     use super::*;
 
-    pub(super) fn hub() -> Arc<Hub> {
+    pub(in crate::http) fn hub() -> Arc<Hub> {
         let limits = Limits {
             connections_max: 10,
             subscriptions_max: 10,

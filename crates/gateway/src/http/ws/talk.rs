@@ -15,8 +15,8 @@ use wire::websocket::{self as ws, Opcode, Reader, Step, close};
 use super::answers::{Answers, QUESTIONS_MAX, Want};
 use super::delivery::Frames;
 use crate::http::call::{random_name, refused};
-use crate::http::route::nearest;
 use crate::link::{About, Flow, Peer, Speech, Subscriptions};
+use crate::nearest;
 
 /// What a frame may have besides a payload that is written as JSON or base64, in bytes.
 const FRAME_EXTRA_BYTES: usize = 16 * 1024;

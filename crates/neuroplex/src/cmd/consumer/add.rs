@@ -12,12 +12,12 @@ use crate::units::Span;
 const EXAMPLES: &str = "\
 Examples:
   neuroplex consumer add ORDERS kitchen
-  neuroplex consumer add ORDERS kitchen --filter 'orders.tea.*' --ack-wait 1m --max-deliver 5
+  neuroplex consumer add ORDERS tea --filter 'orders.tea.*' --max-deliver 5
   neuroplex consumer add ORDERS tail --deliver new --ack none
   neuroplex consumer add ORDERS again --start-seq 1000 --backoff 1s,10s,1m
   neuroplex consumer add ORDERS today --start-time 2026-05-01T00:00:00Z
 
-Adding it again with the same words changes nothing; with others, it is an error.";
+Adding it again with the same words changes nothing; other words are an error.";
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -53,7 +53,7 @@ pub(super) struct Args {
     /// Its name
     name: String,
 
-    /// Only what this pattern hears; several joined by commas or given more than once
+    /// Only what this pattern matches; several joined by commas or given more than once
     #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
     filter: Vec<String>,
 

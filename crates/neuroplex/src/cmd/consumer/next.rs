@@ -19,10 +19,12 @@ const EXAMPLES: &str = "\
 Examples:
   neuroplex consumer next ORDERS kitchen
   neuroplex consumer next ORDERS kitchen --count 100 --wait 1s --json
-  neuroplex consumer next ORDERS kitchen --no-ack      look, and let it be delivered again
-  neuroplex consumer next ORDERS kitchen --nak         give it back at once
+  # look, and let it be delivered again
+  neuroplex consumer next ORDERS kitchen --no-ack
+  neuroplex consumer next ORDERS kitchen --nak  # give it back at once
 
-A message is acknowledged when it has been printed, so one that a broken pipe swallowed comes again.";
+A message is acknowledged (marked as done) when it has been printed, so one that
+a broken pipe swallowed comes again.";
 
 /// Most messages of one pull.
 const BATCH_MAX: u64 = 100;

@@ -16,11 +16,14 @@ use crate::output::print;
 const EXAMPLES: &str = "\
 Examples:
   neuroplex context add local --server nats://127.0.0.1:4222
-  neuroplex context add prod --server tls://fabric.example:4222 --tls-ca ca.pem --user ann --password-file ~/.prod --use
-  pass show prod | neuroplex context add prod --server tls://fabric.example --token - --replace
+  neuroplex context add prod --server tls://fabric.example:4222 --user ann \\
+    --tls-ca ca.pem --password-file ~/.prod-password --use
+  pass show prod | neuroplex context add prod --token - --replace \\
+    --server tls://fabric.example
 
-What is said by --server, --tls-ca, --tls-cert, --tls-key and --tls-first becomes part of the context. A secret that is
-given as `-` is read from stdin, so that it stands in no history and no list of processes.";
+What is said by --server, --tls-ca, --tls-cert, --tls-key and --tls-first is
+part of the context. A secret that is given as `-` is read from stdin, so that
+it stands in no history and no list of processes.";
 
 /// Longest secret on stdin, in bytes.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;

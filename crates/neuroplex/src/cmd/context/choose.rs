@@ -12,7 +12,8 @@ use crate::output::print;
 const EXAMPLES: &str = "\
 Examples:
   neuroplex context use prod
-  neuroplex context use --none                back to NEUROPLEX_SERVER or nats://127.0.0.1:4222";
+  # back to NEUROPLEX_SERVER or nats://127.0.0.1:4222
+  neuroplex context use --none";
 
 /// Choose the context of every command that names none
 #[derive(clap::Args, Debug)]

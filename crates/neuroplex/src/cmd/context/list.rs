@@ -11,7 +11,7 @@ use crate::table::Columns;
 
 const EXAMPLES: &str = "\
 Examples:
-  neuroplex context ls                        the chosen one has a star
+  neuroplex context ls  # the chosen one has a star
   neuroplex context ls --json";
 
 /// List the contexts

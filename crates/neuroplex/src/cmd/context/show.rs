@@ -10,8 +10,8 @@ use crate::table::Columns;
 
 const EXAMPLES: &str = "\
 Examples:
-  neuroplex context show                      what counts now
-  neuroplex context show prod                 what would count with --context prod
+  neuroplex context show       # what counts now
+  neuroplex context show prod  # what would count with --context prod
   neuroplex context show --json | jq -r .config.server";
 
 /// Show where commands go, and who said so; secrets are hidden

@@ -16,7 +16,7 @@ Examples:
   neuroplex kv add sessions --ttl 1h --max-bytes 64MiB
   neuroplex kv add documents --history 10 --max-value-size 1MiB
 
-Adding it again with the same words changes nothing; with others, it is an error.";
+Adding it again with the same words changes nothing; other words are an error.";
 
 /// Create a bucket
 #[derive(clap::Args, Debug)]

@@ -11,8 +11,9 @@ use crate::streams::connect;
 const EXAMPLES: &str = "\
 Examples:
   neuroplex kv del settings color
-  neuroplex kv del settings color --purge           its earlier values as well
-  neuroplex kv del locks door --revision 7          only if nobody has changed it since";
+  neuroplex kv del settings color --purge  # its earlier values as well
+  # only if nobody has changed it since
+  neuroplex kv del locks door --revision 7";
 
 /// Delete a key; a bucket with a history keeps its earlier values
 #[derive(clap::Args, Debug)]

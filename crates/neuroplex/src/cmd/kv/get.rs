@@ -12,9 +12,10 @@ use crate::streams::connect;
 const EXAMPLES: &str = "\
 Examples:
   neuroplex kv get settings color
-  neuroplex kv get settings color --revision 3      an earlier value, if it is kept
+  # an earlier value, if it is kept
+  neuroplex kv get settings color --revision 3
   neuroplex kv get photos tea.jpg > tea.jpg
-  neuroplex kv get settings color --json            with its revision";
+  neuroplex kv get settings color --json  # with its revision";
 
 /// Print the value of a key
 #[derive(clap::Args, Debug)]

@@ -11,7 +11,7 @@ use crate::streams::connect;
 const EXAMPLES: &str = "\
 Examples:
   neuroplex kv history settings color
-  neuroplex kv history settings color --json      one entry a line";
+  neuroplex kv history settings color --json  # one entry a line";
 
 /// Show everything that is kept of a key, oldest first
 #[derive(clap::Args, Debug)]

@@ -14,9 +14,9 @@ use crate::units::size;
 
 const EXAMPLES: &str = "\
 Examples:
-  neuroplex kv ls                        the buckets
-  neuroplex kv ls settings               the keys of one
-  neuroplex kv ls settings 'door.*'      some of them";
+  neuroplex kv ls                    # the buckets
+  neuroplex kv ls settings           # the keys of one
+  neuroplex kv ls settings 'door.*'  # some of them";
 
 /// List the buckets, or the keys of one
 #[derive(clap::Args, Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Args {
     /// The bucket whose keys to list
     bucket: Option<String>,
 
-    /// Only keys that this pattern hears
+    /// Only keys that this pattern matches
     #[arg(value_name = "PATTERN", default_value = ">", hide_default_value = true)]
     keys: String,
 }

@@ -14,8 +14,9 @@ const EXAMPLES: &str = "\
 Examples:
   neuroplex kv put settings color blue
   neuroplex kv put photos tea.jpg - < tea.jpg
-  neuroplex kv put locks door me --create            only if it has no value yet
-  neuroplex kv put settings color green --revision 7  only if nobody has changed it since";
+  neuroplex kv put locks door me --create  # only if it has no value yet
+  # only if nobody has changed it since
+  neuroplex kv put settings color green --revision 7";
 
 /// Give a key a value
 #[derive(clap::Args, Debug)]

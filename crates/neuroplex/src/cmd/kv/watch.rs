@@ -11,8 +11,8 @@ use crate::streams::stay;
 
 const EXAMPLES: &str = "\
 Examples:
-  neuroplex kv watch settings                   every key: its value now, then every change
-  neuroplex kv watch settings 'door.*' --new    only changes from now on
+  neuroplex kv watch settings  # every key: its value now, then every change
+  neuroplex kv watch settings 'door.*' --new  # only changes from now on
   neuroplex kv watch settings color --history --max 5 --json";
 
 /// Watch keys: their values now, then every change
@@ -22,7 +22,7 @@ pub(super) struct Args {
     /// The bucket
     bucket: String,
 
-    /// Which keys: `*` stands for one token, `>` for the rest (quote them)
+    /// Which keys: `*` stands for one word between dots, `>` for all that follow (quote them)
     #[arg(value_name = "KEY|PATTERN", default_value = ">", hide_default_value = true)]
     keys: String,
 

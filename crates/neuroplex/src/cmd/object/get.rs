@@ -19,12 +19,12 @@ use crate::units::size;
 
 const EXAMPLES: &str = "\
 Examples:
-  neuroplex object get photos tea.jpg                       into ./tea.jpg
+  neuroplex object get photos tea.jpg  # into ./tea.jpg
   neuroplex object get photos 2026/tea.jpg --output copy.jpg
   neuroplex object get backups folder.tar --output - | tar x
 
-The file appears when everything has come and its digest is right. On stdout it comes as it is read: look at the exit
-code before you believe it.";
+The file appears when everything has come and its digest is right. On stdout it
+comes as it is read: look at the exit code before you believe it.";
 
 /// Read an object into a file
 #[derive(clap::Args, Debug)]

@@ -13,8 +13,8 @@ use crate::units::size;
 
 const EXAMPLES: &str = "\
 Examples:
-  neuroplex object ls                the buckets
-  neuroplex object ls photos         the objects of one
+  neuroplex object ls         # the buckets
+  neuroplex object ls photos  # the objects of one
   neuroplex object ls photos --json";
 
 /// List the buckets, or the objects of one

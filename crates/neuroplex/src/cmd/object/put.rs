@@ -25,7 +25,8 @@ Examples:
   neuroplex object put photos tea.jpg --name 2026/tea.jpg
   tar c folder | neuroplex object put backups - --name folder.tar
 
-A bucket that does not exist is made. An object of the same name is replaced once the new one is there in full.";
+A bucket that does not exist is made. An object of the same name is replaced
+once the new one is there in full.";
 
 /// Store a file
 #[derive(clap::Args, Debug)]

@@ -14,7 +14,7 @@ use crate::text::plain;
 const EXAMPLES: &str = "\
 Examples:
   neuroplex object rm photos tea.jpg
-  neuroplex object rm photos --yes            the bucket and everything in it";
+  neuroplex object rm photos --yes  # the bucket and everything in it";
 
 /// Delete an object, or a bucket and everything in it
 #[derive(clap::Args, Debug)]

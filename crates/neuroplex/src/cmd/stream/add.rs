@@ -11,10 +11,13 @@ use crate::streams::connect;
 const EXAMPLES: &str = "\
 Examples:
   neuroplex stream add ORDERS --subjects 'orders.>'
-  neuroplex stream add EVENTS --subjects 'events.>,alarms.*' --max-age 7d --max-bytes 1GiB
-  neuroplex stream add TASKS --subjects 'tasks.>' --retention workqueue --discard new --max-msgs 10000
+  neuroplex stream add EVENTS --subjects 'events.>,alarms.*' --max-age 7d
+  # tasks that one worker takes; at most 10,000 may wait
+  neuroplex stream add TASKS --subjects 'tasks.>' --retention workqueue \\
+    --discard new --max-msgs 10000
 
-Adding it again with the same words changes nothing; `stream edit` changes one that exists.";
+Adding it again with the same words changes nothing; `stream edit` changes one
+that exists.";
 
 /// When a message may go.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]

@@ -12,7 +12,7 @@ const EXAMPLES: &str = "\
 Examples:
   neuroplex stream get ORDERS 17
   neuroplex stream get ORDERS --last-for orders.new
-  neuroplex stream get ORDERS 17 --raw > body.bin       the content as it is";
+  neuroplex stream get ORDERS 17 --raw > body.bin  # the content as it is";
 
 /// Show one message of a stream
 #[derive(clap::Args, Debug)]

@@ -15,8 +15,10 @@ use crate::units::size;
 const EXAMPLES: &str = "\
 Examples:
   neuroplex stream info ORDERS
-  neuroplex stream info ORDERS --subjects 'orders.*'     and how many messages each subject has
-  neuroplex stream info ORDERS --json                    with the field names of the JetStream API";
+  # and how many messages each subject has
+  neuroplex stream info ORDERS --subjects 'orders.*'
+  # with the field names of the JetStream API
+  neuroplex stream info ORDERS --json";
 
 /// Show a stream: its configuration and what is in it
 #[derive(clap::Args, Debug)]
@@ -25,7 +27,7 @@ pub(super) struct Args {
     /// Its name
     name: String,
 
-    /// Count the messages of each subject that this pattern hears
+    /// Count the messages of each subject that this pattern matches
     #[arg(long, value_name = "PATTERN")]
     subjects: Option<String>,
 }

@@ -13,14 +13,14 @@ use crate::units::size;
 const EXAMPLES: &str = "\
 Examples:
   neuroplex stream ls
-  neuroplex stream ls --subject orders.new     those that store it
+  neuroplex stream ls --subject orders.new  # those that store it
   neuroplex stream ls --json";
 
 /// List the streams
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Only those that store something that this pattern hears
+    /// Only those that store something that this pattern matches
     #[arg(long, value_name = "PATTERN")]
     subject: Option<String>,
 }

@@ -13,10 +13,10 @@ use crate::text::count;
 
 const EXAMPLES: &str = "\
 Examples:
-  neuroplex stream purge ORDERS                          everything; asks first
+  neuroplex stream purge ORDERS                      # everything; asks first
   neuroplex stream purge ORDERS --subject orders.old --yes
-  neuroplex stream purge ORDERS --keep 100 --yes         all but the last hundred
-  neuroplex stream purge ORDERS --before 5000 --yes      numbers below 5000";
+  neuroplex stream purge ORDERS --keep 100 --yes     # all but the last hundred
+  neuroplex stream purge ORDERS --before 5000 --yes  # numbers below 5000";
 
 /// Remove messages of a stream
 #[derive(clap::Args, Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Args {
     /// The stream
     name: String,
 
-    /// Only those that this pattern hears
+    /// Only those whose subject this pattern matches
     #[arg(long, value_name = "PATTERN")]
     subject: Option<String>,
 

@@ -114,13 +114,12 @@ impl Export {
         node: &str,
         clock: Clock,
     ) -> Result<Option<Arc<Export>>, Error> {
-        let Some((export, worker, end)) = Export::prepare(options, node, clock)? else { return Ok(None) };
+        let Some((export, worker)) = Export::prepare(options, node, clock)? else { return Ok(None) };
         let run = move || {
             IS_EXPORTING.set(true);
             if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
                 runtime.block_on(worker.run());
             }
-            let _ = end.send(());
         };
         let thread = thread::Builder::new().name("telemetry".into()).spawn(run);
         thread
@@ -128,12 +127,12 @@ impl Export {
         Ok(Some(export))
     }
 
-    /// What takes telemetry, what sends it, and where its end is told.
+    /// What takes telemetry, and what sends it.
     fn prepare(
         options: &TelemetryOptions,
         node: &str,
         clock: Clock,
-    ) -> Result<Option<(Arc<Export>, Worker, std_mpsc::Sender<()>)>, Error> {
+    ) -> Result<Option<(Arc<Export>, Worker)>, Error> {
         let Some(collector) = collector(options)? else { return Ok(None) };
         let (spans, spans_out) = mpsc::channel(options.otlp_queue_max);
         let (lines, lines_out) = mpsc::channel(options.otlp_queue_max);
@@ -151,8 +150,8 @@ impl Export {
         });
         let resource = TelemetryOptions::pairs(&options.resource);
         let sender = Sender::new(&options.service_name, node, &resource, clock);
-        let worker = Worker::new(export.clone(), sender, collector, (spans_out, lines_out), options);
-        Ok(Some((export, worker, end)))
+        let worker = Worker::new(export.clone(), sender, collector, (spans_out, lines_out, end), options);
+        Ok(Some((export, worker)))
     }
 
     /// Whether a line that is logged here and now is to be sent. What is logged while sending is not: it would cause the

@@ -135,7 +135,7 @@ struct Running {
 
 impl Running {
     fn start(options: &TelemetryOptions) -> Running {
-        let (export, worker, _) = Export::prepare(options, "n", Clock::start()).unwrap().unwrap();
+        let (export, worker) = Export::prepare(options, "n", Clock::start()).unwrap().unwrap();
         export.metrics_from(Arc::new(|| vec![Figure::number("a_total", "A.", 1.0)]));
         let log = Log::default();
         let subscriber = tracing::subscriber::set_default(Registry::default().with(log.clone()));
@@ -265,7 +265,7 @@ async fn one_connection_serves_until_it_ends_and_nothing_is_lost_then() {
 async fn what_the_exporter_says_itself_is_not_sent() {
     let collector = Collector::start([YES; 3]).await;
     let options = TelemetryOptions { otlp_metrics_interval_ms: 0, ..collector.options() };
-    let (export, worker, _) = Export::prepare(&options, "n", Clock::start()).unwrap().unwrap();
+    let (export, worker) = Export::prepare(&options, "n", Clock::start()).unwrap().unwrap();
     let _subscriber = tracing::subscriber::set_default(Registry::default().with(Exported(export.clone())));
     tracing::warn!("of somebody else");
     assert_eq!(worker.lines_waiting(), 1);

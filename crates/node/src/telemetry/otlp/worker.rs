@@ -1,8 +1,8 @@
 //! The exporter's thread: when what waits is sent, how soon what was not taken is tried again, and what is said about that.
 //! Each signal fares for itself, because collectors may take one and not another. How bytes are sent is *not* known here.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, mpsc as std_mpsc};
 use std::time::Duration;
 
 use kernel::trace::Span;
@@ -33,6 +33,8 @@ pub(super) struct Worker {
     lanes: Vec<Lane>,
     /// The signal at which it was told that the collector is away.
     away: Option<Signal>,
+    /// Gone with it: whoever waits for the end hears of it.
+    _end: std_mpsc::Sender<()>,
 }
 
 /// How one signal fares.
@@ -68,7 +70,7 @@ impl Worker {
         export: Arc<Export>,
         sender: Sender,
         collector: Collector,
-        (spans, lines): (mpsc::Receiver<Span>, mpsc::Receiver<Line>),
+        (spans, lines, end): (mpsc::Receiver<Span>, mpsc::Receiver<Line>, std_mpsc::Sender<()>),
         options: &TelemetryOptions,
     ) -> Worker {
         let interval = Duration::from_millis(options.otlp_interval_ms);
@@ -80,7 +82,7 @@ impl Worker {
         if !metrics.is_zero() {
             lanes.push(Lane::new(Signal::Metrics, metrics, metrics.min(interval)));
         }
-        Worker { export, sender, collector, spans, lines, lanes, away: None }
+        Worker { export, sender, collector, spans, lines, lanes, away: None, _end: end }
     }
 
     /// How many lines wait.
