@@ -186,7 +186,7 @@ async fn nodes(caller: Caller, Params(page): Params<Page>) -> Result<Response, P
         started_ms,
         uptime_ms: door.wall_ms.load(Relaxed).saturating_sub(started_ms),
         connections: own.count(),
-        subscriptions: door.hub.subscriptions_of(caller.who.tenant, 0).0 as u64,
+        subscriptions: door.hub.subscriptions_of(caller.who.tenant, 0, 0).0 as u64,
         nats: door.identity.nats_address.map(|a| a.to_string()),
     };
     list(&page, 1, std::iter::once(node))
