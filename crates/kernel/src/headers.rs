@@ -7,7 +7,7 @@ use crate::Code;
 /// First line of every block.
 pub const VERSION: &[u8] = b"NATS/1.0";
 
-/// One name and value, borrowed from a block; white space around the value is cut off.
+/// One name and value, borrowed from a block; white space of ASCII around the value is cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header<'a> {
     /// The name as written.
@@ -63,7 +63,7 @@ impl<'a> Headers<'a> {
         let text = std::str::from_utf8(self.0).unwrap_or_default();
         text.split("\r\n").skip(1).filter_map(|line| {
             let (name, value) = line.split_once(':')?;
-            Some(Header { name, value: value.trim() })
+            Some(Header { name, value: value.trim_ascii() })
         })
     }
 
@@ -118,6 +118,12 @@ mod tests {
         assert_eq!(headers.status(), None);
         assert_eq!(Headers::check(b"NATS/1.0 503\r\n\r\n").unwrap().status(), Some(503));
         assert!(block([]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn only_white_space_of_ascii_is_cut_off_a_value() {
+        let bytes = block([("A", " \u{a0}x.\u{85} ")]).unwrap();
+        assert_eq!(Headers::new(&bytes).first("A"), Some("\u{a0}x.\u{85}"));
     }
 
     #[test]

@@ -40,6 +40,9 @@ impl World {
         let all = (0..book.consumers.len())
             .filter(|at| book.consumers.get(*at).is_some_and(|consumer| consumer.life == Life::There));
         for consumer in all.collect::<Vec<_>>() {
+            if self.random.one_in(2) {
+                self.refilter(stream, consumer)?;
+            }
             self.drain_consumer(stream, consumer)?;
         }
         Ok(())
@@ -52,6 +55,22 @@ impl World {
             book.consumers.push(Consumer::new("last".into(), String::new(), 0, 7, 1_000));
             let consumer = book.consumers.len() - 1;
             self.ask_for_consumer(stream, consumer, CreateAction::CreateOrUpdate)?;
+            self.quiesce()?;
+        }
+        Ok(())
+    }
+
+    /// A consumer that has counted what waits for it hears something else from now on.
+    fn refilter(&mut self, stream: usize, consumer: usize) -> Kept {
+        let Some(book) = self.streams.get(stream) else { return Ok(()) };
+        let Some(one) = book.consumers.get(consumer) else { return Ok(()) };
+        let subject = format!("$JS.API.CONSUMER.INFO.{}.{}", book.rules.name, one.name);
+        self.talk(&subject, &[])?;
+        let request = PullRequest { no_wait: true, ..PullRequest::messages(1) };
+        self.pull_with(0, stream, consumer, &request)?;
+        self.work()?;
+        if self.ask_for_filter(stream, consumer) {
+            self.ask_for_consumer(stream, consumer, CreateAction::Update)?;
             self.quiesce()?;
         }
         Ok(())

@@ -38,6 +38,8 @@ pub(crate) enum Act {
     FailSync,
     FailReads,
     BackInTime,
+    BackBehindDelays,
+    Rest,
     Rot,
     Audit,
 }
@@ -95,6 +97,8 @@ impl Plan {
             (FailSync, rare(1)),
             (FailReads, rare(4)),
             (BackInTime, rare(2)),
+            (BackBehindDelays, rare(3)),
+            (Rest, rare(3)),
             (Rot, rare(2)),
             (Audit, 1 + rare(2)),
         ];

@@ -205,6 +205,8 @@ impl World {
             Act::FailSync => self.fail_sync(),
             Act::FailReads => self.fail_reads(),
             Act::BackInTime => self.back_in_time(),
+            Act::BackBehindDelays => self.back_behind_delays(),
+            Act::Rest => self.rest(),
             Act::Rot => self.rot(),
             Act::Audit => self.audit().map(drop),
         }

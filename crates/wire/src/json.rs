@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use kernel::envelope::name;
-use kernel::{Code, Message, headers};
+use kernel::{Code, Message, Msg, headers};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -166,14 +166,24 @@ struct With<'a, M> {
 }
 
 /// Writes a message as one line of JSON, without a line break at its end.
-pub fn write(message: &Message) -> String {
-    write_with(message, ())
+pub fn write(m: &Msg<'_>) -> String {
+    write_with(m, ())
+}
+
+/// The same, behind what `out` has already.
+pub fn write_to(out: &mut Vec<u8>, m: &Msg<'_>) {
+    // Plain strings and numbers always serialise.
+    let _ = with_form(m, (), |form| serde_json::to_writer(out, form));
 }
 
 /// Writes a message with the members of `more`, a struct, in front of its own: where it is stored, for example.
-pub fn write_with(message: &Message, more: impl Serialize) -> String {
-    let e = message.envelope();
-    let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+pub fn write_with(m: &Msg<'_>, more: impl Serialize) -> String {
+    with_form(m, more, |form| serde_json::to_string(form)).unwrap_or_default()
+}
+
+fn with_form<M, R>(m: &Msg<'_>, more: M, write: impl FnOnce(&With<'_, M>) -> R) -> R {
+    let e = m.envelope();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let owned = |text: &str| text.to_owned();
     let delivery = e.delivery();
     let options = Options {
@@ -186,26 +196,26 @@ pub fn write_with(message: &Message, more: impl Serialize) -> String {
         timeout: delivery.timeout_ms,
         persistent: delivery.persistent,
     };
-    let (payload, payload_base64) = payload_out(&message.payload);
+    let (payload, payload_base64) = payload_out(m.payload);
     let form = Form {
-        subject: Some(text(&message.subject)),
+        subject: Some(text(m.subject)),
         id: e.id().map(owned),
         kind: e.kind().map(|k| owned(k.as_str())),
         source: e.source().map(owned),
         destination: e.destination().map(owned).collect(),
         timestamp: e.timestamp_ms().map(time_out),
         correlation_id: e.correlation_id().map(owned),
-        reply_to: (!message.reply.is_empty()).then(|| text(&message.reply)),
-        priority: headers::Headers::new(&message.headers)
+        reply_to: (!m.reply.is_empty()).then(|| text(m.reply)),
+        priority: headers::Headers::new(m.headers)
             .first(name::PRIORITY)
             .map(|_| owned(e.priority().as_str())),
         ttl: e.ttl_ms(),
-        headers: others_out(message),
+        headers: others_out(m),
         payload: payload.as_deref(),
         payload_base64,
         delivery_options: (options != Options::default()).then_some(options),
     };
-    serde_json::to_string(&With { more, form }).unwrap_or_default()
+    write(&With { more, form })
 }
 
 /// Reads a message from its JSON form.
@@ -267,9 +277,9 @@ fn word<T: std::str::FromStr>(text: Option<String>, expected: &'static str) -> R
     }
 }
 
-fn others_out(message: &Message) -> BTreeMap<String, OneOrMany> {
+fn others_out(m: &Msg<'_>) -> BTreeMap<String, OneOrMany> {
     let mut map = BTreeMap::<String, OneOrMany>::new();
-    for h in message.envelope().others() {
+    for h in m.envelope().others() {
         let value = h.value.to_owned();
         match map.get_mut(h.name) {
             None => _ = map.insert(h.name.to_owned(), OneOrMany::One(value)),
@@ -340,7 +350,7 @@ mod tests {
         let message = read(FULL).unwrap();
         assert_eq!(message.payload, r#"{"n":1.50}"#);
         assert_eq!(message.envelope().id(), Some("m1"));
-        assert_eq!(write(&message), FULL);
+        assert_eq!(write(&message.as_msg()), FULL);
     }
 
     #[test]
@@ -350,7 +360,10 @@ mod tests {
             seq: u64,
         }
         let message = read_for(r#"{"payload":{"n":1.50}}"#, Some("a")).unwrap();
-        assert_eq!(write_with(&message, At { seq: 7 }), r#"{"seq":7,"subject":"a","payload":{"n":1.50}}"#);
+        assert_eq!(
+            write_with(&message.as_msg(), At { seq: 7 }),
+            r#"{"seq":7,"subject":"a","payload":{"n":1.50}}"#
+        );
         assert_eq!(read_for(r#"{"subject":"b"}"#, Some("a")).unwrap().subject, "b");
     }
 
@@ -390,7 +403,7 @@ mod tests {
         #[test]
         fn any_payload_goes_there_and_back(payload in prop::collection::vec(any::<u8>(), 0..60)) {
             let message = Message { subject: "a".into(), payload: payload.into(), ..Message::default() };
-            let line = write(&message);
+            let line = write(&message.as_msg());
             prop_assert!(!line.contains('\n'));
             prop_assert_eq!(read(&line).unwrap(), message);
         }
@@ -398,7 +411,7 @@ mod tests {
         #[test]
         fn any_text_payload_goes_there_and_back(payload in "[\\[{\"0-9a-z:,\\]} \\n]{0,20}") {
             let message = Message { subject: "a".into(), payload: payload.into(), ..Message::default() };
-            prop_assert_eq!(read(&write(&message)).unwrap(), message);
+            prop_assert_eq!(read(&write(&message.as_msg())).unwrap(), message);
         }
     }
 }

@@ -5,13 +5,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use kernel::envelope::name;
-use kernel::{Code, Message, Msg, headers};
-use serde::{Deserialize, Serialize};
+use kernel::{Code, Message, headers};
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::json::{self, OneOrMany, payload_in};
+use crate::json::{OneOrMany, payload_in};
 
 /// Longest `sid` as it is written, in bytes.
 pub const SID_BYTES_MAX: usize = 64;
@@ -62,77 +62,128 @@ const OPS: &[(&str, &[&str])] = &[
 ];
 const NAMES: &[&str] = &["auth", "sub", "unsub", "pub", "request", "ping"];
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// All that a frame may have; which members it has, in the order of [`MEMBERS`], and the first that there is not.
+#[derive(Default)]
 struct Form<'a> {
+    has: u32,
+    stranger: Option<String>,
     op: Option<String>,
-    #[serde(borrow)]
     sid: Option<&'a RawValue>,
     subject: Option<String>,
     queue: Option<String>,
     max: Option<u64>,
     reply_to: Option<String>,
     id: Option<String>,
-    #[serde(default)]
     headers: BTreeMap<String, OneOrMany>,
-    #[serde(borrow)]
     payload: Option<&'a RawValue>,
     payload_base64: Option<String>,
-    #[serde(default)]
     ack: bool,
-    #[serde(default)]
     ok: bool,
     timeout_ms: Option<u64>,
-    #[serde(default)]
     user: String,
-    #[serde(default)]
     password: String,
-    #[serde(default)]
     token: String,
 }
 
-/// The names of an object's members, and nothing of what they hold.
-struct Members<'a>(Vec<Cow<'a, str>>);
+const MEMBERS: &[&str] = &[
+    "op",
+    "sid",
+    "subject",
+    "queue",
+    "max",
+    "replyTo",
+    "id",
+    "headers",
+    "payload",
+    "payloadBase64",
+    "ack",
+    "ok",
+    "timeoutMs",
+    "user",
+    "password",
+    "token",
+];
 
-impl<'a> Deserialize<'a> for Members<'a> {
-    fn deserialize<D: serde::Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'a> serde::de::Visitor<'a> for Visitor {
-            type Value = Members<'a>;
+impl<'a> Form<'a> {
+    /// Reads one member behind its name.
+    fn member<A: MapAccess<'a>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        let Some(at) = MEMBERS.iter().position(|member| *member == name) else {
+            self.stranger.get_or_insert_with(|| name.to_owned());
+            return map.next_value::<IgnoredAny>().map(|_| ());
+        };
+        if self.has & 1 << at != 0 {
+            return Err(A::Error::custom(format_args!("`{name}` stands there twice")));
+        }
+        self.has |= 1 << at;
+        match name {
+            "op" => self.op = map.next_value()?,
+            "sid" => self.sid = map.next_value()?,
+            "subject" => self.subject = map.next_value()?,
+            "queue" => self.queue = map.next_value()?,
+            "max" => self.max = map.next_value()?,
+            "replyTo" => self.reply_to = map.next_value()?,
+            "id" => self.id = map.next_value()?,
+            "headers" => self.headers = map.next_value()?,
+            "payload" => self.payload = map.next_value()?,
+            "payloadBase64" => self.payload_base64 = map.next_value()?,
+            "ack" => self.ack = map.next_value()?,
+            "ok" => self.ok = map.next_value()?,
+            "timeoutMs" => self.timeout_ms = map.next_value()?,
+            "user" => self.user = map.next_value()?,
+            "password" => self.password = map.next_value()?,
+            _ => self.token = map.next_value()?,
+        }
+        Ok(())
+    }
+
+    /// A member that is none of `fields`.
+    fn stranger_to(&self, fields: &[&str]) -> Option<&str> {
+        let has = MEMBERS.iter().enumerate().filter(|(at, _)| self.has & 1 << at != 0).map(|(_, name)| *name);
+        self.stranger
+            .as_deref()
+            .or_else(|| has.into_iter().find(|name| *name != "op" && !fields.contains(name)))
+    }
+}
+
+impl<'a> Deserialize<'a> for Form<'a> {
+    fn deserialize<D: Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
+        struct Reading;
+        impl<'a> Visitor<'a> for Reading {
+            type Value = Form<'a>;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: serde::de::MapAccess<'a>>(self, mut map: A) -> Result<Members<'a>, A::Error> {
-                let mut names = Vec::new();
-                while let Some(name) = map.next_key::<Name<'a>>()? {
-                    map.next_value::<serde::de::IgnoredAny>()?;
-                    names.push(name.0);
+            fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Form<'a>, A::Error> {
+                let mut form = Form::default();
+                while let Some(Text(name)) = map.next_key()? {
+                    form.member(&name, &mut map)?;
                 }
-                Ok(Members(names))
+                Ok(form)
             }
         }
-        #[derive(Deserialize)]
-        struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-        from.deserialize_map(Visitor)
+        from.deserialize_map(Reading)
     }
 }
+
+/// A text that is copied only where it must be.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Whether a text is the operation that says who somebody is. Nothing of its other fields is kept.
 pub fn is_auth(text: &str) -> bool {
     #[derive(Deserialize)]
     struct Named<'a> {
         #[serde(borrow)]
-        op: Cow<'a, str>,
+        op: Text<'a>,
     }
-    serde_json::from_str::<Named<'_>>(text).is_ok_and(|named| named.op == "auth")
+    serde_json::from_str::<Named<'_>>(text).is_ok_and(|named| named.op.0 == "auth")
 }
 
 /// Reads an operation.
 pub fn read(text: &str) -> Result<Op<'_>, Error<'_>> {
     let wrong = |sid, detail: String| Error { sid, detail, unknown: None };
-    let Members(names) = serde_json::from_str(text).map_err(|e| wrong(None, format!("not a frame: {e}")))?;
     let form: Form<'_> =
         serde_json::from_str(text).map_err(|e| wrong(sid_of(text), format!("not a frame: {e}")))?;
     let sid = sid(form.sid).map_err(|detail| wrong(None, detail.into()))?;
@@ -144,7 +195,7 @@ pub fn read(text: &str) -> Result<Op<'_>, Error<'_>> {
         };
         return Err(Error { sid, detail, unknown: Some((op.to_owned(), NAMES)) });
     };
-    if let Some(name) = names.iter().find(|n| *n != "op" && !fields.contains(&&***n)) {
+    if let Some(name) = form.stranger_to(fields) {
         let name: String = name.chars().take(40).collect();
         let detail = format!("`{op}` has no field `{name}`");
         return Err(Error { sid, detail, unknown: Some((name, fields)) });
@@ -283,30 +334,15 @@ pub fn err(sid: Option<Sid<'_>>, code: Code, detail: &str) -> String {
     })
 }
 
-/// What a delivered message begins with, up to its name.
+/// What a delivered message begins with, up to its name; behind a comma the members of its JSON follow.
 pub const MSG_HEAD: &[u8] = b"{\"op\":\"msg\",\"sid\":";
-
-/// What stands behind the name of a delivered message, up to its last brace: the same for whoever hears it.
-pub fn msg_tail(m: &Msg<'_>) -> Vec<u8> {
-    let message = Message {
-        subject: Bytes::copy_from_slice(m.subject),
-        reply: Bytes::copy_from_slice(m.reply),
-        headers: Bytes::copy_from_slice(m.headers),
-        payload: Bytes::copy_from_slice(m.payload),
-    };
-    let mut tail = json::write(&message).into_bytes();
-    if let Some(first) = tail.first_mut() {
-        *first = b',';
-    }
-    tail.truncate(tail.len().saturating_sub(1));
-    tail
-}
 
 /// What a delivered message ends with.
 pub const MSG_END: &[u8] = b"}";
 
 #[cfg(test)]
 mod tests {
+    use kernel::Msg;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -348,6 +384,7 @@ mod tests {
         assert_eq!((&*strange.detail, strange.sid), ("`sub` has no field `que`", Some("3")));
         assert!(detail(r#"{"op":"sub","subject":"a"}"#).contains("needs a sid"));
         assert!(detail(r#"{"op":"sub","sid":1}"#).contains("needs a subject"));
+        assert!(detail(r#"{"op":"ping","op":"ping"}"#).contains("twice"));
         assert!(detail(r#"{"op":"pub","subject":"a","queue":"q"}"#).contains("no field `queue`"));
         assert!(detail(r#"{"op":"pub","subject":"a","ack":true}"#).contains("needs a sid"));
         assert!(
@@ -373,12 +410,6 @@ mod tests {
             json(err(None, Code::NoResponders, "x")),
             json!({"op": "err", "code": 6001, "name": "NO_RESPONDERS", "detail": "x", "retry": "yes"})
         );
-        let m = Msg { subject: b"a", payload: br#"{"n":1}"#, ..Msg::default() };
-        let all = [MSG_HEAD, b"5", &msg_tail(&m), MSG_END].concat();
-        assert_eq!(
-            json(String::from_utf8(all).unwrap()),
-            json!({"op": "msg", "sid": 5, "subject": "a", "payload": {"n": 1}})
-        );
     }
 
     proptest! {
@@ -390,8 +421,8 @@ mod tests {
         #[test]
         fn any_message_goes_there_and_back(subject in "[a-z.]{1,9}", payload in prop::collection::vec(any::<u8>(), 0..40)) {
             let m = Msg { subject: subject.as_bytes(), payload: &payload, ..Msg::default() };
-            let text = [b"{\"op\":\"pub\"", &*msg_tail(&m), MSG_END].concat();
-            let Ok(Op::Pub { message, .. }) = read(std::str::from_utf8(&text).unwrap()) else { panic!() };
+            let text = crate::json::write(&m).replacen('{', "{\"op\":\"pub\",", 1);
+            let Ok(Op::Pub { message, .. }) = read(&text) else { panic!() };
             prop_assert_eq!((&*message.subject, &*message.payload), (m.subject, m.payload));
         }
     }

@@ -166,7 +166,7 @@ impl Pair {
         let last_time_ns = self.model.last_ms * NS_PER_MS;
         let summary = Summary { last: self.model.last, last_time_ns, ..Summary::default() };
         self.stream = Stream::restore(self.limits.config(), &image, &summary, 5);
-        for seq in self.stream.wanted_at_restore() {
+        for seq in self.stream.wanted_at_restore(self.now()) {
             self.stream.remember(&self.kept[&seq]);
         }
         let mut changes = Changes::default();

@@ -56,7 +56,7 @@ impl Stream {
                 return Ok(Published::Duplicate { seq });
             }
             self.check_last(m.subject, headers)?;
-            if let Some(seq) = self.check_id(headers, time_ns) {
+            if let Some(seq) = self.check_id(headers, now) {
                 return Ok(Published::Duplicate { seq });
             }
             self.check_last_id(headers)?;
@@ -150,9 +150,10 @@ impl Stream {
     }
 
     /// The sequence under which an id was stored within the window.
-    fn check_id(&mut self, headers: &PublishHeaders<'_>, time_ns: u64) -> Option<u64> {
+    fn check_id(&mut self, headers: &PublishHeaders<'_>, now: Now) -> Option<u64> {
         let ids = self.ids.as_mut()?;
-        ids.prune(time_ns, self.bounds.window_ns);
+        // Not by the time of the last message, which goes ahead of a clock that was put back.
+        ids.prune(now.wall_ms.saturating_mul(NS_PER_MS), self.bounds.window_ns);
         ids.find(headers.msg_id?)
     }
 

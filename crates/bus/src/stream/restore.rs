@@ -2,13 +2,13 @@
 //! content of the few messages whose headers matter. Limits are *not* applied here, since that has effects; the next
 //! [`Stream::expire`] does it, and [`Stream::next_wake`] asks for it at once.
 
-use kernel::Msg;
 use kernel::journal::{Image, Record, Summary, flag as journal_flag};
+use kernel::{Msg, Now};
 use wire::jetstream::{PublishHeaders, StreamConfig, Ttl};
 
 use super::producers::{Damaged, Producers};
 use super::ttl::deadline_ms;
-use super::{Changes, Row, Stream, flag, publish};
+use super::{Changes, NS_PER_MS, Row, Stream, flag, publish};
 
 impl Stream {
     /// A stream with the rows of its log, all of them visible. Afterwards come [`Stream::restore_producers`] and
@@ -39,10 +39,12 @@ impl Stream {
     }
 
     /// The messages whose content [`Stream::remember`] is to be given, ascending: those with an id within the duplicate
-    /// window, those of producers behind the snapshot, those with a time to live, those that are kept back, and the last.
-    pub fn wanted_at_restore(&self) -> Vec<u64> {
+    /// window at `now`, those of producers behind the snapshot, those with a time to live, those that are kept back, and the last.
+    pub fn wanted_at_restore(&self, now: Now) -> Vec<u64> {
         let saved = self.producers.as_ref().map_or(0, |p| p.saved);
-        let recent = self.last_time_ns.saturating_sub(self.bounds.window_ns);
+        // The last message may be of a later time than it is: see [`Stream::release`].
+        let until_ns = self.last_time_ns.min(now.wall_ms.saturating_mul(NS_PER_MS));
+        let recent = until_ns.saturating_sub(self.bounds.window_ns);
         let mut wanted = Vec::new();
         let mut from = 0;
         while let Some(row) = self.rows.next(from).and_then(|seq| self.rows.get(seq)) {

@@ -132,7 +132,7 @@ impl Bench {
         if !lose_producers && let Some(bytes) = self.stream.producers_snapshot() {
             stream.restore_producers(&bytes).unwrap();
         }
-        for seq in stream.wanted_at_restore() {
+        for seq in stream.wanted_at_restore(self.now()) {
             stream.remember(&self.kept[&seq]);
         }
         let mut bench = Bench { stream, kept: self.kept.clone(), ms: self.ms };

@@ -194,7 +194,7 @@ impl Plane {
                     self.unread(now, reading, &why);
                 }
             }
-            Event::Loaded(log, image) => self.loaded(log, &image),
+            Event::Loaded(log, image) => self.loaded(now, log, &image),
             Event::Unloaded(log, why) => self.unloaded(now, log, None, &why),
             Event::Checkpoint(position) => self.checkpoint(now, position),
             Event::Pressed(pressed) => {

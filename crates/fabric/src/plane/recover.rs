@@ -369,20 +369,20 @@ impl Plane {
         cell.body = Body::Loading(summary);
         match summary.count {
             // What it knows of its producers is needed all the same.
-            0 => self.loaded(log, &Image::default()),
+            0 => self.loaded(Now::default(), log, &Image::default()),
             _ => self.out.load(log),
         }
     }
 
     /// A stream's image has come.
-    pub(crate) fn loaded(&mut self, log: LogId, image: &Image) {
+    pub(crate) fn loaded(&mut self, now: Now, log: LogId, image: &Image) {
         let Some(cell) = self.cells.get_mut(&log) else { return };
         let Body::Loading(summary) = cell.body else { return };
         let mut stream = cell.begun(image, &summary, self.hub.seed());
         if !cell.producers.is_empty() && stream.restore_producers(&cell.producers).is_err() {
             self.trouble.push(format!("stream {}: what it knew of producers cannot be read", cell.name));
         }
-        let wanted = stream.wanted_at_restore();
+        let wanted = stream.wanted_at_restore(now);
         cell.body = Body::Restoring(Box::new(stream));
         self.read_wanted(log, summary, wanted);
     }

@@ -8,6 +8,7 @@
 mod answer;
 mod call;
 mod caller;
+mod encoded;
 mod flow;
 mod gate;
 mod guard;

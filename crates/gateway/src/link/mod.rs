@@ -1,9 +1,11 @@
 //! A client's connection, whatever it speaks: what others see of it and write to it (`peer`), what drives its socket
-//! (`connection`), and what its bytes travel on (`transport`, `framing`). What the bytes mean is a [`Speech`]'s affair.
+//! (`connection`), what its bytes travel on (`transport`, `framing`), and what it hears (`subscriptions`, `delivery`). What the bytes mean is a [`Speech`]'s affair.
 
 mod connection;
+mod delivery;
 mod framing;
 mod peer;
+mod subscriptions;
 mod transport;
 mod warm;
 
@@ -16,8 +18,10 @@ use kernel::{Code, Now};
 use tokio::sync::Semaphore;
 
 pub(crate) use connection::Connection;
+pub(crate) use delivery::Encode;
 pub(crate) use framing::Framing;
 pub(crate) use peer::{About, Peer};
+pub(crate) use subscriptions::Subscriptions;
 pub(crate) use transport::{Io, Transport, Upgraded};
 pub(crate) use warm::Warm;
 

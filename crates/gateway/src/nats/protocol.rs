@@ -7,33 +7,24 @@ use std::sync::atomic::Ordering::Relaxed;
 use auth::Credentials;
 use bytes::Bytes;
 use fabric::{Session, Woken};
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
 use kernel::limits::SHARED_PAYLOAD_BYTES_MIN;
-use kernel::{Code, Msg, Spare, SubId, Subject, SubjectPattern};
+use kernel::{Code, Msg, Spare, Subject, SubjectPattern};
 use wire::jetstream::api::{busy, unkept};
 use wire::nats::{Connect, Op, Step, encode};
 
-use super::delivery::Delivery;
+use super::delivery::Lines;
 use super::{Door, refusal};
-use crate::link::{About, Flow, Peer, Speech};
+use crate::link::{About, Flow, Peer, Speech, Subscriptions};
 
 /// The highest level of the client's protocol that there is.
 const PROTOCOL_LEVEL_MAX: u8 = 1;
-
-struct Subscription {
-    pattern: SubjectPattern,
-    queue: Option<Box<[u8]>>,
-    id: SubId,
-    delivery: Arc<Delivery>,
-}
 
 /// See the module.
 pub(super) struct Protocol {
     door: Arc<Door>,
     peer: Arc<Peer>,
     session: Option<Session>,
-    subscriptions: HashMap<Box<[u8]>, Subscription, RandomState>,
+    subscriptions: Subscriptions<Lines>,
     verbose: bool,
     pedantic: bool,
     headers: bool,
@@ -53,9 +44,9 @@ impl Protocol {
     pub(super) fn new(door: Arc<Door>, peer: Arc<Peer>) -> Protocol {
         Protocol {
             door,
+            subscriptions: Subscriptions::new(peer.clone()),
             peer,
             session: None,
-            subscriptions: HashMap::with_hasher(RandomState::default()),
             // The protocol's defaults, until `CONNECT` says otherwise.
             verbose: true,
             pedantic: true,
@@ -192,12 +183,17 @@ impl Protocol {
     }
 
     fn session(&mut self) -> &mut Session {
+        self.subscribing().0
+    }
+
+    fn subscribing(&mut self) -> (&mut Session, &mut Subscriptions<Lines>) {
         let hub = &self.peer.shared.hub;
-        self.session.get_or_insert_with(|| {
+        let session = self.session.get_or_insert_with(|| {
             // Only reached where no credentials are needed, and then these always open.
             let who = hub.accounts().authenticate(Credentials::default()).unwrap_or_default();
             Session::new(hub, who)
-        })
+        });
+        (session, &mut self.subscriptions)
     }
 
     #[inline]
@@ -268,53 +264,23 @@ impl Protocol {
             self.object(refusal::INVALID_SUBJECT, spare);
             return Flow::On;
         };
-        if self.subscriptions.contains_key(sid) {
+        if self.subscriptions.has(sid) {
             return self.confirm(spare);
         }
-        if self.subscriptions.len() >= self.peer.shared.hub.limits().subscriptions_max {
-            self.object(refusal::SUBSCRIPTIONS_EXCEEDED, spare);
-            return Flow::On;
+        let queue = (!queue.is_empty()).then_some(queue);
+        let (session, subscriptions) = self.subscribing();
+        match subscriptions.add(session, sid, &pattern, queue) {
+            Ok(()) => return self.confirm(spare),
+            Err(Code::PermissionDenied) => self.object(&subscription_denied(&pattern, queue), spare),
+            Err(_) => self.object(refusal::SUBSCRIPTIONS_EXCEEDED, spare),
         }
-        let queue = (!queue.is_empty()).then(|| Box::<[u8]>::from(queue));
-        let peer = self.peer.clone();
-        let make = |judge| Arc::new(Delivery::new(peer, sid, judge));
-        let (id, delivery) = match self.session().subscribe(&pattern, queue.as_deref(), make) {
-            Ok(made) => made,
-            Err(Code::PermissionDenied) => {
-                self.object(&subscription_denied(&pattern, queue.as_deref()), spare);
-                return Flow::On;
-            }
-            Err(_) => {
-                self.object(refusal::SUBSCRIPTIONS_EXCEEDED, spare);
-                return Flow::On;
-            }
-        };
-        self.subscriptions.insert(sid.into(), Subscription { pattern, queue, id, delivery });
-        self.count_subscriptions();
-        self.confirm(spare)
+        Flow::On
     }
 
     fn unsubscribe(&mut self, sid: &[u8], max: Option<u64>, spare: &mut Spare) -> Flow {
-        let over = match (self.subscriptions.get(sid), max) {
-            (Some(subscription), Some(max)) if max > 0 => subscription.delivery.end_after(max),
-            (Some(_), _) => true,
-            (None, _) => false,
-        };
-        if over {
-            self.remove(sid);
-        }
+        let (session, subscriptions) = self.subscribing();
+        subscriptions.end(session, sid, max);
         self.confirm(spare)
-    }
-
-    fn remove(&mut self, sid: &[u8]) {
-        if let Some(s) = self.subscriptions.remove(sid) {
-            self.session().unsubscribe(&s.pattern, s.queue.as_deref(), s.id);
-            self.count_subscriptions();
-        }
-    }
-
-    fn count_subscriptions(&self) {
-        self.peer.subscriptions.store(self.subscriptions.len() as u32, Relaxed);
     }
 
     /// Says something to the client itself.
@@ -367,20 +333,16 @@ impl Speech for Protocol {
     }
 
     fn drop_expired(&mut self, _: &mut Woken) -> bool {
-        for sid in self.peer.take_expired() {
-            // A client may have made another subscription of that name since.
-            if self.subscriptions.get(&sid).is_some_and(|s| s.delivery.is_over()) {
-                self.remove(&sid);
-            }
+        if let Some(session) = &mut self.session {
+            self.subscriptions.drop_expired(session);
         }
         false
     }
 
     fn drop_all(&mut self) {
-        for (_, s) in std::mem::take(&mut self.subscriptions) {
-            self.session().unsubscribe(&s.pattern, s.queue.as_deref(), s.id);
+        if let Some(session) = &mut self.session {
+            self.subscriptions.drop_all(session);
         }
-        self.count_subscriptions();
     }
 
     fn warning(&self) -> Option<Vec<u8>> {

@@ -63,7 +63,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
 fn show(answer: &Message, json: bool) -> Result<(), Failure> {
     let mut out = Output::new();
     match json {
-        true => out.line(&wire::json::write(answer))?,
+        true => out.line(&wire::json::write(&answer.as_msg()))?,
         false => out.content(&answer.payload)?,
     }
     out.flush()

@@ -64,7 +64,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
         let Some(_) = next else { break };
         // What has already come is shown in one go.
         while let Some(m) = next {
-            out.line(&if global.json { wire::json::write(&m) } else { text::message(&m) })?;
+            out.line(&if global.json { wire::json::write(&m.as_msg()) } else { text::message(&m) })?;
             next = messages.try_next();
         }
         out.flush()?;

@@ -92,22 +92,25 @@ impl World {
     /// More may be out from now on, or it hears something else.
     pub(crate) fn change_consumer(&mut self) -> Kept {
         let Some((stream, consumer)) = self.a_consumer() else { return Ok(()) };
-        let more = self.random.between(1, 5);
-        let token = self.random.pick(&["", "a", "b", "c"]).unwrap_or("");
-        let is_filter = self.random.one_in(2);
-        let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
-        let filter = if token.is_empty() { String::new() } else { format!("{}.{token}", book.rules.name) };
-        let is_queue = book.rules.retention == Retention::WorkQueue;
-        let Some(one) = book.consumers.get_mut(consumer) else { return Ok(()) };
-        match is_filter {
-            // Those of a queue may not overlap.
-            true if !is_queue => {
-                self.figures.filters_changed += 1;
-                one.filters.ask(filter);
-            }
-            _ => one.cap += more,
+        if self.random.one_in(2) && self.ask_for_filter(stream, consumer) {
+            self.figures.filters_changed += 1;
+        } else if let Some(one) = self.streams.get_mut(stream).and_then(|s| s.consumers.get_mut(consumer)) {
+            one.cap += self.random.between(1, 5);
         }
         self.ask_for_consumer(stream, consumer, CreateAction::Update)
+    }
+
+    /// A consumer is to hear something else. False: those of a queue may not overlap.
+    pub(crate) fn ask_for_filter(&mut self, stream: usize, consumer: usize) -> bool {
+        let token = self.random.pick(&["", "a", "b", "c"]).unwrap_or("");
+        let Some(book) = self.streams.get_mut(stream) else { return false };
+        if book.rules.retention == Retention::WorkQueue {
+            return false;
+        }
+        let filter = if token.is_empty() { String::new() } else { format!("{}.{token}", book.rules.name) };
+        let Some(one) = book.consumers.get_mut(consumer) else { return false };
+        one.filters.ask(filter);
+        true
     }
 
     pub(crate) fn end_consumer(&mut self) -> Kept {

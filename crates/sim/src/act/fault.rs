@@ -125,6 +125,11 @@ impl World {
     /// The clock is put back while the node is down: it begins before what it knew, and finds what was stored later.
     pub(crate) fn back_in_time(&mut self) -> Kept {
         let by_ms = self.random.between(1, 120_000);
+        self.start_earlier(by_ms)
+    }
+
+    /// The node ends and begins again at an earlier time.
+    pub(crate) fn start_earlier(&mut self, by_ms: u64) -> Kept {
         let end = self.random.pick(&[End::Close, End::Kill, End::PowerCut]).unwrap_or(End::Close);
         self.stop(end);
         self.figures.clocks_set += 1;

@@ -2,6 +2,7 @@
 //! oracle so; it does *not* judge what comes of it.
 
 mod consume;
+mod course;
 mod fault;
 mod publish;
 mod streams;

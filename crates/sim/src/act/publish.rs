@@ -27,11 +27,11 @@ impl World {
             2 | 3 => (None, self.next_number(stream)),
             _ => (None, None),
         };
-        self.publish_content(stream, id, number)
+        self.publish_content(stream, id, number, None)
     }
 
     /// A producer's next number, or one of a new life of it.
-    fn next_number(&mut self, stream: usize) -> Option<Number> {
+    pub(crate) fn next_number(&mut self, stream: usize) -> Option<Number> {
         let producer = format!("p{}", self.random.below(2));
         let is_new_life = self.random.one_in(12);
         let book = self.streams.get(stream)?;
@@ -42,7 +42,14 @@ impl World {
         Some(Number { producer, epoch, sequence })
     }
 
-    fn publish_content(&mut self, stream: usize, id: Option<String>, number: Option<Number>) -> Kept {
+    /// `delay_ms`: for how long it is kept back, if that is not left to chance.
+    pub(crate) fn publish_content(
+        &mut self,
+        stream: usize,
+        id: Option<String>,
+        number: Option<Number>,
+        delay_ms: Option<u64>,
+    ) -> Kept {
         let nonce = self.number();
         let Some(book) = self.streams.get(stream) else { return Ok(()) };
         let token = self.random.pick(SUBJECTS).unwrap_or("a");
@@ -55,8 +62,14 @@ impl World {
         if let Some(Number { producer, epoch, sequence }) = &number {
             headers = format!("Np-Producer: {producer}\r\nNp-Epoch: {epoch}\r\nNp-Sequence: {sequence}\r\n");
         }
-        let (priority, delay_ms) =
-            if is_marked { self.mark(age_ms, &mut headers) } else { Default::default() };
+        let (priority, delay_ms) = match delay_ms {
+            Some(delay_ms) => {
+                let _ = write!(headers, "Np-Delay: {delay_ms}\r\n");
+                (None, delay_ms)
+            }
+            None if is_marked => self.mark(age_ms, &mut headers),
+            None => Default::default(),
+        };
         if !headers.is_empty() {
             headers = format!("NATS/1.0\r\n{headers}\r\n");
         }
@@ -110,7 +123,7 @@ impl World {
     }
 
     /// Sends a content, perhaps not for the first time.
-    fn put(&mut self, stream: usize, nonce: u64, new: Option<Sent>) -> Kept {
+    pub(crate) fn put(&mut self, stream: usize, nonce: u64, new: Option<Sent>) -> Kept {
         let (client, wall) = (self.client(), self.clock.wall_ms());
         let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
         let attempt = book.send(nonce, new, wall);
@@ -159,6 +172,6 @@ impl World {
             number.epoch -= 1;
             number.sequence += self.random.below(3);
         }
-        self.publish_content(stream, id, number)
+        self.publish_content(stream, id, number, None)
     }
 }

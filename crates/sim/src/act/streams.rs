@@ -125,7 +125,7 @@ impl World {
         let Some(stream) = self.a_stream() else { return Ok(()) };
         let known = self.a_place(stream).unwrap_or(0);
         let (mut filter, mut seq, mut keep) = (String::new(), 0, 0);
-        let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
+        let Some(book) = self.streams.get(stream) else { return Ok(()) };
         if self.random.one_in(3) {
             filter = format!("{}.a", book.rules.name);
         }
@@ -134,6 +134,12 @@ impl World {
             1 => keep = self.random.between(1, 5),
             _ => {}
         }
+        self.purge_of(stream, filter, seq, keep)
+    }
+
+    /// Asks for a purge: see `Stream::purge` of the oracle.
+    pub(crate) fn purge_of(&mut self, stream: usize, filter: String, seq: u64, keep: u64) -> Kept {
+        let Some(book) = self.streams.get_mut(stream) else { return Ok(()) };
         let takes = book.purge(&filter, seq, keep);
         let subject = format!("$JS.API.STREAM.PURGE.{}", book.rules.name);
         let body = write(&PurgeRequest { seq, filter, keep });

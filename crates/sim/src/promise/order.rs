@@ -26,12 +26,12 @@ pub(crate) fn is_kept(stream: &Stream, consumer: &Consumer, due: Due) -> Kept {
             )
         });
     }
-    let last = line.last.max(line.last_late);
+    // One that another filter passed over comes when it may, but none comes behind its own place.
+    let is_heard = consumer.filters.surely_hear(&sent.subject, place.nonce);
+    let last = if is_heard { line.last.max(line.last_late) } else { line.last };
     demand("order", seq > last, || {
         format!("{name} of {of} gave out {own:?} message {seq} behind message {last} of the same priority")
     })?;
-    // One that another filter passed over comes when it may.
-    let is_heard = consumer.filters.surely_hear(&sent.subject, place.nonce);
     let Some(sure) = place.sure_from.filter(|_| is_heard) else { return Ok(()) };
     for lower in Priority::ALL.into_iter().filter(|other| *other as usize > own as usize) {
         let line = consumer.firsts.of(lower);

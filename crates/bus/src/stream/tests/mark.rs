@@ -66,7 +66,7 @@ fn a_message_has_the_mark_that_its_headers_ask_for_and_keeps_it_over_a_restart()
     };
     let image = Image { subjects: vec!["a".into()], rows: kept.iter().map(row).collect() };
     let mut s = Stream::restore(s.config().clone(), &image, &Summary::default(), 7);
-    let wanted = s.wanted_at_restore();
+    let wanted = s.wanted_at_restore(Now { mono_ns: 0, wall_ms: START_MS });
     assert!(wanted.contains(&4) && wanted.contains(&5) && !wanted.contains(&2), "{wanted:?}");
     // The headers of the fifth cannot be read: nothing keeps it back.
     kept.iter().filter(|r| wanted.contains(&r.index) && r.index != 5).for_each(|r| s.remember(r));
@@ -120,4 +120,24 @@ fn a_message_without_a_mark_costs_nothing_more_and_those_that_are_gone_cost_noth
     (1..=20_000).for_each(|seq| _ = marked.acknowledged(seq, &mut changes));
     assert!(marked.marked().is_none());
     assert_eq!(changes.unmarked.len(), 20_000);
+}
+
+#[test]
+fn an_id_is_known_for_its_window_although_a_delay_counts_from_a_later_time() {
+    let mut s = stream(0);
+    s.expire(Now { mono_ns: 0, wall_ms: START_MS }, &mut Changes::default());
+    publish(&mut s, START_MS, &[("Np-Delay", "1s")]).unwrap();
+    s.show(1, &mut Changes::default());
+    // The clock shows an hour more for a moment, and what was kept back is due.
+    s.expire(Now { mono_ns: 0, wall_ms: START_MS + 3_600_000 }, &mut Changes::default());
+    let once = publish(&mut s, START_MS + 1, &[("Nats-Msg-Id", "once")]).unwrap();
+    let late = publish(&mut s, START_MS + 2, &[("Np-Delay", "1s")]).unwrap();
+    assert_eq!((once.index, late.time_ns), (2, (START_MS + 3_600_000) * NS_PER_MS));
+    let headers = block([("Nats-Msg-Id", "once")]).unwrap();
+    let m = Msg { subject: b"a", headers: &headers, payload: b"x", ..Msg::default() };
+    let now = Now { mono_ns: 0, wall_ms: START_MS + 3 };
+    let published = s.publish(now, &m, &PublishHeaders::read(&headers), &mut Changes::default());
+    assert_eq!(published, Ok(Published::Duplicate { seq: 2 }));
+    // After a restart, too.
+    assert!(s.wanted_at_restore(now).contains(&2));
 }

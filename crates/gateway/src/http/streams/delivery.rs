@@ -54,7 +54,7 @@ impl Delivered {
 
     /// As JSON, with its place.
     pub(super) fn to_json(&self, stream: &str) -> String {
-        wire::json::write_with(&self.plain(stream), self.place())
+        wire::json::write_with(&self.plain(stream).as_msg(), self.place())
     }
 
     /// As JSON, with all that is needed to acknowledge it.
@@ -62,7 +62,7 @@ impl Delivered {
         let ack_token = token::write(&self.message.reply);
         let (deliveries, pending) = (self.deliveries, self.pending);
         let lease = Lease { place: self.place(), deliveries, pending, ack_token };
-        wire::json::write_with(&self.plain(stream), lease)
+        wire::json::write_with(&self.plain(stream).as_msg(), lease)
     }
 
     fn place(&self) -> Place {

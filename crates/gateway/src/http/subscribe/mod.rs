@@ -1,6 +1,5 @@
 //! `GET /v1/subscribe`: messages as server-sent events, as they come, for as long as the client stays.
 
-mod frame;
 mod reader;
 
 use std::convert::Infallible;

@@ -14,7 +14,7 @@ use kernel::{
     Client, ClientInfo, ClientStats, Code, ConnectionId, Drain, Full, Listener, Msg, Now, Put, Spare,
 };
 
-use super::frame;
+use crate::http::encoded::{self, Encoded};
 
 /// Bytes of events that are written together.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -146,7 +146,7 @@ impl Drain for Reader {
 
 impl Listener for Reader {
     fn put(&self, m: &Msg<'_>, _: &mut Spare) -> Put {
-        let event = frame::of(m);
+        let event = encoded::with(m, Encoded::event);
         let mut waiting = self.waiting();
         if waiting.over.is_some() {
             return Put::Gone;
@@ -179,6 +179,7 @@ impl Listener for Reader {
     }
 
     fn flush(&self, _: &mut Spare) {
+        encoded::let_go();
         self.task.wake();
     }
 

@@ -15,6 +15,7 @@ use wire::talk;
 use wire::websocket::{self as ws, Opcode};
 
 use super::delivery;
+use crate::http::encoded;
 use crate::link::Peer;
 
 /// Most questions of one connection that wait.
@@ -132,7 +133,7 @@ impl Listener for Answers {
             None => None,
         };
         let taken = match text {
-            None => delivery::put(&mut slot, &sid, m, spare),
+            None => delivery::put(&mut slot, sid.as_bytes(), m, spare),
             Some(text) => slot.append(ws::head_len(text.len()) + text.len(), spare, |out| {
                 ws::write(out, Opcode::Text, text.as_bytes());
             }),
@@ -154,6 +155,7 @@ impl Listener for Answers {
     }
 
     fn flush(&self, spare: &mut Spare) {
+        encoded::let_go();
         self.peer.flush(spare);
     }
 

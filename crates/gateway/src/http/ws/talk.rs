@@ -7,17 +7,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use auth::{Credentials, Principal};
 use bytes::Bytes;
 use fabric::{Session, Woken};
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
 use kernel::limits::SHARED_PAYLOAD_BYTES_MIN;
 use kernel::{Code, Message, Msg, Spare, SubId, Subject, SubjectPattern};
 use wire::talk::{self, Op, Sid};
 use wire::websocket::{self as ws, Opcode, Reader, Step, close};
 
 use super::answers::{Answers, QUESTIONS_MAX, Want};
-use super::delivery::Delivery;
+use super::delivery::Frames;
 use crate::http::call::{random_name, refused};
-use crate::link::{About, Flow, Peer, Speech};
+use crate::link::{About, Flow, Peer, Speech, Subscriptions};
 use crate::nearest;
 
 /// What a frame may have besides a payload that is written as JSON or base64, in bytes.
@@ -29,13 +27,6 @@ const FIRST_IS_AUTH: &str = "2001 AUTH_FAILED: the first frame is auth";
 const TIMEOUT_MS: (u64, u64) = (5000, 300_000);
 /// A gathered message below this keeps its buffer for the next one, in bytes.
 const KEPT_BYTES_MAX: usize = 4096;
-
-struct Subscription {
-    pattern: SubjectPattern,
-    queue: Option<Box<str>>,
-    id: SubId,
-    delivery: Arc<Delivery>,
-}
 
 /// The connection's own inbox.
 struct Inbox {
@@ -53,7 +44,7 @@ pub(super) struct Talk {
     /// A message that has not come whole, or came in pieces.
     partial: Vec<u8>,
     session: Option<Session>,
-    subscriptions: HashMap<Box<str>, Subscription, RandomState>,
+    subscriptions: Subscriptions<Frames>,
     inbox: Option<Inbox>,
     payload_bytes_max: usize,
     in_messages: u64,
@@ -77,11 +68,11 @@ impl Talk {
     /// `who`: known from the handshake, or said by a first frame.
     pub(super) fn new(peer: Arc<Peer>, who: Option<Arc<Principal>>, payload_bytes_max: usize) -> Talk {
         let mut talk = Talk {
+            subscriptions: Subscriptions::new(peer.clone()),
             peer,
             reader: Reader::of_client(STRANGER_BYTES_MAX),
             partial: Vec::new(),
             session: None,
-            subscriptions: HashMap::with_hasher(RandomState::default()),
             inbox: None,
             payload_bytes_max,
             in_messages: 0,
@@ -188,47 +179,28 @@ impl Talk {
         if queue.as_deref().is_some_and(|q| q.is_empty() || q.bytes().any(|b| b <= b' ')) {
             return Err(refuse(Code::InvalidRequest, "queue: a name without space"));
         }
-        if self.subscriptions.contains_key(sid) {
+        if self.subscriptions.has(sid.as_bytes()) {
             return Err(refuse(Code::InvalidRequest, "there is a subscription of this sid"));
         }
-        let limit = self.peer.shared.hub.limits().subscriptions_max;
-        let full = || refuse(Code::LimitExceeded, format!("at most {limit} subscriptions of one client"));
-        if self.subscriptions.len() >= limit {
-            return Err(full());
-        }
-        let peer = self.peer.clone();
         let Some(session) = &mut self.session else { return Ok(()) };
-        let make = |judge| Arc::new(Delivery::new(peer, sid, judge));
-        let made = session.subscribe(&pattern, queue.as_deref().map(str::as_bytes), make);
-        let (id, delivery) = made.map_err(|code| match code {
+        let queue = queue.as_deref().map(str::as_bytes);
+        self.subscriptions.add(session, sid.as_bytes(), &pattern, queue).map_err(|code| match code {
             Code::PermissionDenied => refuse(code, format!("this user may not hear `{subject}`")),
-            _ => full(),
-        })?;
-        let queue = queue.map(Box::from);
-        self.subscriptions.insert(sid.into(), Subscription { pattern, queue, id, delivery });
-        self.count_subscriptions();
-        Ok(())
+            _ => {
+                let limit = self.peer.shared.hub.limits().subscriptions_max;
+                refuse(Code::LimitExceeded, format!("at most {limit} subscriptions of one client"))
+            }
+        })
     }
 
     fn unsubscribe(&mut self, sid: Sid<'_>, max: Option<u64>) -> Result<(), Refusal> {
-        let Some(subscription) = self.subscriptions.get(sid) else {
+        if !self.subscriptions.has(sid.as_bytes()) {
             return Err(refuse(Code::InvalidRequest, "there is no subscription of this sid"));
-        };
-        if max.filter(|max| *max > 0).is_none_or(|max| subscription.delivery.end_after(max)) {
-            self.remove(sid);
+        }
+        if let Some(session) = &mut self.session {
+            self.subscriptions.end(session, sid.as_bytes(), max);
         }
         Ok(())
-    }
-
-    fn remove(&mut self, sid: &str) {
-        if let (Some(s), Some(session)) = (self.subscriptions.remove(sid), &mut self.session) {
-            session.unsubscribe(&s.pattern, s.queue.as_deref().map(str::as_bytes), s.id);
-            self.count_subscriptions();
-        }
-    }
-
-    fn count_subscriptions(&self) {
-        self.peer.subscriptions.store(self.subscriptions.len() as u32, Relaxed);
     }
 
     /// Publishes; says how many took it. `must_be_kept`: a stream among them, or it fails.
@@ -422,12 +394,8 @@ impl Speech for Talk {
     }
 
     fn drop_expired(&mut self, woken: &mut Woken) -> bool {
-        for sid in self.peer.take_expired() {
-            let Ok(sid) = std::str::from_utf8(&sid) else { continue };
-            // A client may have made another subscription of that name since.
-            if self.subscriptions.get(sid).is_some_and(|s| s.delivery.is_over()) {
-                self.remove(sid);
-            }
+        if let Some(session) = &mut self.session {
+            self.subscriptions.drop_expired(session);
         }
         let Some(inbox) = &self.inbox else { return false };
         for (sid, want) in inbox.answers.take_late(self.peer.shared.mono_ms.load(Relaxed)) {
@@ -442,14 +410,11 @@ impl Speech for Talk {
 
     fn drop_all(&mut self) {
         let Some(session) = &mut self.session else { return };
-        for (_, s) in self.subscriptions.drain() {
-            session.unsubscribe(&s.pattern, s.queue.as_deref().map(str::as_bytes), s.id);
-        }
+        self.subscriptions.drop_all(session);
         if let Some(inbox) = self.inbox.take() {
             session.unsubscribe(&inbox.pattern, None, inbox.id);
         }
         self.partial = Vec::new();
-        self.count_subscriptions();
     }
 
     fn warning(&self) -> Option<Vec<u8>> {

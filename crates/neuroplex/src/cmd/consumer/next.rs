@@ -173,6 +173,6 @@ fn json(delivery: &Delivery) -> String {
         at.time,
         at.delivered,
         at.pending,
-        wire::json::write(&message)
+        wire::json::write(&message.as_msg())
     )
 }

@@ -61,7 +61,7 @@ fn json(stream: &str, stored: &Stored) -> String {
         serde_json::json!(stream),
         stored.seq,
         stored.time,
-        wire::json::write(&stored.message)
+        wire::json::write(&stored.message.as_msg())
     )
 }
 

@@ -55,7 +55,10 @@ impl Live {
 impl Drop for Live {
     fn drop(&mut self) {
         _ = self.0.show_cursor();
-        ratatui::restore();
+        // After a panic it is given back already: once more would put the cursor over what the panic said.
+        if !thread::panicking() {
+            ratatui::restore();
+        }
     }
 }
 
