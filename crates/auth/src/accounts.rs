@@ -165,6 +165,12 @@ impl Accounts {
         TenantId(at as u32)
     }
 
+    /// Whether users of more than one tenant are let in now.
+    pub fn are_of_many_tenants(&self) -> bool {
+        let mut all = self.accounts.iter().map(|account| account.principal.tenant);
+        all.next().is_some_and(|first| all.any(|other| other != first))
+    }
+
     /// Names of the tenants, by id; the node's own comes first and is empty.
     pub fn tenants(&self) -> &[String] {
         &self.tenants

@@ -17,6 +17,10 @@ pub(crate) struct Segments {
     pub(crate) are_missing: bool,
     /// There are some, and nothing else.
     pub(crate) are_alone: bool,
+    /// The mark is lost, and there are some that nothing speaks of.
+    pub(crate) are_unexplained: bool,
+    /// The mark is lost, and neither the journal nor the catalogue has anything.
+    pub(crate) is_nothing_left: bool,
 }
 
 /// Judges what is missing. Gives the mark with what is accepted, and adds reports. Errors: something is missing that
@@ -32,7 +36,9 @@ pub(crate) fn judge(
     let is_behind = catalogue.last() < mark.sequence;
     let (name, end) = catalogue.end();
     let journal_lost = scan.lost_file.is_some() || !scan.missing.is_empty();
+    let is_bare = segments.are_unexplained || segments.is_nothing_left;
     let catalogue_lost = segments.are_alone
+        || is_bare
         || is_behind && mark.sequence > mark.accepted_sequence && (journal_lost || segments.are_missing);
     if is_behind {
         let what = match catalogue_lost || mark.sequence <= mark.accepted_sequence {
@@ -49,6 +55,10 @@ pub(crate) fn judge(
     if !found.is_loss_accepted {
         let what = if segments.are_alone {
             "the catalogue is missing, which says what is in the segments".to_owned()
+        } else if segments.are_unexplained {
+            "the mark is missing or damaged, and there are segments of which the catalogue says nothing".to_owned()
+        } else if segments.is_nothing_left {
+            "the mark is missing or damaged, and nothing can be read of the journal and the catalogue".to_owned()
         } else if catalogue_lost {
             format!(
                 "{name} ends with change {}, and {} were written: its end was cut off, or an older copy was put back",

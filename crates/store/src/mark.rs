@@ -77,9 +77,18 @@ impl Mark {
 pub(crate) struct FoundMark {
     pub(crate) mark: Mark,
     generation: u64,
+    /// Whether a slot of it was whole.
+    is_read: bool,
     /// Whether somebody says that what is missing is gone for good.
     pub(crate) is_loss_accepted: bool,
     file: Option<Arc<dyn File>>,
+}
+
+impl FoundMark {
+    /// It is not there, or nothing in it can be read.
+    pub(crate) fn is_lost(&self) -> bool {
+        !self.is_read
+    }
 }
 
 /// Reads the mark. Nothing is changed on the disk. Errors: it is another version's, or another node's.
@@ -109,7 +118,7 @@ pub(crate) fn read(fs: &dyn FileSystem, identity: &Identity) -> Result<FoundMark
         if let Some(item) = item
             && let Some(mark) = Mark::decode(item.body(&bytes))
         {
-            (found.mark, found.generation) = (mark, item.position);
+            (found.mark, found.generation, found.is_read) = (mark, item.position, true);
         }
     }
     found.file = Some(file);

@@ -68,7 +68,15 @@ pub(crate) fn open(
     let (held, are_missing) = held(&table, &sizes, &mut recovered.damage);
     // The catalogue comes with the first settling, and until then the journal has everything.
     let are_alone = catalogues.is_empty() && !segments.is_empty() && scan.last == 0;
-    let seen = loss::Segments { are_missing, are_alone };
+    // Without a mark nothing would say that they counted. A settling that was under way leaves segments that nobody speaks of,
+    // too, but then the journal still has what is in them.
+    let is_orphan = |number: &u64| !held.contains_key(number);
+    let is_settling = scan.last > contents.settled;
+    let are_unexplained = found_mark.is_lost() && !is_settling && segments.iter().any(is_orphan);
+    // The mark is safe before the first journal file is made, so that one without the other was not left by a crash.
+    let is_nothing_left =
+        found_mark.is_lost() && !journals.is_empty() && scan.last == 0 && catalogue.last() == 0;
+    let seen = loss::Segments { are_missing, are_alone, are_unexplained, is_nothing_left };
     let mark = loss::judge(&found_mark, &catalogue, seen, &mut scan, &mut recovered.damage)?;
     recovered.damage.extend(scan.broken.iter().map(|broken| broken.damage.clone()));
     recovered.last = Position(scan.last);

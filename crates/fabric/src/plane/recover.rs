@@ -270,10 +270,11 @@ impl Plane {
     pub(crate) fn seat_stream(&mut self, tenant: TenantId, kept: KeptStream<StreamConfig>, body: Body) {
         let KeptStream { log, created, last, config } = kept;
         let (log, name) = (LogId(log), Arc::<str>::from(config.name.as_str()));
+        // Before it hears anything, so that nobody waits for an acknowledgement that will not come.
+        self.inbox.silence(log, config.no_ack);
         let captures = config.subjects.iter().filter_map(|s| self.capture(tenant, s, log)).collect();
         let level = bus::stream::level(&config).unwrap_or_default();
         let config = self.template(&config);
-        self.inbox.silence(log, config.no_ack);
         let tenant_name = self.tenants.get(tenant.0 as usize).map(|t| t.name.clone()).unwrap_or_default();
         let cell = Cell {
             name: name.clone(),

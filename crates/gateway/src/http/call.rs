@@ -16,6 +16,7 @@ use kernel::{
     Code, ConnectionId, Drain, Full, Listener, Message, Msg, Producer, Put, Spare, SubId, SubjectPattern,
 };
 use tokio::time::{Instant, timeout_at};
+use wire::jetstream::api::PubAnswer;
 
 use super::hold::Hold;
 use super::problem::Problem;
@@ -23,6 +24,9 @@ use super::trace;
 
 /// How long the node may take for an answer.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Most that a stream says about a message, in bytes.
+const WORD_BYTES_MAX: usize = 4096;
 
 /// What is said to somebody who is not let in any more.
 pub(super) const DISMISSED: &str =
@@ -60,6 +64,12 @@ impl Ear {
         Some(message)
     }
 
+    /// Others who hear a subject may answer too, and as much as fits. There is as much room again for what a stream says.
+    fn has_room_for_word(&self, kept: &Kept, m: &Msg<'_>) -> bool {
+        let is_small = size(m) <= WORD_BYTES_MAX && kept.bytes + size(m) <= self.bytes_max.saturating_mul(2);
+        is_small && PubAnswer::of_stream(m.headers, m.payload).is_some()
+    }
+
     fn clear(&self, kept: &mut Kept) {
         let cleared = std::mem::take(kept);
         self.hold.sub(cleared.bytes);
@@ -86,7 +96,7 @@ impl Listener for Ear {
             return Put::Full;
         }
         let is_first = kept.queue.is_empty();
-        if !is_first && kept.bytes + size(m) > self.bytes_max {
+        if !is_first && kept.bytes + size(m) > self.bytes_max && !self.has_room_for_word(&kept, m) {
             return Put::Full;
         }
         kept.bytes += size(m);
@@ -242,6 +252,9 @@ impl Call {
             if self.number_of(&message) == Some(number) {
                 return Ok(message);
             }
+            if passed_over(until).await {
+                break;
+            }
         }
         Err(Problem::new(
             Code::Timeout,
@@ -256,6 +269,12 @@ impl Drop for Call {
         // Publishers may remember the ear for a while.
         self.listen(false);
     }
+}
+
+/// What came was no answer. Lets others go on, and says whether the time is over: whoever goes on answering prolongs nothing.
+pub(super) async fn passed_over(until: Instant) -> bool {
+    tokio::task::coop::consume_budget().await;
+    Instant::now() >= until
 }
 
 /// A large message back to back, to be shared with whoever hears it instead of copied for each.
@@ -274,6 +293,11 @@ pub(super) fn refused(code: Code, subject: &str) -> Problem {
         _ => format!("`{subject}` could not be published"),
     };
     Problem::new(code, detail)
+}
+
+/// Why nobody can wait for a stream there.
+pub(super) fn silent(subject: &str) -> String {
+    format!("the stream that captures `{subject}` acknowledges nothing (`no_ack`)")
 }
 
 /// A name that nobody can guess: 32 letters and digits.
@@ -351,6 +375,14 @@ mod tests {
         }
         assert_eq!(ear.take().unwrap().payload.len(), 1000);
         assert_eq!(ear.take(), None, "the second one did not fit");
+        let word = br#"{"stream":"S","seq":1}"#;
+        call.say(&Msg { subject: to.as_bytes(), payload: &large[..70], ..Msg::default() });
+        for payload in [&b"no stream says so"[..], word, &[b' '; 22]] {
+            call.say(&Msg { subject: to.as_bytes(), payload, ..Msg::default() });
+        }
+        assert_eq!(ear.take().unwrap().payload.len(), 70);
+        assert_eq!(ear.take().unwrap().payload, &word[..], "what a stream says fits although others filled it");
+        assert_eq!(ear.take(), None);
         call.say(&Msg { subject: to.as_bytes(), payload: b"y", ..Msg::default() });
         assert_eq!(ear.take().unwrap().payload, "y");
     }

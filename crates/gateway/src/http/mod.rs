@@ -397,7 +397,7 @@ impl HttpDoor {
 /// Whether anybody may monitor a door that listens there. Tenants of one machine are strangers to each other.
 fn is_open(monitor: Monitor, address: SocketAddr, accounts: &Accounts) -> bool {
     match monitor {
-        Monitor::Local => address.ip().to_canonical().is_loopback() && accounts.tenants().len() < 2,
+        Monitor::Local => address.ip().to_canonical().is_loopback() && !accounts.are_of_many_tenants(),
         Monitor::Open => true,
         Monitor::Users => false,
     }

@@ -12,7 +12,7 @@ use kernel::{Code, Msg};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::call::refused;
+use super::call::{passed_over, refused};
 use super::caller::{Caller, Names, Params};
 use super::headers::{Given, show};
 use super::id;
@@ -84,8 +84,8 @@ async fn request(
         };
         match heard {
             Some(answer) if call.number_of(&answer) == Some(number) => break answer,
-            Some(_) => {}
-            None => {
+            Some(_) if !passed_over(until).await => {}
+            _ => {
                 call.spoil();
                 let detail = format!("no answer came on `{subject}` within {timeout_ms} ms");
                 return Err(Problem::new(Code::Timeout, detail));

@@ -10,7 +10,7 @@ use wire::jetstream::Fault;
 use wire::jetstream::api::{PubAck, PubAnswer};
 use wire::jetstream::pub_headers::must_be_kept;
 
-use super::call::refused;
+use super::call::{passed_over, refused, silent};
 use super::caller::Caller;
 use super::problem::Problem;
 use super::publish::send;
@@ -31,13 +31,15 @@ const ATTEMPTS_MAX: u32 = 100;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms {
     retry: RetryPolicy,
+    /// The sender says how often it is tried.
+    are_own: bool,
     timeout: Duration,
 }
 
 impl Terms {
     /// The sender's own, within bounds, or the default.
     pub(super) fn of(retry: Option<RetryPolicy>, timeout_ms: Option<u64>) -> Result<Terms, Problem> {
-        let retry = retry.unwrap_or_default();
+        let (are_own, retry) = (retry.is_some(), retry.unwrap_or_default());
         let timeout_ms = timeout_ms.unwrap_or(TIMEOUT_MS);
         let wrong = |detail: String| Err(Problem::new(Code::InvalidRequest, detail));
         if !(1..=ATTEMPTS_MAX).contains(&retry.attempts_max) {
@@ -47,7 +49,7 @@ impl Terms {
             return wrong(format!("baseDelayMs and maxDelayMs are 0 to {TIMEOUT_MS_MAX}"));
         }
         match (1..=TIMEOUT_MS_MAX).contains(&timeout_ms) {
-            true => Ok(Terms { retry, timeout: Duration::from_millis(timeout_ms) }),
+            true => Ok(Terms { retry, are_own, timeout: Duration::from_millis(timeout_ms) }),
             false => wrong(format!("the timeout is 1 to {TIMEOUT_MS_MAX} ms")),
         }
     }
@@ -182,7 +184,9 @@ impl<'a> Round<'a> {
             };
             match heard {
                 None => self.stop(),
-                Some(Some(answer)) => self.heard(&answer).await,
+                Some(Some(answer)) if self.heard(&answer).await => {}
+                Some(Some(_)) if passed_over(self.until).await => self.give_up(),
+                Some(Some(_)) => {}
                 Some(None) if Instant::now() >= self.until => self.give_up(),
                 Some(None) => {}
             }
@@ -220,11 +224,7 @@ impl<'a> Round<'a> {
             return Err(match (who.permissions.may_publish(m.subject), captured.streams) {
                 (false, _) => refused(Code::PermissionDenied, &subject),
                 (true, 0) => refused(Code::StreamNotFound, &subject),
-                (true, _) => {
-                    let detail =
-                        format!("the stream that captures `{subject}` acknowledges nothing (`no_ack`)");
-                    Problem::new(Code::StreamNotFound, detail)
-                }
+                (true, _) => Problem::new(Code::StreamNotFound, silent(&subject)),
             });
         }
         let call = match &mut self.call {
@@ -239,13 +239,13 @@ impl<'a> Round<'a> {
         })
     }
 
-    /// Something has come to the inbox.
-    async fn heard(&mut self, answer: &Message) {
+    /// Something has come to the inbox. False: it is no answer of a stream that is waited for.
+    async fn heard(&mut self, answer: &Message) -> bool {
         let number = self.call.as_ref().and_then(|call| call.number_of(answer));
         let is_of = |post: &Post<'_>| matches!(post.step, Step::Waiting(own) if Some(own) == number);
         // Others who hear the subject may answer too; only a stream acknowledges.
         let said = PubAnswer::of_stream(&answer.headers, &answer.payload);
-        let (Some(at), Some(said)) = (self.posts.iter().position(is_of), said) else { return };
+        let (Some(at), Some(said)) = (self.posts.iter().position(is_of), said) else { return false };
         match said {
             Ok(ack) => self.set(at, Step::Over(Ok(Some(ack)))),
             Err(error) if error.fault() == Some(Fault::StreamNotFound) => {
@@ -253,8 +253,13 @@ impl<'a> Round<'a> {
                 let problem = refused(Code::StreamNotFound, &subject.unwrap_or_default());
                 self.failed(at, problem).await;
             }
+            // Whoever listens has heard it: nobody asked that they hear it again.
+            Err(error) if self.wish == Wish::Default && !self.terms.are_own => {
+                self.set(at, Step::Over(Err(error.into())));
+            }
             Err(error) => self.failed(at, error.into()).await,
         }
+        true
     }
 
     /// It is tried again, goes its way without a stream, or has failed.

@@ -79,6 +79,21 @@ fn without_options_a_message_is_stored_where_a_stream_captures_it_and_goes_its_w
 }
 
 #[test]
+fn who_listens_hears_once_what_a_full_stream_refuses_unless_the_sender_asks_for_more() {
+    let server = Server::start();
+    let web = server.web();
+    web.ask("PUT", "/v1/streams/S", r#"{"subjects":["s"],"max_msgs":1,"discard":"new"}"#).ok(201);
+    web.post("/v1/publish/s", &[], b"first").ok(200);
+    let mut events = web.events("/v1/subscribe?subject=s", &[]);
+    assert_eq!(web.post("/v1/publish/s", &[], br#""refused""#).status, 503);
+    let twice = r#"{"subject":"s","payload":"twice","deliveryOptions":{"retry":{"maxAttempts":2,"baseDelayMs":1}}}"#;
+    assert_eq!(web.ask("POST", "/v1/messages", twice).status, 503);
+    web.post("/v1/publish/s", &[("Np-Guarantee", "at-most-once")], br#""last""#).ok(202);
+    let heard: Vec<_> = (0..4).map(|_| events.next().unwrap().data["payload"].clone()).collect();
+    assert_eq!(heard, ["refused", "twice", "twice", "last"]);
+}
+
+#[test]
 fn a_message_is_as_safe_as_it_asks_to_be_or_is_told_why_not() {
     let server = Server::start();
     let web = server.web();

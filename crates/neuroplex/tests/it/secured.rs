@@ -180,6 +180,15 @@ fn only_who_may_monitor_reads_the_figures_where_the_door_says_so() {
 }
 
 #[test]
+fn users_who_are_all_of_one_tenant_are_no_strangers_to_each_other() {
+    let users = "[[auth.users]]\nuser = 'own'\npassword = 'p'\ntenant = 'acme'\n";
+    let web = Server::with(users, &[]);
+    for path in ["/metrics", "/varz", "/connz", "/subsz"] {
+        web.web().ask("GET", path, "").ok(200);
+    }
+}
+
+#[test]
 fn tenants_of_one_machine_do_not_see_each_other_in_figures() {
     let user = |name: &str, tenant: &str| {
         format!("[[auth.users]]\nuser = '{name}'\npassword = 'p'\ntenant = '{tenant}'\n")

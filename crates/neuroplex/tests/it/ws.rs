@@ -203,6 +203,11 @@ async fn a_stream_acknowledges_what_asks_for_it() {
     }
     client.send(json!({"op": "pub", "sid": 5, "subject": "elsewhere", "ack": true})).await;
     assert_eq!(client.frame().await["code"], 6002, "who listens is no stream");
+    server.web().ask("PUT", "/v1/streams/SILENT", r#"{"subjects":["silent"],"no_ack":true}"#).ok(201);
+    client.send(json!({"op": "pub", "sid": 6, "subject": "silent", "ack": true})).await;
+    let silent = client.frame().await;
+    assert_eq!(silent["code"], 6002);
+    assert!(silent["detail"].as_str().unwrap().contains("no_ack"), "{silent}");
     assert_eq!(listener.until_pong().await, Vec::<Value>::new());
 }
 

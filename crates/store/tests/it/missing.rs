@@ -238,6 +238,43 @@ fn a_folder_from_before_the_mark_opens_and_has_one_from_then_on() {
 }
 
 #[test]
+fn a_lost_mark_does_not_hide_that_the_catalogue_is_lost_as_well() {
+    let mut refused = 0;
+    for seed in 0..8 {
+        for kept_bytes in [0, 100, 300] {
+            let (mut core, _) = settled_often(seed);
+            core.restart(End::Kill);
+            while core.journal.store().step_sync() || core.journal.store().step_settle() {}
+            let (fs, mark) = (&core.fs, names(&core.fs, "mark").remove(0));
+            match seed % 2 {
+                0 => remove(fs, &mark),
+                _ => fs.put(&mark, b""),
+            }
+            for name in names(fs, "catalogue") {
+                let content = content(fs, &name);
+                fs.put(&name, &content[..content.len().min(kept_bytes)]);
+            }
+            refused += usize::from(is_noticed(fs, &core.entries, &format!("seed {seed}: {kept_bytes} bytes")));
+        }
+    }
+    assert!(refused > 12, "{refused}");
+}
+
+#[test]
+fn a_lost_mark_does_not_hide_that_everything_is_lost() {
+    let mut core = Core::new(1);
+    core.submit_random();
+    core.answer();
+    while core.journal.store().step_sync() {}
+    core.listen();
+    remove(&core.fs, &names(&core.fs, "mark")[0]);
+    for name in names(&core.fs, "journal") {
+        core.fs.put(&name, b"");
+    }
+    assert!(is_noticed(&core.fs, &core.entries, "all of it"));
+}
+
+#[test]
 fn a_word_of_acceptance_that_nothing_needed_is_not_kept_for_later() {
     let (mut core, _) = settled_often(1);
     core.fs.put(ACCEPT, b"");

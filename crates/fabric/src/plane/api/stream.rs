@@ -61,12 +61,12 @@ impl Plane {
         note_stream_level(&mut config);
         self.check_overlap(ask.tenant, name, &config)?;
         let Some(log) = self.find(ask.tenant, name) else { return Err(Fault::StreamNotFound.into()) };
+        self.inbox.silence(log, config.no_ack);
         self.listen_anew(log, &config);
         let template = self.template(&config);
         self.set_level(log, bus::stream::level(&config).unwrap_or_default());
         let Some(cell) = self.cells.get_mut(&log) else { return Err(Fault::StreamNotFound.into()) };
         cell.config = template;
-        self.inbox.silence(log, cell.config.no_ack);
         let mut changes = Changes::default();
         if let Body::Warm(stream) = &mut cell.body {
             stream.update(config, &mut changes);

@@ -15,7 +15,7 @@ use super::delivery::headers_for;
 use super::goal::Goal;
 use super::lines::Lines;
 use super::{ANSWER_BYTES_MAX, document, stream_name};
-use crate::http::call::{ANSWER_TIMEOUT, Call, refused};
+use crate::http::call::{ANSWER_TIMEOUT, Call, passed_over, refused};
 use crate::http::caller::{Caller, Names};
 use crate::http::id;
 use crate::http::intake::Intake;
@@ -196,15 +196,17 @@ impl Publisher {
     async fn hear(&mut self) -> Result<(), Problem> {
         let until = Instant::now() + ANSWER_TIMEOUT;
         while let Some(answer) = self.call.hear(until).await {
-            let Some(number) = self.call.number_of(&answer) else { continue };
-            let Some(said) = read(&answer) else { continue };
-            let line = self.numbers.remove(&number);
-            if let Some(fate) = line.and_then(|line| self.fates.get_mut(line)) {
+            let said = self.call.number_of(&answer).zip(read(&answer));
+            let line = said.as_ref().and_then(|(number, _)| self.numbers.remove(number));
+            if let (Some((_, said)), Some(fate)) = (said, line.and_then(|line| self.fates.get_mut(line))) {
                 if let Fate::Waiting(bytes) = fate {
                     self.waiting_bytes -= *bytes;
                 }
                 *fate = said;
                 return Ok(());
+            }
+            if passed_over(until).await {
+                break;
             }
         }
         let detail = format!("no acknowledgement came within {} s", ANSWER_TIMEOUT.as_secs());

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use auth::{Credentials, Principal};
 use bytes::Bytes;
-use fabric::{Session, Woken};
+use fabric::{Captured, Session, Woken};
 use kernel::limits::SHARED_PAYLOAD_BYTES_MIN;
 use kernel::{Code, Message, Msg, Spare, SubId, Subject, SubjectPattern};
 use wire::talk::{self, Op, Sid};
@@ -14,7 +14,7 @@ use wire::websocket::{self as ws, Opcode, Reader, Step, close};
 
 use super::answers::{Answers, QUESTIONS_MAX, Want};
 use super::delivery::Frames;
-use crate::http::call::{random_name, refused};
+use crate::http::call::{random_name, refused, silent};
 use crate::link::{About, Flow, Peer, Speech, Subscriptions};
 use crate::nearest;
 
@@ -255,6 +255,9 @@ impl Talk {
         if !message.reply.is_empty() {
             return Err(refuse(Code::InvalidRequest, "replyTo does not go with ack"));
         }
+        if want == Want::Ack {
+            self.check_acknowledged(&message)?;
+        }
         let until = self.peer.shared.mono_ms.load(Relaxed).saturating_add(timeout_ms);
         let inbox = self.inbox()?;
         inbox.number += 1;
@@ -273,6 +276,18 @@ impl Talk {
             (0, Want::Ack) => {
                 let subject = String::from_utf8_lossy(&message.subject);
                 Err(refuse(Code::StreamNotFound, format!("no stream captures `{subject}`")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses what a stream captures that acknowledges nothing.
+    fn check_acknowledged(&self, message: &Message) -> Result<(), Refusal> {
+        let captured = self.session.as_ref().map(|session| session.capturing(&message.subject));
+        match captured {
+            Some(Captured { streams: 1.., acknowledging: 0 }) => {
+                let subject = String::from_utf8_lossy(&message.subject);
+                Err(refuse(Code::StreamNotFound, silent(&subject)))
             }
             _ => Ok(()),
         }
