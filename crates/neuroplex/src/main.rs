@@ -4,6 +4,7 @@ mod body;
 mod cmd;
 mod confirm;
 mod context;
+mod door;
 mod failure;
 mod global;
 mod link;

@@ -13,6 +13,8 @@ use client::{Client, Info};
 use kernel::Code;
 use serde_json::json;
 
+use crate::context::Aim;
+use crate::door::Address;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::link::Link;
@@ -23,9 +25,14 @@ const EXAMPLES: &str = "\
 Examples:
   neuroplex check
   neuroplex check --server nats://10.0.0.7:4222 --http http://10.0.0.7:7400
+  neuroplex check --context prod --http https://10.0.0.7:7400 --tls-ca ca.pem
   neuroplex check --data /var/lib/neuroplex
   neuroplex check --only http  # for a container's health check
   neuroplex check --json
+
+Without credentials in --http, those for the server are used where both are the
+same host; what goes to the server with TLS goes to no http:// door but on this
+machine.
 
 The exit code is that of the first cross; `neuroplex --help` lists them.";
 
@@ -36,9 +43,10 @@ const USUAL_DATA: &str = ".neuroplex";
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The HTTP door [default: http://127.0.0.1:7400, if something listens there]
+    /// The HTTP door: http://[user:password@|token@]host[:port] or https://… [default: http://127.0.0.1:7400,
+    /// if something listens there]
     #[arg(long, value_name = "URL")]
-    http: Option<http::Address>,
+    http: Option<Address>,
 
     /// The data folder of a node on this machine: its disk is looked at [default: .neuroplex, if it is
     /// there]
@@ -60,10 +68,12 @@ enum Only {
 /// Runs every check that makes sense, and prints each as soon as it is known.
 pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     let mut list = List { json: global.json, ticks: Vec::new(), out: Output::new() };
+    let is_named = args.http.is_some();
+    let address = args.http.map_or_else(Address::usual, Ok);
+    let address = address.map_err(|why| Failure::new(Code::InvalidRequest, why))?;
     if let Some(Only::Http) = args.only {
         // Here a door that nobody named must be there, too.
-        let address = args.http.unwrap_or_else(http::Address::usual);
-        list.add(http::check(Some(address)).await.tick)?;
+        list.add(http::check(address, true, Aim::of(global)).await.tick)?;
         return list.end();
     }
     let start = std::time::Instant::now();
@@ -75,13 +85,13 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
         }
         Err(failure) => list.add(Tick::failure("server", failure))?,
     }
-    let door = http::check(args.http).await;
-    list.add(door.tick)?;
-    list.add(streams::damage(door.address.as_ref()).await)?;
+    let health = http::check(address, is_named, Aim::of(global)).await;
+    list.add(health.tick)?;
+    list.add(streams::damage(health.door).await)?;
     let folder = args.data.as_deref().unwrap_or(USUAL_DATA.as_ref());
     disk::check(folder, args.data.is_some()).into_iter().try_for_each(|tick| list.add(tick))?;
     list.add(machine::files())?;
-    list.add(machine::clock(door.date_s))?;
+    list.add(machine::clock(health.date_s))?;
     list.end()
 }
 

@@ -1,8 +1,6 @@
 //! `neuroplex top`: a node as it is now, read over HTTP again and again.
 
-mod address;
 mod cells;
-mod door;
 mod lines;
 mod metrics;
 mod numbers;
@@ -22,14 +20,13 @@ use ratatui::crossterm::event::Event;
 use tokio::sync::{mpsc, watch};
 
 use crate::context::Aim;
+use crate::door::{Address, Door};
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::link::{Stop, notice};
 use crate::output::{Output, print, reader_gone};
 use crate::progress::waiting;
 use crate::units::Span;
-use address::Address;
-use door::Door;
 use sampler::{Reading, Sampler, Wanted};
 use screen::{Screen, Then};
 use terminal::{Live, Signals};

@@ -1,13 +1,14 @@
 //! Doors with users, permissions and TLS.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use client::{Client, Code, Credentials, Options};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 
-use crate::command::{Running, run};
+use crate::command::{Running, neuroplex, run};
 use crate::server::Server;
 
 const USERS: &str = r#"
@@ -208,4 +209,67 @@ fn tenants_of_one_machine_do_not_see_each_other_in_figures() {
         let node = &nodes["items"][0];
         assert_eq!((&node["connections"], &node["subscriptions"]), (&count.into(), &count.into()));
     }
+}
+
+/// What `neuroplex check` says of damage: the result, what it is and what to do.
+fn damage(server: &str, more: &[&str]) -> (String, String) {
+    let ended = run(server, &[&["check", "--json"], more].concat());
+    let checks = ended.json();
+    let all = checks["checks"].as_array().expect("checks");
+    let tick = all.iter().find(|tick| tick["name"] == "damage").expect("damage is a check");
+    (tick["result"].as_str().unwrap().to_owned(), format!("{} {}", tick["what"], tick["fix"]))
+}
+
+#[test]
+fn a_check_asks_a_guarded_door_as_who_it_is_and_says_who_may_know_of_damage() {
+    let user = |name: &str, tenant: &str| {
+        format!("[[auth.users]]\nuser = '{name}'\npassword = 'p'\ntenant = '{tenant}'\n")
+    };
+    let bob = "[[auth.users]]\nuser = 'bob'\npassword = 'p'\npublish_deny = ['$NP.>']\n";
+    let server = Server::with(&[&user("own", ""), &user("there", "there"), bob].concat(), &[]);
+    let http = server.http();
+    let ask = |user: &str, http: &str| damage(&with_user(&server, user), &["--http", http]);
+    assert_eq!(ask("own:p", http).0, "good");
+    // The door's own credentials go before those for the server.
+    assert_eq!(ask("there:p", &http.replace("://", "://own:p@")).0, "good");
+    let elsewhere = http.replace("127.0.0.1", "localhost");
+    for (user, http, words) in [
+        ("there:p", http, ["answered 403", "own tenant"]),
+        ("bob:p", http, ["answered 403", "$NP.monitor"]),
+        ("own:wrong", http, ["not known there", "$NP.monitor"]),
+        // Credentials go to their own host alone.
+        ("own:p", &elsewhere, ["Name them in a context", "$NP.monitor"]),
+    ] {
+        let (result, said) = ask(user, http);
+        assert_eq!(result, "warning", "{user} at {http}: {said}");
+        assert!(words.iter().all(|word| said.contains(word)), "{user} at {http}: {said}");
+    }
+}
+
+#[test]
+fn a_check_shows_a_contexts_credentials_to_a_door_with_tls() {
+    let folder = certificates();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let tls = format!("tls_cert_file = {:?}\ntls_key_file = {:?}\n", file("cert.pem"), file("key.pem"));
+    let config = format!(
+        "[nats]\n{tls}[http]\nmonitor = 'users'\n{tls}[[auth.users]]\nuser = 'ann'\npassword = 'p@ss'\n"
+    );
+    let server = Server::with(&config, &[]);
+    let contexts = folder.path().join("neuroplex/contexts");
+    fs::create_dir_all(&contexts).unwrap();
+    let context = format!("server = 'tls://{}'\nuser = 'ann'\npassword = 'p@ss'\n", server.address());
+    let path = contexts.join("here.toml");
+    fs::write(&path, context).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let check = |more: &[&str]| {
+        let http = format!("https://{}", server.http().split_once("://").unwrap().1);
+        let mut command = neuroplex(&["check", "--context", "here", "--http", &http]);
+        let output = command.args(more).env("XDG_CONFIG_HOME", folder.path()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, said) = check(&["--tls-ca", &file("ca.pem")]);
+    assert!(said.contains(" ✓ http ") && said.contains(" ✓ damage "), "{said}");
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = check(&[]);
+    assert!(code == Some(10) && said.contains(" ✗ http ") && said.contains("certificate"), "{said}");
 }

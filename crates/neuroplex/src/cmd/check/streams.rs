@@ -6,8 +6,8 @@ use client::{Client, Error};
 use kernel::Code;
 use serde::Deserialize;
 
-use super::http::Address;
 use super::tick::{Tick, ms};
+use crate::door::Door;
 use crate::text::count;
 
 const STEP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,10 +67,18 @@ pub(super) async fn answer(client: &Client) -> Tick {
 }
 
 /// What the node has found damaged since it began, by its HTTP door.
-pub(super) async fn damage(door: Option<&Address>) -> Tick {
+pub(super) async fn damage(door: Option<Door>) -> Tick {
     const NAME: &str = "damage";
-    let Some(door) = door else { return Tick::skipped(NAME, "no HTTP door to ask") };
-    match super::http::get(door, "/metrics").await.ok().as_deref().and_then(damaged) {
+    let Some(mut door) = door else { return Tick::skipped(NAME, "no HTTP door to ask") };
+    let metrics = match door.get("/metrics").await {
+        Err(e) if matches!(e.code(), Some(Code::AuthFailed | Code::PermissionDenied)) => {
+            let what = format!("not known: {}", e.message().trim_end_matches('.'));
+            let fix = "It is told to a user of the node's own tenant who may publish on `$NP.monitor`.";
+            return Tick::warning(NAME, what, fix);
+        }
+        metrics => metrics.ok(),
+    };
+    match metrics.as_deref().and_then(damaged) {
         None => Tick::skipped(NAME, "the HTTP door does not tell; a proxy may hide `/metrics`"),
         Some(0) => Tick::good(NAME, "every stored record that was read is whole"),
         Some(n) => {
@@ -82,8 +90,8 @@ pub(super) async fn damage(door: Option<&Address>) -> Tick {
     }
 }
 
-fn damaged(answer: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(answer).ok()?;
+fn damaged(metrics: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(metrics).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(DAMAGED)?.strip_prefix(' '))?;
     line.trim().parse::<f64>().ok().map(|n| n as u64)
 }
@@ -94,9 +102,9 @@ mod tests {
 
     #[test]
     fn damaged_records_are_found_among_the_metrics() {
-        let text = "HTTP/1.1 200 OK\r\n\r\n# HELP neuroplex_store_damaged_records_total x\n\
+        let text = "# HELP neuroplex_store_damaged_records_total x\n\
                     neuroplex_store_damaged_records_total 3\nneuroplex_store_syncs_total 9\n";
         assert_eq!(damaged(text.as_bytes()), Some(3));
-        assert_eq!(damaged(b"HTTP/1.1 404 Not Found\r\n\r\n"), None);
+        assert_eq!(damaged(b"<html>"), None);
     }
 }

@@ -7,11 +7,11 @@ use kernel::Code;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
-use super::door::Door;
 use super::metrics::Figures;
 use super::sample::{self, CONNECTIONS_MAX, Page, Read, STREAMS_MAX, SUBSCRIPTIONS_MAX, Sample};
 use super::screen::Lost;
 use super::view::View;
+use crate::door::Door;
 use crate::failure::Failure;
 
 /// The first pause when a node does not answer; it doubles.

@@ -15,7 +15,7 @@ const PORT: u16 = 7400;
 
 /// What a door is shown of who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Proof {
+pub(crate) enum Proof {
     None,
     /// There are credentials, but they would go in the clear.
     Withheld,
@@ -24,13 +24,18 @@ pub(super) enum Proof {
 
 /// A door. `Display` shows it without its credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address {
+pub(crate) struct Address {
     place: Server,
 }
 
 impl Address {
+    /// The usual door of this machine.
+    pub(crate) fn usual() -> Result<Address, &'static str> {
+        Address::beside("127.0.0.1", false)
+    }
+
     /// The usual port on the host of the first of these NATS doors, with TLS where that is spoken there.
-    pub(super) fn beside(nats: &str, with_tls: bool) -> Result<Address, &'static str> {
+    pub(crate) fn beside(nats: &str, with_tls: bool) -> Result<Address, &'static str> {
         let first = nats.split(',').next().unwrap_or_default().trim();
         let server: Server =
             first.parse().map_err(|_| "the server's address tells no host: name --http URL")?;
@@ -41,27 +46,27 @@ impl Address {
         }
     }
 
-    pub(super) fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         self.place.host()
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.place.port()
     }
 
-    pub(super) fn is_tls(&self) -> bool {
+    pub(crate) fn is_tls(&self) -> bool {
         self.place.tls()
     }
 
     /// `host:port` as a URL has it.
-    pub(super) fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         let shown = self.place.to_string();
         shown.split_once("://").map_or(shown.clone(), |(_, rest)| rest.to_owned())
     }
 
     /// What `Authorization` says. Without credentials of its own the door gets those for a NATS door of the same host,
     /// `known` among them; of those that go there `with_tls`, none goes over a network in the clear.
-    pub(super) fn proof(&self, nats: &str, known: Option<Credentials>, with_tls: bool) -> Proof {
+    pub(crate) fn proof(&self, nats: &str, known: Option<Credentials>, with_tls: bool) -> Proof {
         if let Some(own) = self.place.credentials() {
             return header(own).map_or(Proof::None, Proof::Header);
         }

@@ -1,11 +1,13 @@
 //! A node's HTTP door, asked with `GET` on one connection that is kept. What the answers mean is *not* known here.
 
+mod address;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST, USER_AGENT};
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -19,9 +21,11 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::address::{Address, Proof};
 use crate::context::{Aim, Context};
 use crate::failure::Failure;
+
+pub(crate) use address::Address;
+use address::Proof;
 
 /// How long connecting, and one answer, may take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,7 +35,7 @@ const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 type Sender = SendRequest<Empty<Bytes>>;
 
 /// A door, and the connection to it if there is one.
-pub(super) struct Door {
+pub(crate) struct Door {
     address: Address,
     proof: Proof,
     tls: Option<Arc<ClientConfig>>,
@@ -47,19 +51,28 @@ struct Problem {
 
 impl Door {
     /// Opens nothing yet. Credentials and certificates are those of the aim, where they are for this host.
-    pub(super) fn new(address: Address, aim: &Aim) -> Result<Door, Failure> {
+    pub(crate) fn new(address: Address, aim: &Aim) -> Result<Door, Failure> {
         let proof = address.proof(&aim.values.server, aim.values.credentials()?, aim.asks_for_tls());
         let tls = if address.is_tls() { Some(tls(&aim.values)?) } else { None };
         Ok(Door { address, proof, tls, sender: None })
     }
 
-    pub(super) fn address(&self) -> &Address {
+    /// Shows no more than the address itself says, and trusts whom the operating system trusts: for who could not say
+    /// what else there is.
+    pub(crate) fn alone(address: Address) -> Result<Door, Failure> {
+        let proof = address.proof("", None, false);
+        let tls = if address.is_tls() { Some(tls(&Context::default())?) } else { None };
+        Ok(Door { address, proof, tls, sender: None })
+    }
+
+    pub(crate) fn address(&self) -> &Address {
         &self.address
     }
 
     /// The body of a good answer.
-    pub(super) async fn get(&mut self, path: &str) -> Result<Bytes, Failure> {
-        let (status, body) = self.ask(path).await?;
+    pub(crate) async fn get(&mut self, path: &str) -> Result<Bytes, Failure> {
+        let (head, body) = self.ask(path).await?.into_parts();
+        let status = head.status;
         if status == StatusCode::OK {
             return Ok(body);
         }
@@ -85,7 +98,8 @@ impl Door {
         Err(Failure::new(code, format!("{}{path} answered {status}: {what}.{fix}", self.address)))
     }
 
-    async fn ask(&mut self, path: &str) -> Result<(StatusCode, Bytes), Failure> {
+    /// The answer, whatever it is.
+    pub(crate) async fn ask(&mut self, path: &str) -> Result<Response<Bytes>, Failure> {
         // The door may have closed a connection that was silent for long: then a new one is worth a try.
         if let Some(sender) = self.sender.take().filter(|sender| !sender.is_closed()) {
             match timeout(STEP_TIMEOUT, self.exchange(sender, path)).await {
@@ -94,12 +108,7 @@ impl Door {
                 Err(_) => return Err(self.silent(path)),
             }
         }
-        let connected = timeout(STEP_TIMEOUT, self.connect()).await;
-        let sender = connected.unwrap_or_else(|_| Err("it does not take the connection".into()));
-        let sender = sender.map_err(|why| {
-            let fix = "Start a node with `neuroplex up`, or name its HTTP door: --http URL.";
-            Failure::new(Code::ConnectionError, format!("cannot connect to {}: {why}. {fix}", self.address))
-        })?;
+        let sender = self.connected().await?;
         match timeout(STEP_TIMEOUT, self.exchange(sender, path)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(why)) => {
@@ -110,13 +119,27 @@ impl Door {
         }
     }
 
+    /// Connects, so that the next question finds a connection.
+    pub(crate) async fn open(&mut self) -> Result<(), Failure> {
+        self.sender = Some(self.connected().await?);
+        Ok(())
+    }
+
+    async fn connected(&self) -> Result<Sender, Failure> {
+        let connected = timeout(STEP_TIMEOUT, self.connect()).await;
+        connected.unwrap_or_else(|_| Err("it does not take the connection".into())).map_err(|why| {
+            let fix = "Start a node with `neuroplex up`, or name its HTTP door: --http URL.";
+            Failure::new(Code::ConnectionError, format!("cannot connect to {}: {why}. {fix}", self.address))
+        })
+    }
+
     fn silent(&self, path: &str) -> Failure {
         let seconds = STEP_TIMEOUT.as_secs();
         Failure::new(Code::Timeout, format!("{}{path} did not answer in {seconds} s.", self.address))
     }
 
     /// One question and its answer; the connection is kept if both were whole.
-    async fn exchange(&mut self, mut sender: Sender, path: &str) -> Result<(StatusCode, Bytes), String> {
+    async fn exchange(&mut self, mut sender: Sender, path: &str) -> Result<Response<Bytes>, String> {
         let mut request = Request::get(path)
             .header(HOST, self.address.authority())
             .header(USER_AGENT, concat!("neuroplex/", env!("CARGO_PKG_VERSION")));
@@ -128,7 +151,7 @@ impl Door {
         let (head, body) = sender.send_request(request).await.map_err(|e| e.to_string())?.into_parts();
         let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|e| e.to_string())?;
         self.sender = Some(sender);
-        Ok((head.status, body.to_bytes()))
+        Ok(Response::from_parts(head, body.to_bytes()))
     }
 
     async fn connect(&self) -> Result<Sender, String> {
