@@ -224,7 +224,7 @@ impl Inbox {
         let _ = self.state_of_store.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed);
     }
 
-    /// Captured messages are refused from now on.
+    /// Captured messages wait for nothing from now on: each is to be told why it is not stored.
     pub(crate) fn fail(&self) {
         self.state_of_store.store(FAILED, Ordering::Release);
     }
@@ -244,9 +244,6 @@ impl Inbox {
     fn put(&self, target: Target, tenant: TenantId, m: &Msg<'_>) -> Put {
         let is_captured = matches!(target, Target::Stream(_));
         let of_store = self.state_of_store.load(Ordering::Acquire);
-        if is_captured && of_store == FAILED {
-            return Put::Full;
-        }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { captured, urgent, number, is_announced, .. } = &mut *state;
         let queue = if is_captured { captured } else { urgent };
@@ -379,8 +376,13 @@ mod tests {
         assert!(stream.on_drain(Waker::noop()));
         inbox.take(&mut Vec::new());
         assert!(!stream.on_drain(Waker::noop()));
+        inbox.press(true);
         inbox.fail();
-        assert_eq!(stream.put(&msg(b"a", b""), &mut spare), Put::Full);
+        inbox.press(true);
+        stream.put(&msg(b"a", b""), &mut spare);
+        let mut taken = Vec::new();
+        inbox.take(&mut taken);
+        assert_eq!(taken.len(), 1, "where nothing is stored any more nobody waits for it");
     }
 
     #[test]

@@ -293,7 +293,8 @@ impl Plane {
                 Held::Ack { tenant, reply, stream, from, span, .. } => {
                     drop(from);
                     self.traced.end(span, Some("the journal has failed"));
-                    self.refuse_publish(tenant, &reply, &stream, &api::store_failed());
+                    let error = api::store_failed(&self.out);
+                    self.refuse_publish(tenant, &reply, &stream, &error);
                 }
                 // What an event would speak of may not have happened, and a confirmation was not earned.
                 Held::Show { .. } | Held::Reserved { .. } | Held::Lower(_) | Held::Tell(_) | Held::Say(_) => {

@@ -22,6 +22,12 @@ impl Plane {
         let Some(cell) = self.cells.get_mut(&log) else {
             return api::unheard(&mut self.out, arrival.tenant, &arrival.reply(), arrival.msg().subject);
         };
+        if self.out.failed.is_some() {
+            count(&self.figures.refused_total);
+            let reply = if cell.config.no_ack { Bytes::new() } else { arrival.reply() };
+            let (tenant, name, error) = (cell.tenant, cell.name.clone(), api::store_failed(&self.out));
+            return self.refuse_publish(tenant, &reply, &name, &error);
+        }
         cell.is_used = true;
         let Body::Warm(stream) = &mut cell.body else { return self.park(log, arrival) };
         let mut changes = Changes::default();

@@ -250,9 +250,13 @@ fn nothing_is_answered_before_it_is_safe_and_nothing_hangs_when_the_journal_fail
     world.say("s", "_INBOX.2", "one");
     world.say("$JS.API.STREAM.PURGE.S", "_INBOX.3", "");
     assert!(world.heard().is_empty(), "nothing is safe yet");
-    world.journal.events.push(Event::Failed(Code::StoreFailed, "a test".into()));
+    world.journal.events.push(Event::Failed(Code::DiskFull, "a test".into()));
     world.turn();
     assert_eq!(world.heard().iter().filter(|said| said.contains("error")).count(), 2);
+    for _ in 0..2 {
+        world.say("s", "_INBOX.5", "two");
+        assert!(world.heard().concat().contains(r#""err_code":5005"#), "each is told why, and not to come again");
+    }
     let before = world.journal.entries.len();
     world.say("$JS.API.STREAM.DELETE.S", "_INBOX.4", "");
     assert!(world.heard().concat().contains("error"), "it is told at once");

@@ -185,7 +185,7 @@ fn users_who_are_all_of_one_tenant_are_no_strangers_to_each_other() {
     let users = "[[auth.users]]\nuser = 'own'\npassword = 'p'\ntenant = 'acme'\n";
     let web = Server::with(users, &[]);
     for path in ["/metrics", "/varz", "/connz", "/subsz"] {
-        web.web().ask("GET", path, "").ok(200);
+        assert_eq!(web.web().ask("GET", path, "").status, 200, "{path}");
     }
 }
 

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use kernel::journal::Level;
 use kernel::trace::{Kind, Span};
-use kernel::{Headers, LogId, Msg, Now, TenantId};
+use kernel::{Code, Headers, LogId, Msg, Now, TenantId};
 use serde::Serialize;
 use wire::jetstream::api::{
     API_LEVEL, Answer, ConsumerList, ConsumerNames, ConsumerReset, Paused, Purged, StreamInfoPage,
@@ -293,14 +293,15 @@ pub(crate) fn busy(out: &mut Out, arrival: &Arrival) {
     out.say(arrival.tenant, &Msg { subject: m.reply, headers, payload, ..Msg::default() });
 }
 
-/// The error of a journal that takes nothing more.
-pub(crate) fn store_failed() -> ApiError {
-    Fault::StoreFailed.with("the journal has failed")
+/// The error of a journal that takes nothing more: JetStream has no number for it, so that it is our own.
+pub(crate) fn store_failed(out: &Out) -> ApiError {
+    let code = out.failed.as_ref().map_or(Code::StoreFailed, |(code, _)| *code);
+    ApiError { code: 503, err_code: code.number(), description: "the journal has failed".into() }
 }
 
 /// Says in place of an answer that would have needed the journal that it failed; what was said.
 pub(crate) fn say_store_failed(out: &mut Out, said: &Said) -> Vec<u8> {
-    let answer = Answer::<Option<Purged>>::refused("", store_failed()).to_bytes();
+    let answer = Answer::<Option<Purged>>::refused("", store_failed(out)).to_bytes();
     out.answer(said.tenant, &said.subject, &answer);
     answer
 }
