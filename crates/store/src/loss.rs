@@ -56,9 +56,11 @@ pub(crate) fn judge(
         let what = if segments.are_alone {
             "the catalogue is missing, which says what is in the segments".to_owned()
         } else if segments.are_unexplained {
-            "the mark is missing or damaged, and there are segments of which the catalogue says nothing".to_owned()
+            "the mark is missing or damaged, and there are segments of which the catalogue says nothing"
+                .to_owned()
         } else if segments.is_nothing_left {
-            "the mark is missing or damaged, and nothing can be read of the journal and the catalogue".to_owned()
+            "the mark is missing or damaged, and nothing can be read of the journal and the catalogue"
+                .to_owned()
         } else if catalogue_lost {
             format!(
                 "{name} ends with change {}, and {} were written: its end was cut off, or an older copy was put back",

@@ -255,7 +255,10 @@ fn nothing_is_answered_before_it_is_safe_and_nothing_hangs_when_the_journal_fail
     assert_eq!(world.heard().iter().filter(|said| said.contains("error")).count(), 2);
     for _ in 0..2 {
         world.say("s", "_INBOX.5", "two");
-        assert!(world.heard().concat().contains(r#""err_code":5005"#), "each is told why, and not to come again");
+        assert!(
+            world.heard().concat().contains(r#""err_code":5005"#),
+            "each is told why, and not to come again"
+        );
     }
     let before = world.journal.entries.len();
     world.say("$JS.API.STREAM.DELETE.S", "_INBOX.4", "");

@@ -381,7 +381,11 @@ mod tests {
             call.say(&Msg { subject: to.as_bytes(), payload, ..Msg::default() });
         }
         assert_eq!(ear.take().unwrap().payload.len(), 70);
-        assert_eq!(ear.take().unwrap().payload, &word[..], "what a stream says fits although others filled it");
+        assert_eq!(
+            ear.take().unwrap().payload,
+            &word[..],
+            "what a stream says fits although others filled it"
+        );
         assert_eq!(ear.take(), None);
         call.say(&Msg { subject: to.as_bytes(), payload: b"y", ..Msg::default() });
         assert_eq!(ear.take().unwrap().payload, "y");

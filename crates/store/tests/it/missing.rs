@@ -254,7 +254,8 @@ fn a_lost_mark_does_not_hide_that_the_catalogue_is_lost_as_well() {
                 let content = content(fs, &name);
                 fs.put(&name, &content[..content.len().min(kept_bytes)]);
             }
-            refused += usize::from(is_noticed(fs, &core.entries, &format!("seed {seed}: {kept_bytes} bytes")));
+            refused +=
+                usize::from(is_noticed(fs, &core.entries, &format!("seed {seed}: {kept_bytes} bytes")));
         }
     }
     assert!(refused > 12, "{refused}");
