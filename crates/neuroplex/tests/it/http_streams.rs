@@ -275,6 +275,7 @@ fn what_is_not_there_or_not_understood_is_a_problem() {
         );
     }
     web.try_ask("GET", S, &[("Host", "evil.example")], b"").unwrap().problem(403, 2002);
+    web.ask("PUT", "/v1/streams/T", "\r").problem(400, 4001);
     web.ask("PUT", "/v1/streams/T", r#"{"subjects":["s.x"]}"#).problem(400, 4001);
 }
 

@@ -290,9 +290,16 @@ fn json(status: StatusCode, body: impl Into<axum::body::Body>) -> Response {
     (status, [(axum::http::header::CONTENT_TYPE, JSON)], body.into()).into_response()
 }
 
-/// The whole body of a request that is JSON.
+/// The whole body of a request that is JSON, or empty.
 async fn json_body(mut body: Intake) -> Result<bytes::Bytes, Problem> {
     body.check_type(&[JSON])?;
     let bytes_max = body.document_bytes_max();
-    body.whole(bytes_max).await
+    let body = body.whole(bytes_max).await?;
+    match !body.is_empty() && body.trim_ascii().is_empty() {
+        true => Err(Problem::new(
+            Code::InvalidRequest,
+            "the body is white space alone: leave it out, or send JSON",
+        )),
+        false => Ok(body),
+    }
 }
