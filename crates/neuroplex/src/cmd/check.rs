@@ -43,9 +43,12 @@ const USUAL_DATA: &str = ".neuroplex";
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The HTTP door: http://[user:password@|token@]host[:port] or https://… [default: http://127.0.0.1:7400,
-    /// if something listens there]
-    #[arg(long, value_name = "URL")]
+    // Not a comment of the documentation: brackets would be links there.
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "The HTTP door: http://[user:password@|token@]host[:port] or https://… [default: http://127.0.0.1:7400, if something listens there]"
+    )]
     http: Option<Address>,
 
     /// The data folder of a node on this machine: its disk is looked at [default: .neuroplex, if it is

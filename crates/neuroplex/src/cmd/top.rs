@@ -56,8 +56,12 @@ shows them, and never spends more than a fifth of the time on asking.";
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The HTTP door: http://[user:password@|token@]host[:port] or https://… [default: port 7400 of the server's host]
-    #[arg(long, value_name = "URL")]
+    // Not a comment of the documentation: brackets would be links there.
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "The HTTP door: http://[user:password@|token@]host[:port] or https://… [default: port 7400 of the server's host]"
+    )]
     http: Option<Address>,
 
     /// Time between two readings
