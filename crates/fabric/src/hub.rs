@@ -55,6 +55,7 @@ pub struct Hub {
     pub(crate) own_subscriptions: AtomicU64,
     interests: Box<[Arc<Interest>]>,
     watch: Arc<Watch>,
+    has_store_failed: AtomicBool,
     seed: u64,
 }
 
@@ -77,8 +78,18 @@ impl Hub {
             own_subscriptions: AtomicU64::new(0),
             interests,
             watch: Arc::default(),
+            has_store_failed: AtomicBool::new(false),
             seed,
         }
+    }
+
+    /// Whether streams take nothing more until the node starts again.
+    pub fn has_store_failed(&self) -> bool {
+        self.has_store_failed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_store_failed(&self) {
+        self.has_store_failed.store(true, Ordering::Relaxed);
     }
 
     /// Who may connect.

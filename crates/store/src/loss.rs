@@ -19,7 +19,7 @@ pub(crate) struct Segments {
     pub(crate) are_alone: bool,
     /// The mark is lost, and there are some that nothing speaks of.
     pub(crate) are_unexplained: bool,
-    /// The mark is lost, and neither the journal nor the catalogue has anything.
+    /// The mark is lost, and there are journal files of which none has anything that can be read.
     pub(crate) is_nothing_left: bool,
 }
 
@@ -59,8 +59,7 @@ pub(crate) fn judge(
             "the mark is missing or damaged, and there are segments of which the catalogue says nothing"
                 .to_owned()
         } else if segments.is_nothing_left {
-            "the mark is missing or damaged, and nothing can be read of the journal and the catalogue"
-                .to_owned()
+            "the mark is missing or damaged, and of the journal nothing can be read".to_owned()
         } else if catalogue_lost {
             format!(
                 "{name} ends with change {}, and {} were written: its end was cut off, or an older copy was put back",

@@ -74,8 +74,7 @@ pub(crate) fn open(
     let is_settling = scan.last > contents.settled;
     let are_unexplained = found_mark.is_lost() && !is_settling && segments.iter().any(is_orphan);
     // The mark is safe before the first journal file is made, so that one without the other was not left by a crash.
-    let is_nothing_left =
-        found_mark.is_lost() && !journals.is_empty() && scan.last == 0 && catalogue.last() == 0;
+    let is_nothing_left = found_mark.is_lost() && !journals.is_empty() && scan.kept.is_empty();
     let seen = loss::Segments { are_missing, are_alone, are_unexplained, is_nothing_left };
     let mark = loss::judge(&found_mark, &catalogue, seen, &mut scan, &mut recovered.damage)?;
     recovered.damage.extend(scan.broken.iter().map(|broken| broken.damage.clone()));
@@ -94,6 +93,18 @@ pub(crate) fn open(
     set_aside(&*fs, &scan.broken)?;
     catalogue.tidy(&catalogues)?;
     catalogue.skip_to(mark.sequence);
+    // The damage was reported above. As an empty file it is read, written anew and removed like any that was cut off.
+    let missing: Vec<String> = held
+        .keys()
+        .filter(|number| !sizes.contains_key(number))
+        .map(|number| What::Segment.name(*number))
+        .collect();
+    for name in &missing {
+        fs.create(name).doing(name, "made")?;
+    }
+    if !missing.is_empty() {
+        fs.sync_folder(What::Segment.folder()).doing(What::Segment.folder(), "synced")?;
+    }
     for number in segments.iter().filter(|number| !held.contains_key(number)) {
         let name = What::Segment.name(*number);
         fs.remove(&name).doing(&name, "removed")?;

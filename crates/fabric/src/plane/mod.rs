@@ -280,6 +280,7 @@ impl Plane {
         // What became safe just before is safe.
         self.release_all(now);
         self.inbox.fail();
+        self.hub.note_store_failed();
         self.figures.failed.store(1, Relaxed);
         self.out.failed = Some((code, why));
         self.refuse_lost(now);

@@ -126,6 +126,7 @@ impl Listener for Ear {
 }
 
 pub(crate) struct World {
+    pub(crate) hub: Arc<Hub>,
     pub(crate) plane: Plane,
     pub(crate) journal: Ledger,
     pub(crate) session: Session,
@@ -156,6 +157,7 @@ impl World {
         let pattern = SubjectPattern::parse(b"_INBOX.>").unwrap();
         let (_, ear) = session.subscribe(&pattern, None, |_| Arc::<Ear>::default()).unwrap();
         World {
+            hub,
             plane,
             journal: Ledger::default(),
             session,
@@ -250,8 +252,10 @@ fn nothing_is_answered_before_it_is_safe_and_nothing_hangs_when_the_journal_fail
     world.say("s", "_INBOX.2", "one");
     world.say("$JS.API.STREAM.PURGE.S", "_INBOX.3", "");
     assert!(world.heard().is_empty(), "nothing is safe yet");
+    assert!(!world.hub.has_store_failed());
     world.journal.events.push(Event::Failed(Code::DiskFull, "a test".into()));
     world.turn();
+    assert!(world.hub.has_store_failed(), "a load balancer learns of it");
     assert_eq!(world.heard().iter().filter(|said| said.contains("error")).count(), 2);
     for _ in 0..2 {
         world.say("s", "_INBOX.5", "two");
@@ -264,6 +268,11 @@ fn nothing_is_answered_before_it_is_safe_and_nothing_hangs_when_the_journal_fail
     world.say("$JS.API.STREAM.DELETE.S", "_INBOX.4", "");
     assert!(world.heard().concat().contains("error"), "it is told at once");
     assert_eq!(world.journal.entries.len(), before, "nothing is given to a journal that failed");
+    world.say("$JS.API.STREAM.CREATE.T", "_INBOX.6", r#"{"name":"T","subjects":["t"]}"#);
+    assert!(world.heard().concat().contains(r#""err_code":5005"#));
+    world.say("$JS.API.STREAM.NAMES", "_INBOX.7", "");
+    let names = world.heard().concat();
+    assert!(names.contains(r#"["S"]"#), "what was refused was not done: {names}");
 }
 
 #[test]

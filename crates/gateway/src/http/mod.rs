@@ -421,13 +421,15 @@ async fn healthz() -> impl IntoResponse {
     axum::Json(serde_json::json!({ "status": "ok" }))
 }
 
-/// The node takes work.
+/// The node takes work, streams included.
 async fn readyz(State(door): State<Arc<HttpDoor>>) -> impl IntoResponse {
-    match *door.phase.borrow() == Phase::Ready {
-        true => (StatusCode::OK, axum::Json(serde_json::json!({ "status": "ready" }))),
-        false => (
+    let (status, word) = match *door.phase.borrow() == Phase::Ready {
+        true if door.hub.has_store_failed() => (
             StatusCode::SERVICE_UNAVAILABLE,
-            axum::Json(serde_json::json!({ "status": "starting or stopping" })),
+            "the journal has failed: streams take nothing until the node starts again",
         ),
-    }
+        true => (StatusCode::OK, "ready"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "starting or stopping"),
+    };
+    (status, axum::Json(serde_json::json!({ "status": word })))
 }

@@ -9,7 +9,7 @@ use wire::jetstream::pub_headers::header;
 use crate::body::BodyArgs;
 use crate::failure::Failure;
 use crate::global::Global;
-use crate::link::Link;
+use crate::link::{Link, notice};
 use crate::output::print;
 use crate::progress::waiting;
 use crate::text::count;
@@ -117,18 +117,18 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
 
 /// Publishes and waits until a stream has stored every message; says the last one's number.
 async fn stored(global: &Global, link: &Link, args: &Args, message: Msg<'_>) -> Result<(), Failure> {
-    let mut pipeline = Context::new(link.client.clone()).pipeline(IN_FLIGHT_MAX);
-    let options = PublishOptions::default();
-    let mut duplicates = 0;
-    for _ in 0..args.count {
-        let oldest = pipeline.publish(message, &options).await?;
-        duplicates += u64::from(oldest.is_some_and(|ack| ack.duplicate));
+    let mut tally = Tally::default();
+    if let Err(e) = tally.publish(link, args.count, message).await {
+        if args.count > 1 {
+            let text = format!(
+                "{} of {} were acknowledged as stored before that; of those behind them some may be stored",
+                tally.stored, args.count
+            );
+            notice(global.json, "stored", &text);
+        }
+        return Err(e.into());
     }
-    let mut last = PubAck::default();
-    while let Some(ack) = pipeline.next_ack().await? {
-        duplicates += u64::from(ack.duplicate);
-        last = ack;
-    }
+    let Tally { duplicates, last, .. } = tally;
     print(&match global.json {
         true => json!({
             "subject": args.subject, "messages": args.count, "bytes": message.size(),
@@ -150,4 +150,34 @@ async fn stored(global: &Global, link: &Link, args: &Args, message: Msg<'_>) -> 
             )
         }
     })
+}
+
+/// What acknowledgements say.
+#[derive(Default)]
+struct Tally {
+    stored: u64,
+    duplicates: u64,
+    last: PubAck,
+}
+
+impl Tally {
+    async fn publish(&mut self, link: &Link, count: u64, message: Msg<'_>) -> Result<(), client::Error> {
+        let mut pipeline = Context::new(link.client.clone()).pipeline(IN_FLIGHT_MAX);
+        let options = PublishOptions::default();
+        for _ in 0..count {
+            if let Some(oldest) = pipeline.publish(message, &options).await? {
+                self.add(oldest);
+            }
+        }
+        while let Some(ack) = pipeline.next_ack().await? {
+            self.add(ack);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, ack: PubAck) {
+        self.stored += 1;
+        self.duplicates += u64::from(ack.duplicate);
+        self.last = ack;
+    }
 }

@@ -82,11 +82,17 @@ pub(crate) struct Running {
 impl Running {
     /// Starts a command and waits until it says on stderr that it hears.
     pub(crate) fn listening(server: &str, args: &[&str]) -> Running {
+        let running = Running::started(server, args);
+        running.err.until("on ");
+        running
+    }
+
+    /// Starts a command.
+    pub(crate) fn started(server: &str, args: &[&str]) -> Running {
         let mut command = neuroplex(args);
         let mut child = command.env("NEUROPLEX_SERVER", server).spawn().expect("the program starts");
         let out = Lines::of(child.stdout.take().expect("a stdout"));
         let err = Lines::of(child.stderr.take().expect("a stderr"));
-        err.until("on ");
         Running { child, out, err }
     }
 

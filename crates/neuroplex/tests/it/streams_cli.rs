@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -28,6 +29,30 @@ fn orders(messages: u32) -> Server {
         done(server.nats(), &["pub", "orders.tea", &n.to_string(), "--ack"]);
     }
     server
+}
+
+#[test]
+fn who_publishes_many_is_told_how_many_were_stored_before_it_ended() {
+    let server = Server::start();
+    let nats = server.nats();
+    done(nats, &["stream", "add", "S", "--subjects", "s", "--max-msgs", "3", "--discard", "new"]);
+    let ended = run(nats, &["pub", "s", "x", "--ack", "--count", "10"]);
+    assert!(ended.err.contains("3 of 10 were acknowledged as stored"), "{}", ended.err);
+    assert_eq!(ended.code, Some(60), "{}", ended.err);
+    let one = run(nats, &["pub", "s", "x", "--ack"]);
+    assert!(!one.err.contains("acknowledged as stored"), "{}", one.err);
+}
+
+#[test]
+fn taking_messages_that_is_stopped_before_its_end_is_no_success() {
+    let server = orders(1);
+    let nats = server.nats();
+    done(nats, &["consumer", "add", "ORDERS", "worker"]);
+    let takes =
+        Running::started(nats, &["consumer", "next", "ORDERS", "worker", "--count", "2", "--wait", "1m"]);
+    takes.out.until("orders.tea");
+    takes.signal(Signal::INT);
+    assert_eq!(takes.ended().0, Some(130));
 }
 
 #[test]

@@ -276,6 +276,49 @@ fn a_lost_mark_does_not_hide_that_everything_is_lost() {
 }
 
 #[test]
+fn a_lost_mark_does_not_hide_that_the_journal_behind_the_catalogue_is_lost() {
+    let (mut core, _) = settled_often(3);
+    core.restart(End::Kill);
+    core.submit_random();
+    core.answer();
+    while core.journal.store().step_sync() {}
+    core.listen();
+    remove(&core.fs, &names(&core.fs, "mark")[0]);
+    for name in names(&core.fs, "journal") {
+        core.fs.put(&name, b"");
+    }
+    assert!(is_noticed(&core.fs, &core.entries, "the journal"));
+}
+
+#[test]
+fn a_segment_that_is_missing_costs_what_was_in_it_and_nobody_else_waits_for_it() {
+    let mut core = Core::new(5);
+    for log in [1, 2] {
+        let record = |index| {
+            let m = kernel::Msg { subject: b"s", payload: b"x", ..kernel::Msg::default() };
+            Entry::Record(LogId(log), kernel::Record::of(index, index, 0, &m))
+        };
+        core.submit((1..=3000).map(record).collect(), Level::Disk);
+        while core.journal.store().step_sync() || core.journal.store().step_settle() {}
+        core.listen();
+        core.answers();
+    }
+    core.restart(End::Close);
+    let first = names(&core.fs, "segments").remove(0);
+    remove(&core.fs, &first);
+    // Twice, with nothing put back.
+    for _ in 0..2 {
+        let (journal, recovered) = open(&core.fs).unwrap();
+        assert_eq!(recovered.damage.len(), 1);
+        assert_eq!(recovered.damage[0].file, first);
+        core.journal = journal;
+        assert_eq!(core.load(LogId(1)).rows.len(), 0);
+        assert_eq!(core.load(LogId(2)).rows.len(), 3000);
+        assert_eq!(core.read(LogId(2), vec![1, 3000]).iter().flatten().count(), 2);
+    }
+}
+
+#[test]
 fn a_word_of_acceptance_that_nothing_needed_is_not_kept_for_later() {
     let (mut core, _) = settled_often(1);
     core.fs.put(ACCEPT, b"");

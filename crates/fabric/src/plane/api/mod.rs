@@ -138,6 +138,10 @@ impl Plane {
 
     /// The one table of what can be asked.
     fn carry_out(&mut self, ask: &Ask<'_>, call: &Call<'_>) -> Done {
+        // Refused only afterwards, it would be seen as done until the next start.
+        if self.out.failed.is_some() && is_kept(call) {
+            return Err(store_failed(&self.out).into());
+        }
         match *call {
             Call::AccountInfo {} => self.account_info(ask),
             Call::StreamCreate { stream } => self.stream_create(ask, stream),
@@ -291,6 +295,18 @@ pub(crate) fn busy(out: &mut Out, arrival: &Arrival) {
     let m = arrival.msg();
     let (headers, payload) = (busy::HEADERS, busy::ANSWER);
     out.say(arrival.tenant, &Msg { subject: m.reply, headers, payload, ..Msg::default() });
+}
+
+/// Whether a request changes what the journal keeps, whatever it is about. Consumers may live in memory alone.
+fn is_kept(call: &Call<'_>) -> bool {
+    matches!(
+        call,
+        Call::StreamCreate { .. }
+            | Call::StreamUpdate { .. }
+            | Call::StreamDelete { .. }
+            | Call::StreamPurge { .. }
+            | Call::MsgDelete { .. }
+    )
 }
 
 /// The error of a journal that takes nothing more: JetStream has no number for it, so that it is our own.

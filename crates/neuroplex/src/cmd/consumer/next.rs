@@ -90,7 +90,7 @@ pub(super) async fn run(global: &Global, args: Args) -> Result<(), Failure> {
     }
     _ = context.client().close().await;
     match taker.taken {
-        _ if stopped => Ok(()),
+        taken if stopped && taken < args.count => Err(Failure::Interrupted),
         0 => Err(Failure::new(
             Code::Timeout,
             format!(
