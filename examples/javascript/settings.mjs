@@ -10,7 +10,7 @@ import { connect } from "@nats-io/transport-node";
 const servers = process.env.NEUROPLEX_SERVER ?? "nats://127.0.0.1:4222";
 
 const client = await connect({ servers, name: "settings" });
-const settings = await new Kvm(client).create("settings", { history: 5 });
+const settings = await new Kvm(client).create("example-settings", { history: 5 });
 
 const first = await settings.put("lamp.hall", "off");
 const watcher = await settings.watch({ key: "lamp.*" });

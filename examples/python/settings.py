@@ -18,7 +18,7 @@ SERVER = os.environ.get("NEUROPLEX_SERVER", "nats://127.0.0.1:4222")
 async def main() -> int:
     client = await nats.connect(SERVER, name="settings")
     js = client.jetstream()
-    settings = await js.create_key_value(bucket="settings", history=5)
+    settings = await js.create_key_value(bucket="example-settings", history=5)
 
     first = await settings.put("lamp.hall", b"off")
     watcher = await settings.watch("lamp.*")
@@ -41,7 +41,7 @@ async def main() -> int:
             print(f"{entry.key} {seen[-1]}")
     await watcher.stop()
 
-    await js.delete_key_value("settings")
+    await js.delete_key_value("example-settings")
     await client.close()
     return 0 if refused and seen == ["off", "on", "DEL"] else 1
 
